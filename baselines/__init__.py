@@ -1,0 +1,17 @@
+"""Simple baselines, imported as `recrepro.baselines`: one file an algorithm."""
+
+if __name__ != "recrepro.baselines":
+    raise ImportError(
+        "this folder is the package recrepro.baselines: install the checkout with "
+        "`pip install -e .` and import it by that name."
+    )
+
+MODELS: dict[str, str] = {
+    "random": "recrepro.baselines.random:Random",
+    "toppopular": "recrepro.baselines.toppopular:TopPopular",
+    "itemknn": "recrepro.baselines.itemknn:ItemKNN",
+    "userknn": "recrepro.baselines.userknn:UserKNN",
+    "p3alpha": "recrepro.baselines.p3alpha:P3alpha",
+    "rp3beta": "recrepro.baselines.rp3beta:RP3beta",
+    "ease": "recrepro.baselines.ease:EASE",
+}

@@ -1,0 +1,307 @@
+"""Interactions: who did what, as index arrays with the data set's own labels beside them."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from recrepro.errors import DataError
+
+UNKNOWN_TIME = np.iinfo(np.int64).min
+"""Stands for a time that the data does not give; it sorts before every known one."""
+
+Duplicates = Literal["last", "first", "error"]
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """A set of (user, item) pairs with a value and, if known, a time.
+
+    Rows are unique pairs, sorted by user and then item, and labels are sorted: two logs with the
+    same content are the same object whatever the order of their rows.
+
+    Parameters
+    ----------
+    users, items : array of int32, shape (n,)
+        Row indices into `user_ids` and `item_ids`.
+    values : array of float32, shape (n,)
+        Rating, count or 1.
+    times : array of int64, shape (n,), or None
+        Seconds since 1970 or any other order; `UNKNOWN_TIME` where it is not given.
+    user_ids, item_ids : array
+        The data set's own labels. A user or item may have no interaction here: parts of a split
+        share the labels of the whole.
+    """
+
+    users: NDArray[np.int32]
+    items: NDArray[np.int32]
+    values: NDArray[np.float32]
+    times: NDArray[np.int64] | None
+    user_ids: NDArray[Any]
+    item_ids: NDArray[Any]
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        user: str = "user",
+        item: str = "item",
+        value: str | None = None,
+        time: str | None = None,
+        duplicates: Duplicates = "last",
+        user_ids: NDArray[Any] | None = None,
+        item_ids: NDArray[Any] | None = None,
+    ) -> Self:
+        """Build from a data frame with one row an interaction.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            Labels of any kind; labels that all look like whole numbers become such.
+        user, item, value, time : str
+            Column names; without `value` every value is 1, without `time` there are no times.
+        duplicates : {"last", "first", "error"}
+            Which row of a repeated pair stays. "Last" is the latest in time, then in the file.
+        user_ids, item_ids : array, optional
+            Labels to use, sorted; by default those that occur.
+
+        Raises
+        ------
+        DataError
+            On a missing column, an empty label, a NaN value, or a repeated pair under "error".
+        """
+        for column in (user, item, value, time):
+            if column is not None and column not in frame.columns:
+                raise DataError(
+                    f"there is no column {column!r}; the columns are "
+                    f"{', '.join(repr(str(c)) for c in frame.columns)}."
+                )
+        users, user_labels = _index(frame[user], user, user_ids)
+        items, item_labels = _index(frame[item], item, item_ids)
+        values = np.ones(len(frame), np.float32)
+        if value is not None:
+            values = _numbers(frame[value], value).astype(np.float32)
+        times: NDArray[np.int64] | None = None
+        if time is not None:
+            given = _numbers(frame[time], time, allow_missing=True)
+            times = np.full(len(frame), UNKNOWN_TIME, np.int64)
+            known = ~np.isnan(given)
+            times[known] = given[known].astype(np.int64)
+        position = np.arange(len(frame))
+        age = times if times is not None else position
+        order = np.lexsort((position, age, items, users))
+        users, items = users[order], items[order]
+        same = (users[1:] == users[:-1]) & (items[1:] == items[:-1])
+        if same.any() and duplicates == "error":
+            at = int(np.flatnonzero(same)[0])
+            raise DataError(
+                f"{int(same.sum())} (user, item) pairs occur more than once, first "
+                f"({user_labels[users[at]]}, {item_labels[items[at]]})."
+            )
+        keep = np.ones(len(users), bool)
+        if duplicates == "last":
+            keep[:-1] = ~same
+        else:
+            keep[1:] = ~same
+        order = order[keep]
+        return cls(
+            users[keep],
+            items[keep],
+            values[order],
+            None if times is None else times[order],
+            user_labels,
+            item_labels,
+        )
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def __repr__(self) -> str:
+        return f"Interactions({self.n_users} users, {self.n_items} items, {len(self)} pairs)"
+
+    @property
+    def n_users(self) -> int:
+        """Number of user labels, with or without interactions here."""
+        return len(self.user_ids)
+
+    @property
+    def n_items(self) -> int:
+        """Number of item labels, with or without interactions here."""
+        return len(self.item_ids)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of the interaction matrix: users, items."""
+        return self.n_users, self.n_items
+
+    @cached_property
+    def matrix(self) -> csr_array:
+        """The interaction matrix, float32, rows users and columns items; not to be changed."""
+        starts = np.zeros(self.n_users + 1, np.int32)
+        np.cumsum(np.bincount(self.users, minlength=self.n_users), out=starts[1:])
+        matrix = csr_array((self.values, self.items, starts), shape=self.shape)
+        matrix.has_canonical_format = True
+        return matrix
+
+    @cached_property
+    def item_counts(self) -> NDArray[np.int64]:
+        """Number of interactions of each item."""
+        return np.bincount(self.items, minlength=self.n_items)
+
+    @cached_property
+    def user_counts(self) -> NDArray[np.int64]:
+        """Number of interactions of each user."""
+        return np.bincount(self.users, minlength=self.n_users)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content: labels, pairs, values and times, whatever the row order."""
+        digest = hashlib.sha256()
+        for name, array in self._arrays().items():
+            digest.update(f"{name}:{array.dtype.kind}:{len(array)};".encode())
+            if array.dtype.kind == "U":
+                digest.update("\x00".join(array.tolist()).encode())
+            else:
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def select(self, rows: NDArray[np.bool_]) -> Self:
+        """Return the interactions where `rows` is true, with the labels of the whole."""
+        times = None if self.times is None else self.times[rows]
+        return type(self)(
+            self.users[rows],
+            self.items[rows],
+            self.values[rows],
+            times,
+            self.user_ids,
+            self.item_ids,
+        )
+
+    def union(self, other: Self) -> Self:
+        """Return all interactions of both, which share their labels; on a repeat `other` wins."""
+        users = np.concatenate([self.users, other.users])
+        items = np.concatenate([self.items, other.items])
+        order = np.lexsort((items, users))
+        last = np.ones(len(order), bool)
+        last[:-1] = (np.diff(users[order]) != 0) | (np.diff(items[order]) != 0)
+        order = order[last]
+        times = None
+        if self.times is not None and other.times is not None:
+            times = np.concatenate([self.times, other.times])[order]
+        values = np.concatenate([self.values, other.values])[order]
+        return type(self)(
+            users[order], items[order], values, times, self.user_ids, self.item_ids
+        )
+
+    def binarised(self) -> Self:
+        """Return the same pairs, each with the value 1."""
+        ones = np.ones(len(self), np.float32)
+        return type(self)(
+            self.users, self.items, ones, self.times, self.user_ids, self.item_ids
+        )
+
+    def without_unused_labels(self) -> Self:
+        """Return the same interactions with only those users and items that have some."""
+        users, user_index = np.unique(self.users, return_inverse=True)
+        items, item_index = np.unique(self.items, return_inverse=True)
+        return type(self)(
+            user_index.astype(np.int32),
+            item_index.astype(np.int32),
+            self.values,
+            self.times,
+            self.user_ids[users],
+            self.item_ids[items],
+        )
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        arrays: dict[str, NDArray[Any]] = {
+            "users": self.users,
+            "items": self.items,
+            "values": self.values,
+            "user_ids": self.user_ids,
+            "item_ids": self.item_ids,
+        }
+        if self.times is not None:
+            arrays["times"] = self.times
+        return arrays
+
+    def save(self, path: Path) -> None:
+        """Write to a ``.npz`` file (no pickle)."""
+        with path.open("wb") as file:
+            np.savez(file, **self._arrays())  # type: ignore[arg-type]  # numpy stubs: allow_pickle
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as stored:
+            arrays: Mapping[str, NDArray[Any]] = dict(stored)
+        return cls(
+            arrays["users"],
+            arrays["items"],
+            arrays["values"],
+            arrays.get("times"),
+            arrays["user_ids"],
+            arrays["item_ids"],
+        )
+
+
+def _index(
+    labels: pd.Series, column: str, known: NDArray[Any] | None
+) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    """Turn labels into indices of their sorted distinct values."""
+    missing = labels.isna().to_numpy()
+    if missing.any():
+        raise DataError(
+            f"the column {column!r} has {int(missing.sum())} empty labels, first in row "
+            f"{int(np.flatnonzero(missing)[0]) + 1}."
+        )
+    codes, distinct = pd.factorize(labels)
+    ids = as_ids(pd.Series(distinct))
+    order = np.argsort(ids, kind="stable")
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    if known is None:
+        return rank[codes], ids[order]
+    positions = np.searchsorted(known, ids)
+    positions[positions == len(known)] = 0
+    strangers = known[positions] != ids
+    if strangers.any():
+        raise DataError(f"the column {column!r} has the unknown label {ids[strangers][0]!r}.")
+    return positions.astype(np.int32)[codes], known
+
+
+def as_ids(labels: pd.Series) -> NDArray[Any]:
+    """Return labels as int64 if every one is a plain whole number, else as text.
+
+    "007" stays text: as a number it would meet "7".
+    """
+    if pd.api.types.is_integer_dtype(labels):
+        return labels.to_numpy(np.int64)
+    text = labels.astype(str).to_numpy(dtype=str)
+    try:
+        numbers = text.astype(np.int64)
+    except (ValueError, OverflowError):
+        return text
+    return numbers if (numbers.astype(str) == text).all() else text
+
+
+def _numbers(column: pd.Series, name: str, allow_missing: bool = False) -> NDArray[np.float64]:
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    bad = ~np.isfinite(numbers)
+    if allow_missing:
+        bad &= column.notna().to_numpy()
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            f"the column {name!r} has {int(bad.sum())} values that are not finite numbers, first "
+            f"{column.iloc[row]!r} in row {row + 1}. Correct or remove these rows."
+        )
+    return numbers

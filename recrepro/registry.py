@@ -1,0 +1,100 @@
+"""Names to classes: ``name -> "module:attribute"``, imported only when used.
+
+Models come from the entry-point group ``recrepro.models``: each entry point is a table of such
+strings, so another package's models plug in without touching this one.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar, cast
+
+from recrepro.errors import RecreproError, UnknownName
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """A table of things by name.
+
+    Parameters
+    ----------
+    kind : str
+        What it holds, for messages: ``"model"``, ``"split"``.
+    table : mapping of str to str, optional
+        The built-in names and where each is, as ``"module:attribute"``.
+    group : str, optional
+        Entry-point group whose entry points are further such tables.
+    hint : str, optional
+        The next step for someone who used an unknown name.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        table: Mapping[str, str] | None = None,
+        *,
+        group: str | None = None,
+        hint: str = "",
+    ) -> None:
+        self.kind = kind
+        self.hint = hint
+        self._group = group
+        self._targets: dict[str, str] = dict(table or {})
+        self._origins: dict[str, str] = dict.fromkeys(self._targets, "recrepro")
+        self._loaded = group is None
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        for point in entry_points(group=cast(str, self._group)):
+            origin = f"{point.dist.name if point.dist else '?'} ({point.value})"
+            for name, target in point.load().items():
+                self.add(name, target, origin)
+
+    def add(self, name: str, target: str, origin: str) -> None:
+        """Add a name; a name that is taken is an error that names both origins."""
+        if name in self._targets:
+            raise RecreproError(
+                f"two packages announce the {self.kind} {name!r}: {self._origins[name]} and "
+                f"{origin}. Uninstall one of them."
+            )
+        self._targets[name] = target
+        self._origins[name] = origin
+
+    def names(self) -> list[str]:
+        """Return all names, sorted."""
+        self._load()
+        return sorted(self._targets)
+
+    def origin(self, name: str) -> str:
+        """Return which package a name comes from."""
+        self.resolve_target(name)
+        return self._origins[name]
+
+    def resolve_target(self, name: str) -> str:
+        """Return where a name's object is, as ``"module:attribute"``, without importing it."""
+        self._load()
+        if name not in self._targets:
+            hint = self.hint
+            if not self._targets:
+                hint = (
+                    f"No {self.kind} is installed at all: is recrepro run from a checkout that "
+                    "it was not installed from? Install it with `pip install -e .`."
+                )
+            raise UnknownName(self.kind, name, self._targets, hint)
+        return self._targets[name]
+
+    def resolve(self, name: str) -> T:
+        """Import and return what a name stands for."""
+        module, _, attribute = self.resolve_target(name).partition(":")
+        try:
+            return cast(T, getattr(import_module(module), attribute))
+        except ModuleNotFoundError as error:
+            missing = error.name or "?"
+            extra = " Install it with `pip install 'recrepro[neural]'`." if missing == "torch" else ""
+            raise RecreproError(
+                f"the {self.kind} {name!r} needs the package {missing!r}, "
+                f"which is not installed.{extra}"
+            ) from error
