@@ -48,7 +48,7 @@ class Registry(Generic[T]):
         if self._loaded:
             return
         self._loaded = True
-        for point in entry_points(group=cast(str, self._group)):
+        for point in entry_points(group=cast("str", self._group)):
             origin = f"{point.dist.name if point.dist else '?'} ({point.value})"
             for name, target in point.load().items():
                 self.add(name, target, origin)
@@ -90,11 +90,11 @@ class Registry(Generic[T]):
         """Import and return what a name stands for."""
         module, _, attribute = self.resolve_target(name).partition(":")
         try:
-            return cast(T, getattr(import_module(module), attribute))
+            return cast("T", getattr(import_module(module), attribute))
         except ModuleNotFoundError as error:
             missing = error.name or "?"
-            extra = " Install it with `pip install 'recrepro[neural]'`." if missing == "torch" else ""
+            what = "'recrepro[neural]'" if missing == "torch" else missing
             raise RecreproError(
-                f"the {self.kind} {name!r} needs the package {missing!r}, "
-                f"which is not installed.{extra}"
+                f"the {self.kind} {name!r} needs the package {missing!r}, which is not installed. "
+                f"Install it with `pip install {what}`."
             ) from error

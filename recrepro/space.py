@@ -59,7 +59,7 @@ class Choice:
 
     options: tuple[str | int | float | bool | None, ...]
 
-    def __init__(self, *options: str | int | float | bool | None) -> None:
+    def __init__(self, *options: str | float | bool | None) -> None:
         if len(options) < 2:
             raise UsageError(f"a choice needs at least two options, but got {options}.")
         object.__setattr__(self, "options", options)

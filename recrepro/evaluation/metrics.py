@@ -1,0 +1,115 @@
+"""Accuracy metrics: pure functions from ranked lists to one value a user.
+
+Symbols: h_i is 1 if the item at rank i is relevant (ranks from 1), R the number of relevant
+items of the user, k the cutoff, L the length of the user's list (shorter than k if fewer items
+could be ranked). All metrics lie in [0, 1] unless a variant says otherwise.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+PerUser = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Ranked lists of some users, reduced to what metrics need.
+
+    Parameters
+    ----------
+    hits : array of bool, shape (n_users, K)
+        Whether the item at each rank is relevant; false beyond the end of a list.
+    n_relevant : array of int, shape (n_users,)
+        Number of held-out items of each user, at least 1.
+    lengths : array of int, shape (n_users,)
+        Length of each list, at most K.
+    """
+
+    hits: NDArray[np.bool_]
+    n_relevant: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+
+def ndcg(ranking: Ranking, k: int) -> PerUser:
+    """Normalised discounted cumulative gain, sum h_i / log2(i + 1) over its best possible value.
+
+    Järvelin & Kekäläinen (TOIS 2002) with binary gains. The ideal list holds min(k, R) relevant
+    items, so a perfect list scores 1 at every cutoff.
+    """
+    discounts = _discounts(k)
+    ideal = np.concatenate([[0.0], np.cumsum(discounts)])
+    return _dcg(ranking, k) / ideal[np.minimum(ranking.n_relevant, k)]
+
+
+def ndcg_uncut_ideal(ranking: Ranking, k: int) -> PerUser:
+    """NDCG as the RecSys 2019 study computes it: the ideal list holds all R items, uncut at k.
+
+    With one relevant item it equals `ndcg`; with R > k even a perfect list scores below 1.
+    """
+    largest = int(ranking.n_relevant.max(initial=1))
+    ideal = np.concatenate([[0.0], np.cumsum(_discounts(largest))])
+    return _dcg(ranking, k) / ideal[ranking.n_relevant]
+
+
+def recall(ranking: Ranking, k: int) -> PerUser:
+    """Share of the relevant items that are in the list: hits / R."""
+    return _n_hits(ranking, k) / ranking.n_relevant
+
+
+def precision(ranking: Ranking, k: int) -> PerUser:
+    """Share of the k places that hold a relevant item: hits / k, also for shorter lists."""
+    return _n_hits(ranking, k) / k
+
+
+def precision_of_listed(ranking: Ranking, k: int) -> PerUser:
+    """Precision as the RecSys 2019 study computes it: hits / min(k, L); 0 for an empty list."""
+    return _n_hits(ranking, k) / np.maximum(np.minimum(ranking.lengths, k), 1)
+
+
+def hit_rate(ranking: Ranking, k: int) -> PerUser:
+    """1 if at least one relevant item is in the list, else 0."""
+    return ranking.hits[:, :k].any(axis=1).astype(np.float64)
+
+
+def hit_count(ranking: Ranking, k: int) -> PerUser:
+    """Hit rate as the RecSys 2019 study computes it: the number of hits, so it can exceed 1."""
+    return _n_hits(ranking, k)
+
+
+def average_precision(ranking: Ranking, k: int) -> PerUser:
+    """Mean over users is MAP: sum of precision at each hit over min(k, R)."""
+    return _precision_sum(ranking, k) / np.minimum(ranking.n_relevant, k)
+
+
+def average_precision_of_listed(ranking: Ranking, k: int) -> PerUser:
+    """Average precision as the RecSys 2019 study computes it: divided by min(R, k, L)."""
+    listed = np.maximum(np.minimum(ranking.lengths, k), 1)
+    return _precision_sum(ranking, k) / np.minimum(ranking.n_relevant, listed)
+
+
+def reciprocal_rank(ranking: Ranking, k: int) -> PerUser:
+    """Mean over users is MRR: 1 / rank of the first relevant item, 0 if it is not in the list."""
+    hits = ranking.hits[:, :k]
+    return np.where(hits.any(axis=1), 1.0 / (hits.argmax(axis=1) + 1), 0.0)
+
+
+def _discounts(k: int) -> NDArray[np.float64]:
+    return 1.0 / np.log2(np.arange(2, k + 2))
+
+
+def _n_hits(ranking: Ranking, k: int) -> PerUser:
+    return ranking.hits[:, :k].sum(axis=1).astype(np.float64)
+
+
+def _dcg(ranking: Ranking, k: int) -> PerUser:
+    # Not `@`: a sum along the row does not depend on how many rows are evaluated together.
+    hits = ranking.hits[:, :k]
+    return np.where(hits, _discounts(hits.shape[1]), 0.0).sum(axis=1)
+
+
+def _precision_sum(ranking: Ranking, k: int) -> PerUser:
+    hits = ranking.hits[:, :k]
+    precisions = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
+    return np.where(hits, precisions, 0.0).sum(axis=1)

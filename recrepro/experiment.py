@@ -1,0 +1,279 @@
+"""The schema of an experiment file, its canonical form and its hash.
+
+An experiment is a grid: every data set x every split (and seed) x every model. This module knows
+the shape of the file only; whether a model or split of that name exists is for the registries.
+"""
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+
+from recrepro.errors import UnknownName, UsageError
+from recrepro.space import Choice, IntRange, LogUniform, Range, Uniform
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]{0,63}$")]
+Scalar = str | int | float | bool | None
+
+
+class Table(BaseModel):
+    """Base of every table in an experiment file: immutable, strictly typed, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", populate_by_name=True)
+
+
+class SyntheticSpec(Table):
+    """Parameters of the generator behind an offline data set."""
+
+    users: PositiveInt
+    items: PositiveInt
+    interactions: PositiveInt
+    seed: int = 0
+
+
+class DatasetSpec(Table):
+    """Where interactions come from, and what is done to them before the split.
+
+    Either `name` is one that ``recrepro ls datasets`` lists, or one of `file`, `train` with
+    `test`, or `synthetic` says where they are and `name` is free.
+    """
+
+    name: Name
+    file: str | None = None
+    train: str | None = None
+    test: str | None = None
+    negatives: str | None = None
+    format: str | None = None
+    columns: dict[Literal["user", "item", "value", "time"], str] = {}
+    synthetic: SyntheticSpec | None = None
+    min_value: float | None = None
+    values: Literal["binary", "keep"] = "binary"
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "DatasetSpec":
+        given = [k for k in ("file", "train", "synthetic") if getattr(self, k) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of 'file', 'train' and 'synthetic', not {given}")
+        if (self.train is None) != (self.test is None):
+            raise ValueError("'train' and 'test' go together")
+        if self.negatives is not None and self.test is None:
+            raise ValueError("'negatives' needs 'train' and 'test'")
+        return self
+
+
+class SplitSpec(Table):
+    """A splitting strategy, its own options (checked by the strategy), and the seeds to draw."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+
+    name: Name
+    label: Name | None = None
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
+
+    @property
+    def title(self) -> str:
+        """What tables call it."""
+        return self.label or self.name
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The strategy's own options, as written."""
+        return dict(self.model_extra or {})
+
+
+class RangeSpec(Table):
+    """A search range as an experiment file writes it: exactly one of the four kinds."""
+
+    uniform: tuple[float, float] | None = None
+    log_uniform: tuple[float, float] | None = None
+    integers: tuple[int, int] | None = None
+    choice: tuple[Scalar, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "RangeSpec":
+        if len(self.model_fields_set) != 1:
+            raise ValueError("give exactly one of uniform, log_uniform, integers and choice")
+        return self
+
+    def to_range(self) -> Range:
+        """Return the range itself."""
+        if self.uniform is not None:
+            return Uniform(*self.uniform)
+        if self.log_uniform is not None:
+            return LogUniform(*self.log_uniform)
+        if self.integers is not None:
+            return IntRange(*self.integers)
+        return Choice(*(self.choice or ()))
+
+
+class ModelSpec(Table):
+    """A model, the hyperparameters that are fixed, and ranges that replace the declared ones."""
+
+    name: Name
+    label: Name | None = None
+    params: dict[str, Scalar] = {}
+    search: dict[str, RangeSpec] = {}
+    tune: bool = True
+
+    @property
+    def title(self) -> str:
+        """What tables call it."""
+        return self.label or self.name
+
+
+class EvaluateSpec(Table):
+    """Metrics, and what the held-out items are ranked against.
+
+    `candidates` is ``"full"`` (all unseen items), ``"published"`` (the split's own negatives), a
+    number of uniformly drawn negatives a user, or ``"auto"``: published if there are, else full.
+    """
+
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("ndcg@10", "recall@10")
+    candidates: Literal["auto", "full", "published"] | PositiveInt = "auto"
+
+
+class TuneSpec(Table):
+    """The budget that every model gets, and what it is spent on."""
+
+    trials: PositiveInt
+    metric: str | None = None
+    sampler: Literal["tpe", "random"] = "tpe"
+    evaluate_every: PositiveInt = 5
+    patience: PositiveInt = 5
+
+
+class Expected(Table):
+    """A number that the leaderboard has to show, and where it is from."""
+
+    model: Name
+    metric: str
+    value: float
+    tolerance: Annotated[float, Field(ge=0)]
+    source: str
+    published: float | None = None
+    note: str = ""
+    dataset: Name | None = None
+    split: Name | None = None
+
+
+class Experiment(Table):
+    """An experiment file."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    claim: str
+    datasets: Annotated[tuple[DatasetSpec, ...], Field(min_length=1)]
+    splits: Annotated[tuple[SplitSpec, ...], Field(min_length=1)]
+    models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
+    evaluate: EvaluateSpec = EvaluateSpec()
+    tune: TuneSpec | None = None
+    expected: tuple[Expected, ...] = ()
+
+    @model_validator(mode="after")
+    def _distinct_titles(self) -> "Experiment":
+        for kind, titles in (
+            ("datasets", [d.name for d in self.datasets]),
+            ("splits", [s.title for s in self.splits]),
+            ("models", [m.title for m in self.models]),
+        ):
+            twice = sorted({t for t in titles if titles.count(t) > 1})
+            if twice:
+                raise ValueError(f"two {kind} are called {twice[0]!r}: give each its own 'label'")
+        return self
+
+    @property
+    def selection_metric(self) -> str:
+        """The metric that tuning maximises: as stated, else the first one evaluated."""
+        stated = self.tune.metric if self.tune else None
+        return stated or self.evaluate.metrics[0]
+
+    @property
+    def grid_hash(self) -> str:
+        """SHA-256 of what decides the numbers; the claim and the expected values do not."""
+        grid = self.model_dump(mode="json", exclude={"claim", "expected"}, by_alias=True)
+        return hashlib.sha256(canonical_json(grid).encode()).hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """Write JSON in one way only: sorted keys, no blanks, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Read and check an experiment file.
+
+    Raises
+    ------
+    UsageError
+        Naming the file, the place in it, and the nearest valid name.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        known = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
+        raise UnknownName("experiment file", str(path), known) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the experiment file {path}: {error}.") from error
+    try:
+        content = json.dumps(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        raise UsageError(f"{path} is not a valid experiment file: {error}.") from error
+    try:
+        return Experiment.model_validate_json(content)
+    except ValidationError as error:
+        raise UsageError(explain(error, Experiment, str(path))) from error
+
+
+def explain(error: ValidationError, root: type[BaseModel], place: str) -> str:
+    """Turn pydantic's findings into one message: place, what was given, what is allowed."""
+    lines = []
+    for finding in error.errors(include_url=False):
+        location = finding["loc"]
+        where = _readable(location)
+        if finding["type"] == "extra_forbidden":
+            fields = _fields_at(root, location[:-1])
+            problem = str(UnknownName("key", str(location[-1]), fields))
+            where = _readable(location[:-1])
+        elif finding["type"] == "missing":
+            problem = f"the key {str(location[-1])!r} is missing."
+            where = _readable(location[:-1])
+        elif finding["type"] == "value_error":
+            problem = f"{finding['ctx']['error']}."
+        else:
+            problem = f"{finding['msg']}, but got {finding['input']!r}."
+        lines.append(f"{place}{', ' + where if where else ''}: {problem}")
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _readable(location: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in location:
+        text += f" #{part + 1}" if isinstance(part, int) else f"{'.' if text else ''}{part}"
+    return text
+
+
+def _fields_at(root: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Walk from a schema down a location and return the keys that are valid there."""
+    current: Any = root
+    for part in location:
+        if isinstance(part, str) and isinstance(current, type) and issubclass(current, BaseModel):
+            names = {f.alias or n: f.annotation for n, f in current.model_fields.items()}
+            current = names.get(part)
+        current = _first_model(current)
+    if not (isinstance(current, type) and issubclass(current, BaseModel)):
+        return []
+    return [f.alias or n for n, f in current.model_fields.items()]
+
+
+def _first_model(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (tuple, dict, Union, UnionType, Annotated):
+        for argument in get_args(annotation):
+            found = _first_model(argument)
+            if found is not None:
+                return found
+    return None

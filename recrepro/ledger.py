@@ -1,0 +1,390 @@
+"""The ledger: the one truth about cells, trials, openings of the test part and results.
+
+A cell is pending, then leased to a worker, then done or failed. A lease carries a token; every
+write of a worker names its token and is refused once the lease has passed to someone else. The
+first result of a cell stays; a different second one is a determinism alarm, never an overwrite.
+
+SQLite in write-ahead mode by default; the address may be that of any database that SQLAlchemy
+reaches.
+"""
+
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+import sqlalchemy as sa
+
+from recrepro.errors import LedgerError, SealError
+
+LEASE_SECONDS = 60.0
+"""A lease that was not renewed for this long may be taken over."""
+
+SCHEMA_VERSION = 1
+
+CellState = Literal["pending", "leased", "done", "failed"]
+
+_metadata = sa.MetaData()
+
+_meta = sa.Table(
+    "meta",
+    _metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+_experiments = sa.Table(
+    "experiments",
+    _metadata,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("grid_hash", sa.String(64), primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("planned_at", sa.Float, nullable=False),
+)
+_members = sa.Table(
+    "experiment_cells",
+    _metadata,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("grid_hash", sa.String(64), primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("cell", sa.String(64), nullable=False),
+    sa.Column("titles", sa.Text, nullable=False),
+)
+_cells = sa.Table(
+    "cells",
+    _metadata,
+    sa.Column("cell", sa.String(64), primary_key=True),
+    sa.Column("identity", sa.Text, nullable=False),
+    sa.Column("state", sa.String(8), nullable=False),
+    sa.Column("token", sa.String(32)),
+    sa.Column("owner", sa.Text),
+    sa.Column("deadline", sa.Float),
+    sa.Column("reason", sa.Text),
+    sa.Column("record", sa.Text),
+    sa.Column("result_digest", sa.String(64)),
+    sa.Column("ended_at", sa.Float),
+)
+_trials = sa.Table(
+    "trials",
+    _metadata,
+    sa.Column("cell", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("trial", sa.Text, nullable=False),
+)
+_openings = sa.Table(
+    "openings",
+    _metadata,
+    sa.Column("cell", sa.String(64), primary_key=True),
+    sa.Column("token", sa.String(32), primary_key=True),
+    sa.Column("opened_at", sa.Float, nullable=False),
+)
+_alarms = sa.Table(
+    "alarms",
+    _metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("cell", sa.String(64), nullable=False),
+    sa.Column("record", sa.Text, nullable=False),
+    sa.Column("raised_at", sa.Float, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A cell in an experiment: its key and what that experiment calls its parts."""
+
+    cell: str
+    titles: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CellStatus:
+    """What the ledger knows of a cell; `record` is set once it is done."""
+
+    cell: str
+    state: CellState
+    reason: str | None
+    record: dict[str, Any] | None
+    owner: str | None
+
+
+class Ledger:
+    """Access to a ledger, created on first use.
+
+    Parameters
+    ----------
+    url : str
+        SQLAlchemy address, such as ``sqlite:////home/me/recrepro-runs/ledger.db``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine = sa.create_engine(url)
+        if self._engine.dialect.name == "sqlite":
+            sa.event.listen(self._engine, "connect", _configure_sqlite)
+        with self._writing() as connection:
+            _metadata.create_all(connection)
+            version = connection.scalar(sa.select(_meta.c.value).where(_meta.c.key == "schema"))
+            if version is None:
+                connection.execute(_meta.insert().values(key="schema", value=str(SCHEMA_VERSION)))
+            elif int(version) != SCHEMA_VERSION:
+                raise LedgerError(
+                    f"the ledger {url} has schema {version}, this recrepro reads {SCHEMA_VERSION}. "
+                    "Use another workspace, or the recrepro that wrote it."
+                )
+
+    @classmethod
+    def in_workspace(cls, workspace: Path) -> "Ledger":
+        """Open the SQLite ledger of a workspace folder, which must exist."""
+        return cls(f"sqlite:///{(workspace / 'ledger.db').resolve()}")
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self._engine.connect() as connection:
+            if self._engine.dialect.name == "sqlite":
+                # Take the write lock before the first read: what was read stays true until commit.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+            connection.commit()
+
+    # experiments
+
+    def plan(
+        self, name: str, grid_hash: str, source: str, cells: Sequence[tuple[Member, dict[str, Any]]]
+    ) -> None:
+        """Write down an experiment and its cells with their identities; what is there stays."""
+        with self._writing() as connection:
+            key = {"name": name, "grid_hash": grid_hash}
+            for table in (_members, _experiments):
+                connection.execute(
+                    table.delete().where(table.c.name == name, table.c.grid_hash == grid_hash)
+                )
+            connection.execute(
+                _experiments.insert().values(**key, source=source, planned_at=time.time())
+            )
+            for place, (member, identity) in enumerate(cells):
+                connection.execute(
+                    _members.insert().values(
+                        **key, place=place, cell=member.cell, titles=json.dumps(member.titles)
+                    )
+                )
+                known = sa.select(_cells.c.cell).where(_cells.c.cell == member.cell)
+                if connection.scalar(known) is None:
+                    connection.execute(
+                        _cells.insert().values(
+                            cell=member.cell, identity=json.dumps(identity), state="pending"
+                        )
+                    )
+
+    def members(self, name: str, grid_hash: str) -> list[Member]:
+        """Return the cells of an experiment in their order; none if it was never planned."""
+        query = (
+            sa.select(_members.c.cell, _members.c.titles)
+            .where(_members.c.name == name, _members.c.grid_hash == grid_hash)
+            .order_by(_members.c.place)
+        )
+        with self._engine.connect() as connection:
+            return [Member(cell, json.loads(titles)) for cell, titles in connection.execute(query)]
+
+    def experiments(self) -> list[tuple[str, str]]:
+        """Return name and grid hash of all experiments, latest plan last."""
+        query = sa.select(_experiments.c.name, _experiments.c.grid_hash)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(_experiments.c.planned_at))
+            return [(name, grid_hash) for name, grid_hash in rows]
+
+    # cells
+
+    def status(self, cell: str) -> CellStatus:
+        """Return what is known of a cell."""
+        columns = (_cells.c.state, _cells.c.reason, _cells.c.record, _cells.c.owner)
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(*columns).where(_cells.c.cell == cell)).one()
+        record = json.loads(row.record) if row.record else None
+        return CellStatus(cell, row.state, row.reason, record, row.owner)
+
+    def lease(self, cell: str) -> str | None:
+        """Take a cell that is free, or whose worker has died or fallen silent.
+
+        Returns
+        -------
+        str or None
+            The token of the lease, or None if the cell is done or someone else is at it.
+        """
+        with self._writing() as connection:
+            row = connection.execute(sa.select(_cells).where(_cells.c.cell == cell)).one()
+            if row.state == "done" or (row.state == "leased" and _holds(row.owner, row.deadline)):
+                return None
+            if row.state == "failed":
+                # A failed cell starts afresh; an interrupted one goes on after its last trial.
+                connection.execute(_trials.delete().where(_trials.c.cell == cell))
+            token = secrets.token_hex(16)
+            connection.execute(
+                _cells.update()
+                .where(_cells.c.cell == cell)
+                .values(
+                    state="leased",
+                    token=token,
+                    owner=_this_process(),
+                    deadline=time.time() + LEASE_SECONDS,
+                    reason=None,
+                )
+            )
+            return token
+
+    def renew(self, tokens: Sequence[str]) -> None:
+        """Push back the deadline of leases that are still held."""
+        with self._writing() as connection:
+            connection.execute(
+                _cells.update()
+                .where(_cells.c.token.in_(tokens), _cells.c.state == "leased")
+                .values(deadline=time.time() + LEASE_SECONDS)
+            )
+
+    def release(self, cell: str, token: str) -> None:
+        """Give a lease back without a result."""
+        self._end(cell, token, state="pending")
+
+    def fail(self, cell: str, token: str, reason: str) -> None:
+        """End a cell as failed, with the reason."""
+        self._end(cell, token, state="failed", reason=reason, ended_at=time.time())
+
+    def _end(self, cell: str, token: str, **values: Any) -> None:
+        with self._writing() as connection:
+            connection.execute(
+                _cells.update()
+                .where(_cells.c.cell == cell, _cells.c.token == token, _cells.c.state == "leased")
+                .values(token=None, owner=None, deadline=None, **values)
+            )
+
+    def commit(self, cell: str, token: str, record: dict[str, Any], result_digest: str) -> None:
+        """Write the result of a cell.
+
+        Raises
+        ------
+        LedgerError
+            If the lease was lost, or the cell has a different result already (which is kept; the
+            new one is stored as a determinism alarm).
+        """
+        text = json.dumps(record)
+        with self._writing() as connection:
+            row = connection.execute(sa.select(_cells).where(_cells.c.cell == cell)).one()
+            if row.state == "done":
+                alarm = row.result_digest != result_digest
+                if alarm:
+                    connection.execute(
+                        _alarms.insert().values(cell=cell, record=text, raised_at=time.time())
+                    )
+            else:
+                _check_lease(row, token)
+                alarm = False
+                connection.execute(
+                    _cells.update()
+                    .where(_cells.c.cell == cell)
+                    .values(
+                        state="done",
+                        record=text,
+                        result_digest=result_digest,
+                        token=None,
+                        owner=None,
+                        deadline=None,
+                        reason=None,
+                        ended_at=time.time(),
+                    )
+                )
+        if alarm:
+            raise LedgerError(
+                f"determinism alarm: cell {cell[:12]} already has another result. The first one "
+                "stays; compare the two records in the ledger's table 'alarms'."
+            )
+
+    def alarms(self) -> list[str]:
+        """Return the cells that got a second, different result."""
+        with self._engine.connect() as connection:
+            return list(connection.scalars(sa.select(_alarms.c.cell).order_by(_alarms.c.id)))
+
+    # trials and openings
+
+    def add_trial(self, cell: str, token: str, number: int, trial: dict[str, Any]) -> None:
+        """Write a finished trial."""
+        with self._writing() as connection:
+            row = connection.execute(sa.select(_cells).where(_cells.c.cell == cell)).one()
+            _check_lease(row, token)
+            connection.execute(
+                _trials.insert().values(cell=cell, number=number, trial=json.dumps(trial))
+            )
+
+    def trials(self, cell: str) -> list[dict[str, Any]]:
+        """Return the finished trials of a cell in their order."""
+        query = sa.select(_trials.c.trial).where(_trials.c.cell == cell).order_by(_trials.c.number)
+        with self._engine.connect() as connection:
+            return [json.loads(text) for text in connection.scalars(query)]
+
+    def open_seal(self, cell: str, token: str) -> None:
+        """Write that the test part is opened for a cell.
+
+        Raises
+        ------
+        SealError
+            If the cell has a result already, or this attempt has opened the test part before.
+        """
+        with self._writing() as connection:
+            row = connection.execute(sa.select(_cells).where(_cells.c.cell == cell)).one()
+            if row.state == "done":
+                raise SealError(f"cell {cell[:12]} has a result: its test part stays sealed.")
+            _check_lease(row, token)
+            mine = (_openings.c.cell == cell) & (_openings.c.token == token)
+            if connection.scalar(sa.select(_openings.c.cell).where(mine)) is not None:
+                raise SealError(f"cell {cell[:12]} has opened its test part in this attempt.")
+            connection.execute(
+                _openings.insert().values(cell=cell, token=token, opened_at=time.time())
+            )
+
+    def openings(self, cell: str) -> list[float]:
+        """Return when the test part was opened for a cell, in seconds since 1970."""
+        query = sa.select(_openings.c.opened_at).where(_openings.c.cell == cell)
+        with self._engine.connect() as connection:
+            return list(connection.scalars(query.order_by(_openings.c.opened_at)))
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy's BEGIN is ours, see Ledger._writing
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _check_lease(row: Any, token: str) -> None:
+    if row.state != "leased" or row.token != token:
+        raise LedgerError(
+            f"cell {row.cell[:12]} is no longer leased to this worker: another one took over."
+        )
+
+
+def _this_process() -> str:
+    process = psutil.Process()
+    owner = {"host": socket.gethostname(), "pid": os.getpid(), "born": process.create_time()}
+    return json.dumps(owner)
+
+
+def _holds(owner: str, deadline: float) -> bool:
+    """Say whether a lease is alive: in time, and its process not known to be dead."""
+    if time.time() > deadline:
+        return False
+    process = json.loads(owner)
+    if process["host"] != socket.gethostname():
+        return True
+    try:
+        return abs(psutil.Process(process["pid"]).create_time() - process["born"]) < 1.0
+    except psutil.NoSuchProcess:
+        return False
+
+

@@ -1,0 +1,40 @@
+"""Temporal: one global cut, everything after it is held out."""
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from recrepro.errors import DataError
+from recrepro.interactions import Interactions
+from recrepro.splits.base import Splitter, needed_times
+
+
+class Temporal(Splitter):
+    """Hold out all interactions after one moment, the same for everybody.
+
+    Interactions at the very moment of the cut stay in train, so that nothing in train is later
+    than anything held out. Nothing is drawn at random: every seed gives the same parts.
+    """
+
+    fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the interactions that is held out; less where many fall on the cut."""
+    at: int | None = None
+    """The cut itself, in the unit of the data (MovieLens: seconds since 1970), for the test part.
+    Interactions without a time count as before it. Validation is cut by `fraction`."""
+
+    def holdout(self, interactions: Interactions, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Mark what is later than the cut."""
+        del rng
+        if self.at is not None and interactions.times is not None:
+            return interactions.times > self.at
+        times = needed_times(interactions, "temporal")
+        in_train = int(np.ceil(len(times) * (1 - self.fraction)))
+        if in_train < 1:
+            raise DataError("the split 'temporal' got no interactions.")
+        cut = np.partition(times, in_train - 1)[in_train - 1]
+        return times > cut
+
+    def _validation_rule(self) -> "Temporal":
+        return self.model_copy(update={"at": None})

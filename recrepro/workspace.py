@@ -1,0 +1,86 @@
+"""The workspace folder: where the ledger, blobs, splits, logs and the MLflow store are."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from recrepro.errors import RecreproError, UsageError
+
+DEFAULT_WORKSPACE = Path("recrepro-runs")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace folder and the places in it."""
+
+    root: Path
+
+    @classmethod
+    def create(cls, root: Path) -> "Workspace":
+        """Make the folder if it is not there."""
+        try:
+            for folder in (root, root / "blobs", root / "splits", root / "logs"):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RecreproError(
+                f"cannot make the workspace {root}: {error}. Choose another with --workspace DIR."
+            ) from error
+        return cls(root.resolve())
+
+    @classmethod
+    def existing(cls, root: Path) -> "Workspace":
+        """Return a workspace that an earlier run has made."""
+        if not (root / "ledger.db").is_file():
+            raise UsageError(
+                f"there is no workspace in {root}: nothing was run there yet. Start with "
+                "`recrepro run EXPERIMENT`, or name its folder with --workspace DIR."
+            )
+        return cls(root.resolve())
+
+    @property
+    def splits(self) -> Path:
+        """Folder of the split cache."""
+        return self.root / "splits"
+
+    def log(self, cell: str) -> Path:
+        """File that holds what the process of a cell printed."""
+        return self.root / "logs" / f"{cell[:16]}.log"
+
+    @property
+    def mlflow_store(self) -> str:
+        """Address of the embedded MLflow store."""
+        return f"sqlite:///{self.root / 'mlflow.db'}"
+
+    @property
+    def mlflow_artifacts(self) -> str:
+        """Where the embedded MLflow store keeps artifacts."""
+        return (self.root / "mlflow-artifacts").as_uri()
+
+    def blob(self, digest: str) -> Path:
+        """Path of a blob."""
+        return self.root / "blobs" / digest[:2] / digest
+
+    def write_blob(self, content: bytes) -> str:
+        """Store bytes under their SHA-256; they are on disk, whole, when this returns."""
+        digest = hashlib.sha256(content).hexdigest()
+        target = self.blob(digest)
+        if target.is_file() and target.stat().st_size == len(content):
+            return digest
+        target.parent.mkdir(exist_ok=True)
+        descriptor, draft = tempfile.mkstemp(prefix=".draft-", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(draft).replace(target)
+        finally:
+            Path(draft).unlink(missing_ok=True)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return digest
