@@ -1,3 +1,6 @@
-"""A benchmark harness: is this recommender really better than well-tuned simple ones?"""
+"""Benchmark harness for recommenders: is a new model really better than well-tuned simple ones?
+
+The command line is the way in (``recrepro --help``); see docs/ for the library.
+"""
 
 __version__ = "0.1.0"

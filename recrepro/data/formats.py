@@ -3,21 +3,20 @@
 import csv
 import gzip
 import io
-import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
+from recrepro.data.columns import COLUMNS, arrow_frame, match_columns
 from recrepro.errors import DataError, UnknownName, UsageError
+from recrepro.interactions import Duplicates, Interactions
 
 FORMATS = {
     "csv": "comma, header line",
@@ -40,12 +39,6 @@ _SUFFIXES = {
     ".inter": "recbole",
 }
 _DELIMITERS = {"csv": ",", "tsv": "\t", "recbole": "\t", "ncf": "\t", "movielens": "\x1f"}
-_COLUMNS = {
-    "user": ("user", "userid", "uid", "visitorid", "reviewerid"),
-    "item": ("item", "itemid", "iid", "movieid", "artistid", "productid", "gameid", "asin"),
-    "value": ("value", "rating", "stars", "weight", "count"),
-    "time": ("time", "timestamp", "datetime", "date", "unixreviewtime"),
-}
 
 
 def guess_format(name: str) -> str | None:
@@ -97,16 +90,38 @@ def read_frame(
     return parse_frame(raw, str(path), chosen, columns, allow_empty_users=allow_empty_users)
 
 
+def read_interactions(
+    path: Path,
+    format: str | None = None,  # noqa: A002  # as in read_frame
+    columns: Mapping[str, str] | None = None,
+    *,
+    duplicates: Duplicates = "last",
+) -> Interactions:
+    """Read a file of interactions; see `read_frame` and `Interactions.from_frame`."""
+    frame = read_frame(path, format, columns)
+    return build_interactions(frame, str(path), duplicates=duplicates)
+
+
+def build_interactions(
+    frame: pd.DataFrame, where: str, *, duplicates: Duplicates = "last"
+) -> Interactions:
+    """Build interactions from what `read_frame` returns, and name the file in every error."""
+    value, time = (name if name in frame else None for name in ("value", "time"))
+    try:
+        return Interactions.from_frame(frame, value=value, time=time, duplicates=duplicates)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+
+
 def read_bytes(path: Path) -> bytes:
     """Return the content of a file, unpacked if it is gzipped."""
-    if path.is_dir() or not path.exists():
+    if not path.is_file():
         folder = path if path.is_dir() else path.parent
         present = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
         near = get_close_matches(path.name, present, n=3, cutoff=0.5) or present[:5]
-        raise UsageError(
-            f"{path} is {'a folder, not a file' if path.is_dir() else 'not there'}. "
-            + (f"{folder} holds {', '.join(near)}." if near else f"{folder} holds no file.")
-        )
+        holds = f"{folder} holds {', '.join(near)}." if near else f"{folder} holds nothing."
+        what = "is a folder, not a file" if path.is_dir() else "is not there"
+        raise UsageError(f"{path} {what}. {holds}")
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -122,17 +137,17 @@ def read_bytes(path: Path) -> bytes:
         ) from error
 
 
-def read_text(raw: bytes, where: str) -> str:
-    """Decode UTF-8 text without its byte order mark; refuse other encodings and empty files."""
+def check_text(raw: bytes, where: str) -> bytes:
+    """Return UTF-8 text without its byte order mark; refuse other encodings and empty files."""
     try:
-        text = raw.decode("utf-8-sig")
+        raw.decode()
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise DataError(
             f"{where}, line {line}: the byte 0x{raw[error.start]:02x} is not UTF-8 text. "
             f"Save the file as UTF-8."
         ) from error
-    if not text.strip():
+    if not (text := raw.removeprefix(b"\xef\xbb\xbf")).strip():
         raise DataError(f"{where} is empty. Was the download or the export interrupted?")
     return text
 
@@ -158,11 +173,11 @@ def parse_frame(
     """
     if fmt not in FORMATS:
         raise UnknownName("file format", fmt, FORMATS)
-    if unknown := sorted(set(columns or {}) - set(_COLUMNS)):
-        raise UnknownName("column in `columns`", unknown[0], _COLUMNS)
+    if unknown := sorted(set(columns or {}) - set(COLUMNS)):
+        raise UnknownName("column in `columns`", unknown[0], COLUMNS)
     if fmt == "parquet":
         return _parquet(raw, where, columns or {})
-    text = read_text(raw, where)
+    text = check_text(raw, where)
     if fmt == "adjacency":
         return _adjacency(text, where, allow_empty_users)
     return _delimited(text, where, fmt, columns or {})
@@ -171,132 +186,83 @@ def parse_frame(
 def _parquet(raw: bytes, where: str, columns: Mapping[str, str]) -> pd.DataFrame:
     try:
         table = parquet.read_table(pa.BufferReader(raw))
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise DataError(f"{where} is not a whole Parquet file: {error}.") from error
-    chosen = _match(table.column_names, columns, where)
-    return _frame(
-        {ours: table.column(at) for ours, at in chosen.items()},
-        lambda row: f"{where}, row {row + 1}",
-    )
+    chosen = match_columns(table.column_names, columns, where)
+    arrays = {ours: table.column(at) for ours, at in chosen.items()}
+    return arrow_frame(arrays, lambda row: f"{where}, row {row + 1}")
 
 
-def _delimited(text: str, where: str, fmt: str, columns: Mapping[str, str]) -> pd.DataFrame:
+def _delimited(text: bytes, where: str, fmt: str, columns: Mapping[str, str]) -> pd.DataFrame:
     if fmt == "movielens":
-        text = text.replace("::", "\x1f")
-    delimiter, quoted = _DELIMITERS[fmt], fmt in {"csv", "tsv"}
-    line, first = next(_records(text, delimiter, quoted=quoted))
-    body = text
+        text = text.replace(b"::", b"\x1f")
+    line, first = next(_records(text, fmt))
+    start = 0
     if fmt in {"ncf", "movielens"}:
         if not 2 <= len(first) <= 4:
             raise DataError(
                 f"{where}, line {line}: {len(first)} fields where the format {fmt!r} "
                 f"({FORMATS[fmt]}) has 2 to 4. Is it another format?"
             )
-        chosen = {name: at for at, name in enumerate(list(_COLUMNS)[: len(first)])}
+        chosen = {name: at for at, name in enumerate(list(COLUMNS)[: len(first)])}
     else:
-        chosen = _match(first, columns, where)
-        body = text.lstrip("\r\n").partition("\n")[2]
-    if not body.strip():
-        raise DataError(f"{where} has a header line and no rows below it.")
+        chosen = match_columns(first, columns, where)
+        start = len(text) - len(text.lstrip(b"\r\n").partition(b"\n")[2])
+        if not text[start:].strip():
+            raise DataError(f"{where} has a header line and no rows below it.")
     names = [str(at) for at in range(len(first))]
     wanted = [names[at] for at in chosen.values()]
+    quote = '"' if fmt in {"csv", "tsv"} else False
     try:
         table = arrow_csv.read_csv(
-            pa.BufferReader(body.encode()),
+            pa.BufferReader(pa.py_buffer(text).slice(start)),
             arrow_csv.ReadOptions(column_names=names),
-            arrow_csv.ParseOptions(delimiter=delimiter, quote_char='"' if quoted else False),
+            arrow_csv.ParseOptions(delimiter=_DELIMITERS[fmt], quote_char=quote),
             arrow_csv.ConvertOptions(
                 include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string())
             ),
         )
     except pa.ArrowInvalid as error:
-        for line, fields in _records(text, delimiter, quoted=quoted):
+        for line, fields in _records(text, fmt):
             if len(fields) != len(first):
                 raise DataError(
-                    f"{where}, line {line}: {len(fields)} fields where the first line has "
-                    f"{len(first)}. Correct or remove the line."
+                    f"{where}, line {line}: the number of fields is {len(fields)}, in the first "
+                    f"line {len(first)}. Correct or remove the line."
                 ) from error
         raise DataError(f"{where} is not of the format {fmt!r}: {error}.") from error
 
     def locate(row: int) -> str:
-        records = list(_records(text, delimiter, quoted=quoted))[-table.num_rows :]
-        return f"{where}, line {records[row][0]}"
+        return f"{where}, line {list(_records(text, fmt))[row - table.num_rows][0]}"
 
-    frame = _frame({ours: table[names[at]] for ours, at in chosen.items()}, locate)
+    frame = arrow_frame({ours: table[names[at]] for ours, at in chosen.items()}, locate)
     if fmt == "ncf" and "time" in frame:
         # Rebuilt copies of NCF's files write 0 for a time that could not be recovered.
         frame["time"] = frame["time"].mask(frame["time"] == 0)
     return frame
 
 
-def _records(text: str, delimiter: str, *, quoted: bool) -> Iterator[tuple[int, list[str]]]:
-    """Yield the last line number and the fields of each record that is not blank."""
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+def _records(text: bytes, fmt: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the (last) line number and the fields of each record that is not blank."""
+    lines = io.TextIOWrapper(io.BytesIO(text), "utf-8", newline="")
+    quoting = csv.QUOTE_MINIMAL if fmt in {"csv", "tsv"} else csv.QUOTE_NONE
+    reader = csv.reader(lines, delimiter=_DELIMITERS[fmt], quoting=quoting)
     for fields in reader:
         if fields:
             yield reader.line_num, fields
 
 
-def _adjacency(text: str, where: str, allow_empty_users: bool) -> pd.DataFrame:
-    counts = np.array([len(line.split()) for line in text.split("\n")])
+def _adjacency(text: bytes, where: str, allow_empty_users: bool) -> pd.DataFrame:
+    lines = text.decode().split("\n")
+    counts = np.array([len(line.split()) for line in lines])
     if not allow_empty_users and (counts == 1).any():
-        line = int(np.flatnonzero(counts == 1)[0])
+        at = int(np.flatnonzero(counts == 1)[0])
         raise DataError(
-            f"{where}, line {line + 1}: the user {text.split(chr(10))[line].strip()!r} has no "
-            f"items. Remove the line, or give the items that belong to it."
+            f"{where}, line {at + 1}: the user {lines[at].strip()!r} has no items. Remove the "
+            f"line, or add the items that belong to it."
         )
+    tokens = pd.Series(text.decode().split())
     counts = counts[counts > 0]
-    tokens = pd.Series(text.split())
     is_user = np.zeros(len(tokens), bool)
     is_user[np.cumsum(counts) - counts] = True
     users = tokens[is_user].repeat(counts - 1).reset_index(drop=True)
     return pd.DataFrame({"user": users, "item": tokens[~is_user].reset_index(drop=True)})
-
-
-def _match(header: Sequence[str], columns: Mapping[str, str], where: str) -> dict[str, int]:
-    """Find the position of each of our columns in a header."""
-    names = [name.strip() for name in header]
-    plain = [re.sub(r"[^a-z0-9]", "", name.split(":")[0].lower()) for name in names]
-    found = {}
-    for ours, usual in _COLUMNS.items():
-        if ours in columns and columns[ours] in names:
-            found[ours] = names.index(columns[ours])
-        elif ours not in columns and (known := [name for name in usual if name in plain]):
-            found[ours] = plain.index(known[0])
-        elif ours in columns or ours in {"user", "item"}:
-            near = get_close_matches(columns.get(ours, ours), names, n=1, cutoff=0.5)
-            raise DataError(
-                f"{where} has no column {columns.get(ours, ours)!r}; its first line gives "
-                f"{', '.join(map(repr, names))}. "
-                + (f"Did you mean {near[0]!r}? " if near else "")
-                + f"Say which one it is with columns = {{ {ours} = '...' }}; a file without a "
-                f"header line needs one."
-            )
-    return found
-
-
-def _frame(arrays: Mapping[str, Any], locate: Any) -> pd.DataFrame:
-    """Turn Arrow columns into ours; `locate` names the place of a row for a message."""
-    frame = {}
-    for name, given in arrays.items():
-        array = given
-        if pa.types.is_dictionary(array.type):
-            array = pc.cast(array, array.type.value_type)
-        if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-            array = pc.utf8_trim_whitespace(array)
-            array = pc.if_else(pc.equal(array, ""), None, array)
-        column = array.to_pandas()
-        frame[name] = column if name in {"user", "item"} else _numbers(column, name, locate)
-    return pd.DataFrame(frame)
-
-
-def _numbers(column: "pd.Series[Any]", name: str, locate: Any) -> "pd.Series[float]":
-    is_text = not (
-        pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column)
-    )
-    numbers = pd.to_numeric(column, errors="coerce") if is_text else column
-    bad = numbers.isna() & column.notna()
-    if name == "time" and (bad.any() or not pd.api.types.is_numeric_dtype(column)):
-        ...
-    return numbers

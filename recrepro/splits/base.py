@@ -90,9 +90,9 @@ class Splitter(BaseModel, ABC):
         for part, name in ((known, "train"), (test, "test")):
             if not len(part):
                 raise DataError(
-                    f"the {name} part of the split is empty ({len(known)} interactions to train on, "
-                    f"{len(test)} to test, {sum(lost_test.values())} dropped as cold). Use more "
-                    "data, another split, or keep cold users and items."
+                    f"the {name} part of the split is empty: {len(known)} interactions to train "
+                    f"on, {len(test)} to test, {sum(lost_test.values())} dropped as cold. Use "
+                    "more data, another split, or keep cold users and items."
                 )
         dropped = {f"validation_{k}": v for k, v in lost_validation.items()}
         dropped |= {f"test_{k}": v for k, v in lost_test.items()}

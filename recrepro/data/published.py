@@ -1,0 +1,130 @@
+"""Published splits: a train file, a test file and, where papers sampled them, negatives."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from recrepro.data.dataset import Dataset, PublishedSplit
+from recrepro.data.formats import check_text, read_bytes, read_frame
+from recrepro.errors import DataError
+from recrepro.interactions import Interactions, as_ids
+
+
+def read_negatives(path: Path) -> pd.DataFrame:
+    """Read sampled negatives as NCF publishes them: ``(user,item)``, then items, by tabs.
+
+    Parameters
+    ----------
+    path : Path
+        A ``*.test.negative`` file, gzipped or not.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns user, holdout (the test item that they are ranked with) and item; text; one row
+        a negative, repeats kept.
+
+    Raises
+    ------
+    DataError
+        On a line that is something else, with its number.
+    """
+    users: list[str] = []
+    holdouts: list[str] = []
+    items: list[str] = []
+    lines = check_text(read_bytes(path), str(path)).decode().split("\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        head, *negatives = (field.strip() for field in line.rstrip().split("\t"))
+        pair = re.fullmatch(r"\(\s*([^,]+?)\s*,\s*(.+?)\s*\)", head)
+        if pair is None or not negatives or not all(negatives):
+            raise DataError(
+                f"{path}, line {number}: it should be '(user,item)' and then items, with tabs "
+                f"between them, and starts with {line[:40]!r}."
+            )
+        users += [pair[1]] * len(negatives)
+        holdouts += [pair[2]] * len(negatives)
+        items += negatives
+    return pd.DataFrame({"user": users, "holdout": holdouts, "item": items})
+
+
+def read_published(
+    name: str,
+    train: Path,
+    test: Path,
+    negatives: Path | None = None,
+    format: str | None = None,  # noqa: A002  # as in read_frame
+    columns: Mapping[str, str] | None = None,
+) -> Dataset:
+    """Read a split as someone published it.
+
+    Labels are those of all files together. Times are kept if both parts have them. A pair in
+    both parts stays in both: it is the leakage audit that reports it.
+
+    Parameters
+    ----------
+    name : str
+        What tables call the data set.
+    train, test, negatives : Path
+        The files; the negatives in the layout of `read_negatives`.
+    format, columns
+        As in `read_frame`, for train and test alike.
+
+    Raises
+    ------
+    DataError
+        On a malformed file, or if the negatives belong to another test part.
+    """
+    frames = {
+        train: read_frame(train, format, columns),
+        test: read_frame(test, format, columns, allow_empty_users=True),
+    }
+    if negatives is not None:
+        frames[negatives] = read_negatives(negatives)
+    ids = {of: _labels([frame[of] for frame in frames.values()]) for of in ("user", "item")}
+    timed = all("time" in frames[path] for path in (train, test))
+    parts = []
+    for path, frame in frames.items():
+        try:
+            part = Interactions.from_frame(
+                frame,
+                value="value" if "value" in frame else None,
+                time="time" if timed and "time" in frame else None,
+                user_ids=ids["user"],
+                item_ids=ids["item"],
+            )
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
+        parts.append(part)
+    if negatives is None:
+        sampled = None
+    else:
+        _check_holdouts(negatives, frames[negatives], test, frames[test])
+        sampled = parts[2].matrix.astype(bool)
+    split = PublishedSplit(parts[0], parts[1], sampled)
+    return Dataset(name, split.train.union(split.test), split)
+
+
+def _labels(columns: "list[pd.Series[Any]]") -> NDArray[Any]:
+    distinct = pd.concat([column.drop_duplicates() for column in columns]).dropna()
+    return np.unique(as_ids(distinct))
+
+
+def _check_holdouts(
+    negatives: Path, drawn: pd.DataFrame, test: Path, held_out: pd.DataFrame
+) -> None:
+    pairs = drawn[["user", "holdout"]].drop_duplicates().astype(str)
+    known = pd.MultiIndex.from_frame(held_out[["user", "item"]].astype(str))
+    strange = ~pd.MultiIndex.from_frame(pairs).isin(known)
+    if strange.any():
+        user, item = pairs[strange].iloc[0]
+        raise DataError(
+            f"{negatives} holds negatives for ({user},{item}), which is no pair of {test}; so it "
+            f"is for {int(strange.sum())} of {len(pairs)} pairs. Do the files belong together?"
+        )

@@ -1,0 +1,165 @@
+"""Made-up interactions with the traits that matter: long tails, tastes, arrivals, new items."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recrepro.errors import UsageError
+from recrepro.interactions import Interactions
+from recrepro.randomness import generator
+
+FIRST_DAY = 1_577_836_800
+"""2020-01-01, in seconds since 1970; nothing happens before."""
+
+N_DAYS = 1_095
+"""Length of the period in days."""
+
+_DAY_S = 86_400
+_MIN_ACTIVITY = 5
+_TOPICS_OF_A_USER = 3
+_ON_TOPIC = 0.7
+_NEW_ITEMS = 1 / 3
+_ROUNDS = 20
+
+
+def synthetic(
+    n_users: int, n_items: int, n_interactions: int, seed: int = 0, n_topics: int = 20
+) -> Interactions:
+    """Make interactions from users who each like a few topics.
+
+    A user acts within a stretch of the period of three years. Seven in ten actions fall on the
+    user's three topics, the others anywhere; always in proportion to popularity (Zipf-like), and
+    never before the item's release. One item in three is released during the period.
+
+    Parameters
+    ----------
+    n_users, n_items : int
+        The labels are 0, 1, 2, ...; an item may go without interactions.
+    n_interactions : int
+        Number of distinct pairs. Every user has at least 5 where the numbers allow it.
+    seed : int
+        Equal arguments and seeds give equal interactions.
+    n_topics : int
+        Number of topics; no more than items are used.
+
+    Returns
+    -------
+    Interactions
+        Every value is 1; times are in seconds since 1970.
+
+    Raises
+    ------
+    UsageError
+        If the numbers cannot be met.
+    """
+    if min(n_users, n_items, n_interactions, n_topics) < 1:
+        raise UsageError(
+            f"users, items, interactions and topics must each be at least 1; given: {n_users}, "
+            f"{n_items}, {n_interactions}, {n_topics}."
+        )
+    if n_interactions > n_users * n_items:
+        raise UsageError(
+            f"{n_users} users and {n_items} items have {n_users * n_items} pairs, fewer than the "
+            f"{n_interactions} interactions asked for. Ask for fewer, or for more users or items."
+        )
+    rng = generator(seed, "synthetic")
+    catalogue = _Catalogue(rng, n_items, min(n_topics, n_items))
+    degrees = _activity(rng, n_users, n_items, n_interactions)
+    tastes = rng.integers(len(catalogue.mass), size=(n_users, _TOPICS_OF_A_USER))
+    arrivals = rng.uniform(0, 0.95 * N_DAYS, n_users)
+    stays = (N_DAYS - arrivals) * rng.beta(1, 3, n_users)
+
+    pairs, days = np.empty(0, np.int64), np.empty(0)
+    missing = degrees
+    for _ in range(_ROUNDS):
+        users = np.repeat(np.arange(n_users), missing)
+        when = arrivals[users] + stays[users] * rng.random(len(users))
+        topics = tastes[users, rng.integers(_TOPICS_OF_A_USER, size=len(users))]
+        items = catalogue.draw(rng, topics)
+        out = catalogue.released[items] <= when
+        pairs, days = _merge(pairs, days, (users * n_items + items)[out], when[out])
+        missing = degrees - np.bincount(pairs // n_items, minlength=n_users)
+
+    more_pairs, more_days = [pairs[:0]], [days[:0]]
+    # Very active users have met nearly all that they would draw; they fill up with what is left.
+    for user in np.flatnonzero(missing):
+        begin, end = np.searchsorted(pairs, [user * n_items, (user + 1) * n_items])
+        left = np.ones(n_items, bool)
+        left[pairs[begin:end] - user * n_items] = False
+        items = catalogue.pick(rng, np.flatnonzero(left), int(missing[user]))
+        when = arrivals[user] + stays[user] * rng.random(len(items))
+        more_pairs.append(user * n_items + items)
+        more_days.append(np.maximum(when, catalogue.released[items]))
+    pairs, days = _merge(pairs, days, np.concatenate(more_pairs), np.concatenate(more_days))
+
+    return Interactions(
+        (pairs // n_items).astype(np.int32),
+        (pairs % n_items).astype(np.int32),
+        np.ones(len(pairs), np.float32),
+        FIRST_DAY + (days * _DAY_S).astype(np.int64),
+        np.arange(n_users),
+        np.arange(n_items),
+    )
+
+
+class _Catalogue:
+    """The items: popularity, topic and release; kept in the order of their topics."""
+
+    def __init__(self, rng: np.random.Generator, n_items: int, n_topics: int) -> None:
+        self.popularity = rng.permutation((np.arange(n_items) + 10.0) ** -0.9)
+        topics = np.concatenate([np.arange(n_topics), rng.integers(n_topics, size=n_items)])
+        topics = topics[:n_items]
+        self.order = np.argsort(topics, kind="stable")
+        self.reach = np.cumsum(self.popularity[self.order])
+        self.mass = np.bincount(topics, self.popularity, minlength=n_topics)
+        self.start = np.cumsum(self.mass) - self.mass
+        new = rng.random(n_items) < _NEW_ITEMS
+        self.released = np.where(new, rng.uniform(0, 0.9 * N_DAYS, n_items), 0.0)
+
+    def draw(self, rng: np.random.Generator, topics: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Draw an item for each topic, or now and then from all items."""
+        stray = rng.random(len(topics)) >= _ON_TOPIC
+        start = np.where(stray, 0.0, self.start[topics])
+        mass = np.where(stray, self.reach[-1], self.mass[topics])
+        at = np.searchsorted(self.reach, start + mass * rng.random(len(topics)), side="right")
+        return self.order[np.minimum(at, len(self.order) - 1)]
+
+    def pick(
+        self, rng: np.random.Generator, candidates: NDArray[np.int64], count: int
+    ) -> NDArray[np.int64]:
+        """Draw `count` distinct candidates, popular ones more often."""
+        # The smallest of exponential variables with these rates are a weighted sample.
+        keys = rng.exponential(size=len(candidates)) / self.popularity[candidates]
+        return candidates[np.argsort(keys)[:count]]
+
+
+def _activity(
+    rng: np.random.Generator, n_users: int, n_items: int, n_interactions: int
+) -> NDArray[np.int64]:
+    """Share the interactions out to the users, log-normally."""
+    floor = min(_MIN_ACTIVITY, n_interactions // n_users, n_items)
+    most = max(n_items // 2, -(-n_interactions // n_users))
+    weights = rng.lognormal(0.0, 1.1, n_users)
+    degrees = np.full(n_users, floor, np.int64)
+    while rest := n_interactions - int(degrees.sum()):
+        free = np.flatnonzero(degrees < most)
+        shares = rng.multinomial(rest, weights[free] / weights[free].sum())
+        degrees[free] += np.minimum(shares, most - degrees[free])
+    return degrees
+
+
+def _merge(
+    pairs: NDArray[np.int64],
+    days: NDArray[np.float64],
+    more_pairs: NDArray[np.int64],
+    more_days: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Add those of `more_pairs` that are new to the sorted `pairs`."""
+    new, first = np.unique(more_pairs, return_index=True)
+    at = np.searchsorted(pairs, new)
+    fresh = np.ones(len(new), bool)
+    inside = at < len(pairs)
+    fresh[inside] = pairs[at[inside]] != new[inside]
+    return (
+        np.insert(pairs, at[fresh], new[fresh]),
+        np.insert(days, at[fresh], more_days[first[fresh]]),
+    )

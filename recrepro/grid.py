@@ -1,0 +1,147 @@
+"""An experiment's cells as jobs: which are done, which are left; hands them to an executor."""
+
+import queue
+import signal
+import time
+from collections import deque
+from typing import Protocol
+
+from recrepro.errors import RecreproError
+from recrepro.executors import Event, LocalProcesses
+from recrepro.ledger import LEASE_SECONDS, Ledger
+from recrepro.plan import Cell, Plan
+from recrepro.workspace import Workspace
+
+
+class Observer(Protocol):
+    """Is told what happens in a grid; a progress display, or a log."""
+
+    def started(self, cell: Cell) -> None:
+        """A cell's process has been started."""
+
+    def said(self, cell: Cell, event: Event) -> None:
+        """A cell's process reported a stage or a trial."""
+
+    def ended(self, cell: Cell, reason: str | None) -> None:
+        """A cell is done, or has failed for a reason."""
+
+    def skipped(self, cell: Cell) -> None:
+        """A cell was done before."""
+
+
+class Grid:
+    """Runs the cells of a plan that are not done yet.
+
+    Parameters
+    ----------
+    plan : Plan
+        The cells.
+    ledger : Ledger
+        Where they are leased and where their results go.
+    workspace : Workspace
+        Where splits and blobs go.
+    jobs : int
+        How many cells run side by side.
+    threads : int
+        Threads of the numeric libraries in each of them.
+    observer : Observer
+        Is told what happens.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        ledger: Ledger,
+        workspace: Workspace,
+        *,
+        jobs: int,
+        threads: int,
+        observer: Observer,
+    ) -> None:
+        self._plan = plan
+        self._ledger = ledger
+        self._workspace = workspace
+        self._jobs = jobs
+        self._observer = observer
+        self._executor = LocalProcesses(workspace.log, threads)
+        self._cells = {cell.key: cell for cell in plan.cells}
+        self._tokens: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
+
+    def run(self) -> None:
+        """Run everything that is left; returns when each cell is done or failed.
+
+        Cells that another process is working on are waited for. On Ctrl-C (or SIGTERM) the
+        processes are ended, their leases given back, and the interrupt goes on to the caller.
+        """
+        waiting = deque(self._cells.values())
+        renewed = time.monotonic()
+        previous = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            while waiting or self._executor.running:
+                self._start_what_fits(waiting)
+                try:
+                    self._handle(self._executor.events.get(timeout=1.0))
+                except queue.Empty:
+                    pass
+                if time.monotonic() - renewed > LEASE_SECONDS / 4:
+                    self._ledger.renew(list(self._tokens.values()))
+                    renewed = time.monotonic()
+        finally:
+            self._executor.stop()
+            for cell, token in self._tokens.items():
+                self._ledger.release(cell, token)
+            signal.signal(signal.SIGTERM, previous)
+
+    def _start_what_fits(self, waiting: deque[Cell]) -> None:
+        for _ in range(len(waiting)):
+            if len(self._executor.running) >= self._jobs:
+                return
+            cell = waiting.popleft()
+            token = self._ledger.lease(cell.key)
+            if token is not None:
+                self._start(cell, token)
+            elif self._ledger.status(cell.key).state == "done":
+                self._observer.skipped(cell)
+            else:  # another run is at it: ask again later
+                waiting.append(cell)
+
+    def _start(self, cell: Cell, token: str) -> None:
+        self._tokens[cell.key] = token
+        try:
+            job = self._plan.job(cell, token, self._workspace, self._ledger.url)
+        except RecreproError as error:
+            self._fail(cell, str(error))
+            return
+        self._executor.start(job)
+        self._observer.started(cell)
+
+    def _handle(self, event: Event) -> None:
+        cell = self._cells[event.cell]
+        if event.content["event"] == "failed":
+            self._reasons[cell.key] = event.content["reason"]
+        elif event.content["event"] != "exit":
+            self._observer.said(cell, event)
+        else:
+            self._executor.forget(cell.key)
+            if self._ledger.status(cell.key).state == "done":
+                del self._tokens[cell.key]
+                self._observer.ended(cell, None)
+            else:
+                self._fail(cell, self._reasons.get(cell.key) or _died(event.content["code"]))
+
+    def _fail(self, cell: Cell, reason: str) -> None:
+        self._ledger.fail(cell.key, self._tokens.pop(cell.key), reason)
+        self._observer.ended(cell, reason)
+
+
+def _died(code: int) -> str:
+    if code >= 0:
+        return f"its process ended with exit code {code} and no result; see its log."
+    name = signal.Signals(-code).name
+    hint = " The system kills processes when memory runs out." if name == "SIGKILL" else ""
+    return f"its process was ended by {name}.{hint}"
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,240 @@
+"""From an experiment to its cells: names resolved, data loaded, impossible cells refused."""
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from recrepro.data.dataset import Dataset
+from recrepro.data.source import data_fingerprint, load_dataset
+from recrepro.errors import UsageError
+from recrepro.evaluation.definitions import parse_metric
+from recrepro.experiment import Experiment, ModelSpec, SplitSpec, canonical_json, explain
+from recrepro.ledger import Member
+from recrepro.model import Recommender
+from recrepro.records import HARNESS_VERSION, Job, cell_key
+from recrepro.runner import MODELS
+from recrepro.splits import SPLITS
+from recrepro.splits.base import Splitter
+from recrepro.splits.draw import (
+    ResolvedCandidates,
+    draw_split,
+    resolve_candidates,
+    split_identity,
+)
+from recrepro.splits.sealed import StoredSplit
+from recrepro.tuning import search_space, validate_metric
+from recrepro.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A data set, a split with its seed, and a model; `identity` decides its numbers."""
+
+    identity: dict[str, Any]
+    dataset: str
+    split: str
+    model: ModelSpec
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Hash of the identity."""
+        return cell_key(self.identity)
+
+    @property
+    def titles(self) -> dict[str, Any]:
+        """What the experiment calls the cell's parts."""
+        return {
+            "dataset": self.dataset,
+            "split": self.split,
+            "model": self.model.title,
+            "seed": self.seed,
+        }
+
+    @property
+    def member(self) -> Member:
+        """The cell as the ledger lists it under its experiment."""
+        return Member(self.key, self.titles)
+
+
+@dataclass
+class Plan:
+    """An experiment's cells, and what is needed to run them.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        As read.
+    cells : list of Cell
+        In the order of the file: data sets, splits, seeds, models.
+    """
+
+    experiment: Experiment
+    cells: list[Cell] = field(default_factory=list)
+    _datasets: dict[str, Dataset] = field(default_factory=dict)
+    _splitters: dict[str, Splitter] = field(default_factory=dict)
+
+    def stored_split(self, cell: Cell, workspace: Workspace) -> StoredSplit:
+        """Return the split of a cell, drawing and storing it if the workspace lacks it."""
+        split = cell.identity["split"]
+        digest = hashlib.sha256(canonical_json(split).encode()).hexdigest()
+        stored = StoredSplit(workspace.splits / digest[:32])
+        if not stored.exists:
+            candidates: ResolvedCandidates = split["candidates"]
+            dataset = self._datasets[cell.dataset]
+            splitter = self._splitters[cell.split]
+            draw_split(dataset, splitter, cell.seed, candidates, stored.folder)
+        return stored
+
+    def job(self, cell: Cell, token: str, workspace: Workspace, ledger_url: str) -> Job:
+        """Return a leased cell as it is handed to a process."""
+        experiment = self.experiment
+        tune = experiment.tune if cell.model.tune else None
+        return Job(
+            cell=cell.key,
+            token=token,
+            identity=cell.identity,
+            titles=cell.titles,
+            workspace=str(workspace.root),
+            ledger=ledger_url,
+            split_folder=str(self.stored_split(cell, workspace).folder),
+            model=cell.model.model_dump(mode="json", exclude_unset=True),
+            tune=tune.model_dump(mode="json") if tune else None,
+            metrics=list(experiment.evaluate.metrics),
+            selection_metric=experiment.selection_metric,
+            seed=cell.seed,
+        )
+
+
+def check_names(experiment: Experiment) -> tuple[dict[str, type[Recommender]], dict[str, Splitter]]:
+    """Resolve every name of an experiment and check all hyperparameters and ranges.
+
+    Returns
+    -------
+    models, splitters : dict
+        By title.
+
+    Raises
+    ------
+    UsageError
+        On the first name or value that cannot be meant.
+    """
+    for metric in experiment.evaluate.metrics:
+        parse_metric(metric)
+    if experiment.tune is not None:
+        validate_metric(experiment.selection_metric, experiment.evaluate.metrics)
+    models = {}
+    for spec in experiment.models:
+        model = MODELS.resolve(spec.name)
+        search_space(model, spec)
+        models[spec.title] = model
+    _check_expected(experiment)
+    return models, {spec.title: _splitter(spec) for spec in experiment.splits}
+
+
+def make_plan(
+    experiment: Experiment, base: Path, data_dir: Path | None, *, progress: bool = True
+) -> Plan:
+    """Resolve names, load the data and list the cells.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        As read.
+    base : Path
+        Folder that the experiment's relative file names start from.
+    data_dir : Path, optional
+        Folder with local copies of named data sets.
+    progress : bool
+        Whether a download may draw a progress bar.
+    """
+    models, splitters = check_names(experiment)
+    plan = Plan(experiment, _splitters=splitters)
+    for dataset_spec in experiment.datasets:
+        dataset = load_dataset(dataset_spec, base, data_dir, progress=progress)
+        plan._datasets[dataset.name] = dataset  # noqa: SLF001 - its own factory
+        data = {
+            "fingerprint": data_fingerprint(dataset),
+            "min_value": dataset_spec.min_value,
+            "values": dataset_spec.values,
+        }
+        for split_spec in experiment.splits:
+            splitter = splitters[split_spec.title]
+            candidates = resolve_candidates(experiment.evaluate.candidates, dataset, splitter)
+            for seed in split_spec.seeds:
+                split = split_identity(
+                    data["fingerprint"], split_spec.name, splitter, seed, candidates
+                )
+                for spec in experiment.models:
+                    model = models[spec.title]
+                    _check_capability(model, spec, dataset)
+                    identity = {
+                        "data": data,
+                        "split": split,
+                        "model": _model_identity(model, spec),
+                        "tuning": _tuning_identity(experiment, spec),
+                        "metrics": list(experiment.evaluate.metrics),
+                        "harness": HARNESS_VERSION,
+                    }
+                    plan.cells.append(
+                        Cell(identity, dataset.name, split_spec.title, spec, seed)
+                    )
+    return plan
+
+
+def _splitter(spec: SplitSpec) -> Splitter:
+    strategy = SPLITS.resolve(spec.name)
+    try:
+        return strategy.model_validate_json(canonical_json(spec.options))
+    except ValidationError as error:
+        raise UsageError(explain(error, strategy, f"split {spec.title!r}")) from error
+
+
+def _check_expected(experiment: Experiment) -> None:
+    titles: dict[str, list[str]] = {
+        "model": [m.title for m in experiment.models],
+        "dataset": [d.name for d in experiment.datasets],
+        "split": [s.title for s in experiment.splits],
+        "metric": list(experiment.evaluate.metrics),
+    }
+    for number, expected in enumerate(experiment.expected, start=1):
+        for kind, valid in titles.items():
+            name = getattr(expected, kind)
+            if name is not None and name not in valid:
+                raise UsageError(
+                    f"expected #{number}: the {kind} {name!r} is not in this experiment; it has "
+                    f"{', '.join(valid)}."
+                )
+
+
+def _check_capability(model: type[Recommender], spec: ModelSpec, dataset: Dataset) -> None:
+    if model.needs_times and dataset.interactions.times is None:
+        raise UsageError(
+            f"the model {spec.title!r} learns from times, and the data set {dataset.name!r} has "
+            "none. Leave one of them out."
+        )
+
+
+def _model_identity(model: type[Recommender], spec: ModelSpec) -> dict[str, Any]:
+    space = search_space(model, spec) if spec.tune else {}
+    return {
+        "name": spec.name,
+        "version": model.version,
+        "params": model.Config(**spec.params).model_dump(mode="json"),
+        "space": {n: {"kind": type(r).__name__, **asdict(r)} for n, r in space.items()},
+    }
+
+
+def _tuning_identity(experiment: Experiment, spec: ModelSpec) -> dict[str, Any] | None:
+    if experiment.tune is None or not spec.tune:
+        return None
+    # Another Optuna may suggest other trials for the same seed.
+    return {
+        **experiment.tune.model_dump(mode="json"),
+        "metric": experiment.selection_metric,
+        "optuna": version("optuna"),
+    }

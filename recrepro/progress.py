@@ -1,0 +1,185 @@
+"""What a running grid shows: a live display on a terminal, else a plain log."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from recrepro.executors import Event
+from recrepro.plan import Cell
+
+
+@dataclass
+class _Running:
+    """What is known of a running cell."""
+
+    stage: str = "starting"
+    finished: int = 0
+    total: int | None = None
+    best: float | None = None
+
+
+@dataclass
+class _Totals:
+    """Counts over the grid, and what a trial costs."""
+
+    cells: int
+    trials: int
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    trials_done: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Expected seconds to the end, from the pace so far; None while there is no pace."""
+        elapsed = time.monotonic() - self.began
+        if self.trials:
+            share = self.trials_done / self.trials
+        else:
+            share = (self.done + self.failed) / max(self.cells - self.skipped, 1)
+        return elapsed * (1 - share) / share if share > 0 else None
+
+
+class Progress:
+    """Shows what runs now, trials done, best so far and time left.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        A terminal gets a live display and a line for each finished cell; anything else gets
+        lines only.
+    n_cells, n_trials : int
+        Size of the grid: cells, and trials of all cells that are left.
+    trials_of : callable
+        Number of trials of a cell.
+    metric : str
+        The selection metric.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        *,
+        n_cells: int,
+        n_trials: int,
+        trials_of: Callable[[Cell], int],
+        metric: str,
+    ) -> None:
+        self._console = console
+        self._totals = _Totals(n_cells, n_trials)
+        self._trials_of = trials_of
+        self._metric = metric
+        self._running: dict[str, tuple[Cell, _Running, float]] = {}
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = Live(
+                get_renderable=self._render,
+                console=self._console,
+                transient=True,
+                refresh_per_second=4,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def started(self, cell: Cell) -> None:
+        """Take note of a cell that has been started."""
+        self._running[cell.key] = (cell, _Running(), time.monotonic())
+        if self._live is None:
+            self._line("start", cell, "")
+
+    def said(self, cell: Cell, event: Event) -> None:
+        """Take note of a stage or a trial."""
+        _, state, _ = self._running[cell.key]
+        content = event.content
+        if content["event"] == "stage":
+            state.stage = content["stage"]
+            return
+        state.stage = "tuning"
+        self._totals.trials_done += content["finished"] - state.finished
+        state.finished, state.total = content["finished"], content["total"]
+        state.best = content["best"]
+        tenth = max(1, content["total"] // 4)
+        if self._live is None and state.finished and state.finished % tenth == 0:
+            self._line("tune", cell, f"{state.finished}/{state.total} trials, {self._best(state)}")
+
+    def ended(self, cell: Cell, reason: str | None) -> None:
+        """Take note of a cell that is done, or failed for a reason."""
+        _, state, began = self._running.pop(cell.key, (cell, _Running(), time.monotonic()))
+        if reason is None:
+            self._totals.done += 1
+        else:
+            self._totals.failed += 1
+            self._totals.trials_done += self._trials_of(cell) - state.finished
+        tried = f"{state.finished} trials, {self._best(state)}, " if state.finished else ""
+        seconds = f"{time.monotonic() - began:.1f} s"
+        self._line("done" if reason is None else "FAIL", cell, reason or f"{tried}{seconds}")
+
+    def skipped(self, cell: Cell) -> None:
+        """Take note of a cell that was done before."""
+        del cell
+        self._totals.skipped += 1
+
+    def _best(self, state: _Running) -> str:
+        best = "none" if state.best is None else f"{state.best:.4f}"
+        return f"best validation {self._metric} {best}"
+
+    def _line(self, word: str, cell: Cell, text: str) -> None:
+        totals = self._totals
+        place = f"[{totals.done + totals.failed + totals.skipped}/{totals.cells}]"
+        style = {"done": "green", "FAIL": "bold red"}.get(word, "dim")
+        line = Text.assemble(
+            (f"{place:>8} ", "dim"), (f"{word:<5} ", style), title(cell), "  ", (text, "dim")
+        )
+        self._console.print(line, soft_wrap=True, highlight=False)
+
+    def _render(self) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        for cell, state, began in self._running.values():
+            bar: RenderableType = Text(state.stage, style="dim")
+            if state.stage == "tuning" and state.total:
+                bar = ProgressBar(total=state.total, completed=state.finished, width=20)
+            count = f"{state.finished}/{state.total}" if state.total else ""
+            seconds = f"{time.monotonic() - began:.0f} s"
+            table.add_row(title(cell), bar, count, self._best(state), seconds)
+        totals = self._totals
+        left = totals.seconds_left
+        foot = f"{totals.done + totals.skipped} of {totals.cells} cells done"
+        foot += f" ({totals.skipped} before)" if totals.skipped else ""
+        foot += f", {totals.failed} failed" if totals.failed else ""
+        if totals.trials:
+            foot += f", {totals.trials_done}/{totals.trials} trials"
+        foot += "" if left is None else f", about {_duration(left)} left"
+        return Group(table, Text(foot, style="bold"))
+
+
+def title(cell: Cell) -> str:
+    """Return what a cell is called on the screen."""
+    return f"{cell.dataset} / {cell.split} / {cell.model.title} / seed {cell.seed}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

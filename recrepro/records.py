@@ -1,0 +1,98 @@
+"""What a cell is, and what is written down when it is done."""
+
+import hashlib
+import io
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from recrepro.evaluation.evaluator import Evaluation
+from recrepro.experiment import ModelSpec, TuneSpec, canonical_json
+from recrepro.interactions import Interactions
+
+RECORD_SCHEMA = 1
+
+HARNESS_VERSION = 1
+"""Part of a cell's identity; bumped whenever the harness can give other numbers than before."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell as it is handed to a process: all it needs, as plain values.
+
+    Parameters
+    ----------
+    cell : str
+        Key of the cell: SHA-256 of its identity.
+    token : str
+        The lease.
+    identity : dict
+        What decides the numbers.
+    titles : dict
+        What the experiment calls data set, split, model, and the seed.
+    workspace, ledger : str
+        Folder and address.
+    split_folder : str
+        Where the split is stored.
+    model, tune : dict
+        `ModelSpec` and `TuneSpec` (or None) as written.
+    metrics : list of str
+        What to evaluate.
+    selection_metric : str
+        What tuning maximises.
+    seed : int
+        Of split, search and fits.
+    """
+
+    cell: str
+    token: str
+    identity: dict[str, Any]
+    titles: dict[str, Any]
+    workspace: str
+    ledger: str
+    split_folder: str
+    model: dict[str, Any]
+    tune: dict[str, Any] | None
+    metrics: list[str]
+    selection_metric: str
+    seed: int
+
+    def to_json(self) -> str:
+        """Write as one line."""
+        return canonical_json(asdict(self))
+
+    @property
+    def model_spec(self) -> ModelSpec:
+        """The model as the experiment file gives it."""
+        return ModelSpec.model_validate_json(canonical_json(self.model))
+
+    @property
+    def tune_spec(self) -> TuneSpec | None:
+        """The tuning budget, or None if nothing is tuned."""
+        if self.tune is None:
+            return None
+        return TuneSpec.model_validate_json(canonical_json(self.tune))
+
+
+def cell_key(identity: dict[str, Any]) -> str:
+    """Return the key of a cell: the hash of all that decides its numbers."""
+    return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+
+
+def per_user_table(evaluation: Evaluation, holdout: Interactions) -> bytes:
+    """Write per-user values as Parquet: the users' own labels, one column a metric."""
+    frame = pd.DataFrame({"user": holdout.user_ids[evaluation.users], **evaluation.per_user})
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def result_digest(cell: str, params: dict[str, Any], evaluation: Evaluation) -> str:
+    """Hash a cell's outcome bit for bit, without its times and its machine."""
+    digest = hashlib.sha256(canonical_json({"cell": cell, "params": params}).encode())
+    digest.update(evaluation.users.astype("int64").tobytes())
+    for name, values in sorted(evaluation.per_user.items()):
+        digest.update(name.encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()

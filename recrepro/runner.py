@@ -1,0 +1,170 @@
+"""One cell: split -> tune -> refit -> open the test part once -> record."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from recrepro.evaluation.definitions import parse_metric
+from recrepro.evaluation.evaluator import Evaluator
+from recrepro.ledger import Ledger
+from recrepro.model import Recommender
+from recrepro.provenance import environment, peak_memory_bytes
+from recrepro.randomness import generator
+from recrepro.records import RECORD_SCHEMA, Job, per_user_table, result_digest
+from recrepro.registry import Registry
+from recrepro.space import at_edge
+from recrepro.splits.sealed import StoredSplit
+from recrepro.tuning import Trial, Tuner, best_of, chosen_params, search_space
+from recrepro.workspace import Workspace
+
+MODELS: Registry[type[Recommender]] = Registry(
+    "model", group="recrepro.models", hint="List them: recrepro ls models."
+)
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+class _Stopwatch:
+    """Wall and processor seconds since the last lap."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, dict[str, float]] = {}
+        self._mark = (time.perf_counter(), time.process_time())
+
+    def lap(self, name: str) -> None:
+        now = (time.perf_counter(), time.process_time())
+        wall, processor = (b - a for a, b in zip(self._mark, now, strict=True))
+        self.laps[name] = {"wall_s": round(wall, 3), "cpu_s": round(processor, 3)}
+        self._mark = now
+
+
+def run_cell(job: Job, emit: Emit = lambda _: None) -> None:
+    """Run a leased cell and commit its record.
+
+    Parameters
+    ----------
+    job : Job
+        What to do.
+    emit : callable
+        Is told about stages and trials as they happen, as plain values.
+    """
+    ledger = Ledger(job.ledger)
+    workspace = Workspace(Path(job.workspace))
+    model_class = MODELS.resolve(job.model_spec.name)
+    split = StoredSplit(Path(job.split_folder))
+    evaluator = Evaluator([parse_metric(m) for m in job.metrics], tie_seed=job.seed)
+    started = time.time()
+    watch = _Stopwatch()
+
+    trials = _tune(job, model_class, split, evaluator, ledger, emit)
+    watch.lap("tune")
+
+    emit({"event": "stage", "stage": "final fit"})
+    config = chosen_params(model_class, job.model_spec, trials)
+    known = split.known()
+    model = model_class(config).fit(known, generator(job.seed, "fit"))
+    watch.lap("fit")
+
+    emit({"event": "stage", "stage": "test"})
+    opened = split.sealed(lambda: ledger.open_seal(job.cell, job.token)).open()
+    evaluation = evaluator.evaluate(model, known.matrix, opened.test, opened.negatives)
+    watch.lap("score")
+
+    params = config.model_dump(mode="json")
+    digest = result_digest(job.cell, params, evaluation)
+    record = {
+        "schema": RECORD_SCHEMA,
+        "cell": job.cell,
+        "result_digest": digest,
+        "titles": job.titles,
+        "identity": job.identity,
+        "model": {
+            "name": job.model_spec.name,
+            "version": model_class.version,
+            "params": params,
+            "status": _status(job, model_class),
+        },
+        "tuning": _tuning_summary(job, model_class, trials),
+        "metrics": evaluation.means,
+        "users": len(evaluation.users),
+        "sampled": opened.negatives is not None,
+        "split": split.facts,
+        "openings": ledger.openings(job.cell),
+        "per_user": workspace.write_blob(per_user_table(evaluation, opened.test)),
+        "times": watch.laps,
+        "peak_memory_bytes": peak_memory_bytes(),
+        "started_at": started,
+        "ended_at": time.time(),
+        "provenance": environment(),
+    }
+    ledger.commit(job.cell, job.token, record, digest)
+    ledger.close()
+
+
+def _tune(
+    job: Job,
+    model_class: type[Recommender],
+    split: StoredSplit,
+    evaluator: Evaluator,
+    ledger: Ledger,
+    emit: Emit,
+) -> list[Trial]:
+    budget = job.tune_spec
+    if budget is None:
+        return []
+    tuner = Tuner(
+        model_class,
+        job.model_spec,
+        budget,
+        split.tuning_view(),
+        evaluator,
+        job.selection_metric,
+        job.seed,
+    )
+    trials = [Trial(**stored) for stored in ledger.trials(job.cell)]
+
+    def on_trial(trial: Trial) -> None:
+        ledger.add_trial(job.cell, job.token, trial.number, trial.to_json())
+        trials.append(trial)
+        emit(_progress(trials, tuner.n_trials))
+
+    emit(_progress(trials, tuner.n_trials))
+    return tuner.run(tuple(trials), on_trial)
+
+
+def _progress(trials: list[Trial], total: int) -> dict[str, Any]:
+    best = best_of(trials)
+    return {
+        "event": "trial",
+        "finished": len(trials),
+        "total": total,
+        "best": best.value if best else None,
+        "seconds": trials[-1].seconds if trials else None,
+    }
+
+
+def _status(job: Job, model_class: type[Recommender]) -> str:
+    """Say how the hyperparameters came about: tuned, fixed, untuned, or there are none."""
+    if not model_class.Config.model_fields:
+        return "no hyperparameters"
+    if job.tune is not None and search_space(model_class, job.model_spec):
+        return "tuned"
+    return "fixed" if job.model_spec.params else "untuned"
+
+
+def _tuning_summary(
+    job: Job, model_class: type[Recommender], trials: list[Trial]
+) -> dict[str, Any] | None:
+    best = best_of(trials)
+    if best is None:
+        return None
+    space = search_space(model_class, job.model_spec)
+    return {
+        "metric": job.selection_metric,
+        "trials": len(trials),
+        "failed": sum(t.state == "failed" for t in trials),
+        "best": asdict(best),
+        "at_edge": [n for n, value in best.params.items() if at_edge(space[n], value)],
+    }

@@ -1,0 +1,92 @@
+"""From a data set and a strategy to a stored split."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from recrepro.data.dataset import Dataset
+from recrepro.errors import UsageError
+from recrepro.randomness import generator
+from recrepro.splits.base import Splitter
+from recrepro.splits.negatives import draw_negatives
+from recrepro.splits.published import Published
+from recrepro.splits.sealed import StoredSplit
+
+Candidates = Literal["auto", "full", "published"] | int
+ResolvedCandidates = Literal["full", "published"] | int
+
+
+def resolve_candidates(
+    candidates: Candidates, dataset: Dataset, splitter: Splitter
+) -> ResolvedCandidates:
+    """Say what held-out items are ranked against, given what the data set brings.
+
+    Raises
+    ------
+    UsageError
+        If published negatives are asked for where there are none.
+    """
+    published = dataset.published if isinstance(splitter, Published) else None
+    has_negatives = published is not None and published.negatives is not None
+    if candidates == "auto":
+        return "published" if has_negatives else "full"
+    if candidates == "published" and not has_negatives:
+        raise UsageError(
+            f"evaluate.candidates is 'published', but {dataset.name!r} with this split brings no "
+            "negatives. Use 'full', or a number of negatives to draw."
+        )
+    return candidates
+
+
+def draw_split(
+    dataset: Dataset,
+    splitter: Splitter,
+    seed: int,
+    candidates: ResolvedCandidates,
+    folder: Path,
+) -> StoredSplit:
+    """Draw a split and its negatives and store them, the test part under its seal.
+
+    Validation negatives are always drawn anew: the published ones were drawn by someone who knew
+    the test part.
+    """
+    parts = splitter.split(
+        dataset, generator(seed, "split"), generator(seed, "split", "validation")
+    )
+    test_negatives: csr_array | None = None
+    n_negatives = 0
+    if candidates == "published":
+        test_negatives = parts.test_negatives
+        assert test_negatives is not None
+        counts = np.diff(test_negatives.indptr)
+        n_negatives = int(np.median(counts[counts > 0]))
+    elif candidates != "full":
+        n_negatives = candidates
+        rng = generator(seed, "negatives", "test")
+        test_negatives = draw_negatives(parts.known, parts.test, n_negatives, rng)
+    validation_negatives: csr_array | None = None
+    if n_negatives and len(parts.validation):
+        rng = generator(seed, "negatives", "validation")
+        validation_negatives = draw_negatives(parts.known, parts.validation, n_negatives, rng)
+    return StoredSplit.write(
+        folder,
+        parts,
+        validation_negatives=validation_negatives,
+        test_negatives=test_negatives,
+    )
+
+
+def split_identity(
+    data: str, name: str, splitter: Splitter, seed: int, candidates: ResolvedCandidates
+) -> dict[str, Any]:
+    """Return what decides the content of a split."""
+    return {
+        "data": data,
+        "strategy": name,
+        "version": splitter.version,
+        "options": splitter.model_dump(mode="json"),
+        "seed": seed,
+        "candidates": candidates,
+    }

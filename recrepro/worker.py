@@ -1,0 +1,48 @@
+"""The process of one cell: a job comes in on standard input, events go out on standard output.
+
+Started by an executor as ``python -m recrepro.worker``. What a model prints goes to standard
+error, which the executor keeps in the cell's log. Standard input stays open as long as the
+coordinator lives; when it closes, the worker ends at once.
+"""
+
+import json
+import os
+import sys
+import threading
+import traceback
+from typing import Any
+
+from recrepro.errors import RecreproError
+from recrepro.records import Job
+
+
+def main() -> None:
+    """Run the job that stands in the first line of standard input."""
+    job = Job(**json.loads(sys.stdin.readline()))
+    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    threading.Thread(target=_end_with_coordinator, daemon=True).start()
+
+    def emit(event: dict[str, Any]) -> None:
+        events.write(json.dumps(event) + "\n")
+
+    try:
+        from recrepro.runner import run_cell
+
+        run_cell(job, emit)
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, the coordinator records it
+        traceback.print_exc()
+        own = isinstance(error, RecreproError)
+        reason = str(error) if own else traceback.format_exception_only(error)[-1].strip()
+        emit({"event": "failed", "reason": reason})
+        sys.exit(1)
+    emit({"event": "done"})
+
+
+def _end_with_coordinator() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
