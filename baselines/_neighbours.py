@@ -1,10 +1,10 @@
 """Neighbourhoods: their hyperparameters and similarities, for items and users alike."""
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 from annotated_types import Ge
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recrepro.model import ModelConfig
@@ -49,22 +49,21 @@ def nearest_columns(matrix: csr_array, config: NeighbourConfig) -> csr_array:
     csr_array of float32, shape (n_columns, n_columns)
         Row i holds the similarities of i's own neighbours (ties: see `top_k`).
     """
-    if config.similarity == "dice":
+    dice = config.similarity == "dice"
+    if dice:
         matrix = as_ones(matrix)
-    squares = np.bincount(
+    sizes = np.bincount(
         matrix.indices, matrix.data.astype(np.float64) ** 2, minlength=matrix.shape[1]
     )
-    damping = config.shrinkage + 1e-6
-    denominator: Callable[[slice], Any]
-    if config.similarity == "dice":
-        denominator = lambda part: squares[part, np.newaxis] + squares + damping  # noqa: E731
-    elif config.normalise:
-        norms = np.sqrt(squares)
-        denominator = lambda part: norms[part, np.newaxis] * norms + damping  # noqa: E731
-    else:
-        denominator = lambda _: config.shrinkage or 1  # noqa: E731
-    similarities = (
-        (start, (block / denominator(slice(start, start + len(block)))).astype(np.float32))
-        for start, block in gram_blocks(matrix)
-    )
-    return top_k(similarities, config.n_neighbors)
+    combine = np.add if dice else np.multiply
+    if not dice:
+        sizes = np.sqrt(sizes)
+
+    def similarity(start: int, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        if not dice and not config.normalise:
+            return block / np.float32(config.shrinkage or 1)
+        denominator = combine.outer(sizes[start : start + len(block)], sizes)
+        return (block / (denominator + config.shrinkage + 1e-6)).astype(np.float32)
+
+    blocks = ((start, similarity(start, block)) for start, block in gram_blocks(matrix))
+    return top_k(blocks, config.n_neighbors)

@@ -62,21 +62,21 @@ class P3alpha(ItemSimilarityModel):
         matrix = train.matrix.astype(np.float64)
         matrix.eliminate_zeros()
         degrees = np.bincount(matrix.indices, minlength=train.n_items)
-        to_item = _row_normalised(matrix).power(self.config.alpha)
-        to_user = _row_normalised(as_ones(matrix).T.tocsr())
+        to_item = _transitions(matrix, self.config.alpha)
+        to_user = _transitions(as_ones(matrix).T.tocsr(), self.config.alpha)
         to_item = to_item @ diags_array(self.popularity_factors(degrees))
-        walks = product_blocks(to_user.power(self.config.alpha), to_item.tocsr())
+        walks = product_blocks(to_user, to_item.tocsr())
         weights = top_k(walks, self.config.n_neighbors)
         if self.config.normalise:
-            weights = _row_normalised(weights)
+            weights = _transitions(weights)
         columns = weights.T.tocsr()
         blocks = ((p.start, columns[p].toarray()) for p in row_blocks(*columns.shape))
         return top_k(blocks, self.config.n_neighbors).T.tocsr()
 
 
-def _row_normalised(matrix: csr_array) -> csr_array:
-    """Divide the values of each row by their sum; empty rows stay empty."""
+def _transitions(matrix: csr_array, exponent: float = 1.0) -> csr_array:
+    """Divide the values of each row by their sum, then raise them to a power."""
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     sums = np.bincount(rows, matrix.data, minlength=matrix.shape[0])
-    values = (matrix.data / sums[rows]).astype(matrix.dtype)
+    values = ((matrix.data / sums[rows]) ** exponent).astype(matrix.dtype)
     return csr_array((values, matrix.indices, matrix.indptr), matrix.shape)

@@ -1,4 +1,4 @@
-"""Benchmark harness for recommenders: is a new model really better than well-tuned simple ones?
+"""Benchmark harness that asks whether a recommender beats well-tuned simple ones.
 
 The command line is the way in (``recrepro --help``); see docs/ for the library.
 """

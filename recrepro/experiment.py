@@ -7,6 +7,7 @@ the shape of the file only; whether a model or split of that name exists is for 
 import hashlib
 import json
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -183,6 +184,11 @@ class Experiment(Table):
             if twice:
                 raise ValueError(f"two {kind} are called {twice[0]!r}: give each its own 'label'")
         return self
+
+    def without_datasets(self, names: Collection[str]) -> "Experiment | None":
+        """Return the experiment on the other data sets, or None if there are no others."""
+        others = tuple(d for d in self.datasets if d.name not in names)
+        return self.model_copy(update={"datasets": others}) if others else None
 
     @property
     def selection_metric(self) -> str:

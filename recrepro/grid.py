@@ -1,5 +1,6 @@
 """An experiment's cells as jobs: which are done, which are left; hands them to an executor."""
 
+import contextlib
 import queue
 import signal
 import time
@@ -80,10 +81,8 @@ class Grid:
         try:
             while waiting or self._executor.running:
                 self._start_what_fits(waiting)
-                try:
+                with contextlib.suppress(queue.Empty):
                     self._handle(self._executor.events.get(timeout=1.0))
-                except queue.Empty:
-                    pass
                 if time.monotonic() - renewed > LEASE_SECONDS / 4:
                     self._ledger.renew(list(self._tokens.values()))
                     renewed = time.monotonic()

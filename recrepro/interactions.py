@@ -90,10 +90,11 @@ class Interactions:
         items, item_labels = _index(frame[item], item, item_ids)
         values = np.ones(len(frame), np.float32)
         if value is not None:
-            values = _numbers(frame[value], value).astype(np.float32)
+            largest = float(np.finfo(np.float32).max)
+            values = _numbers(frame[value], value, largest).astype(np.float32)
         times: NDArray[np.int64] | None = None
         if time is not None:
-            given = _numbers(frame[time], time, allow_missing=True)
+            given = _numbers(frame[time], time, 2.0**62, allow_missing=True)
             times = np.full(len(frame), UNKNOWN_TIME, np.int64)
             known = ~np.isnan(given)
             times[known] = given[known].astype(np.int64)
@@ -199,16 +200,12 @@ class Interactions:
         if self.times is not None and other.times is not None:
             times = np.concatenate([self.times, other.times])[order]
         values = np.concatenate([self.values, other.values])[order]
-        return type(self)(
-            users[order], items[order], values, times, self.user_ids, self.item_ids
-        )
+        return type(self)(users[order], items[order], values, times, self.user_ids, self.item_ids)
 
     def binarised(self) -> Self:
         """Return the same pairs, each with the value 1."""
         ones = np.ones(len(self), np.float32)
-        return type(self)(
-            self.users, self.items, ones, self.times, self.user_ids, self.item_ids
-        )
+        return type(self)(self.users, self.items, ones, self.times, self.user_ids, self.item_ids)
 
     def without_unused_labels(self) -> Self:
         """Return the same interactions with only those users and items that have some."""
@@ -266,18 +263,18 @@ def _index(
             f"{int(np.flatnonzero(missing)[0]) + 1}."
         )
     codes, distinct = pd.factorize(labels)
-    ids = as_ids(pd.Series(distinct))
-    order = np.argsort(ids, kind="stable")
-    rank = np.empty(len(order), np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
+    ids, rank = np.unique(as_ids(pd.Series(distinct)), return_inverse=True)
     if known is None:
-        return rank[codes], ids[order]
-    positions = np.searchsorted(known, ids)
-    positions[positions == len(known)] = 0
-    strangers = known[positions] != ids
+        return rank.astype(np.int32)[codes], ids
+    if known.dtype.kind == "U":
+        ids = ids.astype(str)  # a part may hold only such labels as look like numbers
+    same_kind = known.dtype.kind == ids.dtype.kind
+    strangers = ~(np.isin(ids, known) if same_kind else np.isin(ids, known.astype(str)))
     if strangers.any():
-        raise DataError(f"the column {column!r} has the unknown label {ids[strangers][0]!r}.")
-    return positions.astype(np.int32)[codes], known
+        raise DataError(
+            f"the column {column!r} has the unknown label {ids[strangers][0].item()!r}."
+        )
+    return np.searchsorted(known, ids).astype(np.int32)[rank[codes]], known
 
 
 def as_ids(labels: pd.Series) -> NDArray[Any]:
@@ -285,7 +282,7 @@ def as_ids(labels: pd.Series) -> NDArray[Any]:
 
     "007" stays text: as a number it would meet "7".
     """
-    if pd.api.types.is_integer_dtype(labels):
+    if pd.api.types.is_integer_dtype(labels) and labels.max() <= np.iinfo(np.int64).max:
         return labels.to_numpy(np.int64)
     text = labels.astype(str).to_numpy(dtype=str)
     try:
@@ -295,15 +292,18 @@ def as_ids(labels: pd.Series) -> NDArray[Any]:
     return numbers if (numbers.astype(str) == text).all() else text
 
 
-def _numbers(column: pd.Series, name: str, allow_missing: bool = False) -> NDArray[np.float64]:
+def _numbers(
+    column: pd.Series, name: str, largest: float, *, allow_missing: bool = False
+) -> NDArray[np.float64]:
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
-    bad = ~np.isfinite(numbers)
+    bad = ~(np.abs(numbers) <= largest)
     if allow_missing:
         bad &= column.notna().to_numpy()
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise DataError(
-            f"the column {name!r} has {int(bad.sum())} values that are not finite numbers, first "
+            f"the column {name!r} has {int(bad.sum())} values that are not finite numbers "
+            f"(below {largest:.2g}), first "
             f"{column.iloc[row]!r} in row {row + 1}. Correct or remove these rows."
         )
     return numbers

@@ -212,6 +212,12 @@ class Ledger:
         record = json.loads(row.record) if row.record else None
         return CellStatus(cell, row.state, row.reason, record, row.owner)
 
+    def states(self) -> dict[str, CellState]:
+        """Return the state of every cell."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(_cells.c.cell, _cells.c.state))
+            return {cell: state for cell, state in rows}  # noqa: C416 - rows are not pairs to mypy
+
     def lease(self, cell: str) -> str | None:
         """Take a cell that is free, or whose worker has died or fallen silent.
 

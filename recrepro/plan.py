@@ -71,12 +71,21 @@ class Plan:
         As read.
     cells : list of Cell
         In the order of the file: data sets, splits, seeds, models.
+    datasets, splitters : dict
+        By title.
     """
 
     experiment: Experiment
     cells: list[Cell] = field(default_factory=list)
-    _datasets: dict[str, Dataset] = field(default_factory=dict)
-    _splitters: dict[str, Splitter] = field(default_factory=dict)
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    splitters: dict[str, Splitter] = field(default_factory=dict)
+
+    def n_trials(self, cell: Cell) -> int:
+        """Return how many trials the search of a cell has; 0 if it is not tuned."""
+        budget = cell.identity["tuning"]
+        if budget is None:
+            return 0
+        return int(budget["trials"]) if cell.identity["model"]["space"] else 1
 
     def stored_split(self, cell: Cell, workspace: Workspace) -> StoredSplit:
         """Return the split of a cell, drawing and storing it if the workspace lacks it."""
@@ -85,8 +94,8 @@ class Plan:
         stored = StoredSplit(workspace.splits / digest[:32])
         if not stored.exists:
             candidates: ResolvedCandidates = split["candidates"]
-            dataset = self._datasets[cell.dataset]
-            splitter = self._splitters[cell.split]
+            dataset = self.datasets[cell.dataset]
+            splitter = self.splitters[cell.split]
             draw_split(dataset, splitter, cell.seed, candidates, stored.folder)
         return stored
 
@@ -153,10 +162,10 @@ def make_plan(
         Whether a download may draw a progress bar.
     """
     models, splitters = check_names(experiment)
-    plan = Plan(experiment, _splitters=splitters)
+    plan = Plan(experiment, splitters=splitters)
     for dataset_spec in experiment.datasets:
         dataset = load_dataset(dataset_spec, base, data_dir, progress=progress)
-        plan._datasets[dataset.name] = dataset  # noqa: SLF001 - its own factory
+        plan.datasets[dataset.name] = dataset
         data = {
             "fingerprint": data_fingerprint(dataset),
             "min_value": dataset_spec.min_value,

@@ -63,6 +63,8 @@ class Progress:
         Number of trials of a cell.
     metric : str
         The selection metric.
+    on_end : callable
+        Called when a cell has ended.
     """
 
     def __init__(
@@ -73,11 +75,13 @@ class Progress:
         n_trials: int,
         trials_of: Callable[[Cell], int],
         metric: str,
+        on_end: Callable[[], None],
     ) -> None:
         self._console = console
         self._totals = _Totals(n_cells, n_trials)
         self._trials_of = trials_of
         self._metric = metric
+        self._on_end = on_end
         self._running: dict[str, tuple[Cell, _Running, float]] = {}
         self._live: Live | None = None
 
@@ -133,6 +137,7 @@ class Progress:
         tried = f"{state.finished} trials, {self._best(state)}, " if state.finished else ""
         seconds = f"{time.monotonic() - began:.1f} s"
         self._line("done" if reason is None else "FAIL", cell, reason or f"{tried}{seconds}")
+        self._on_end()
 
     def skipped(self, cell: Cell) -> None:
         """Take note of a cell that was done before."""

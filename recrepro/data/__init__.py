@@ -1,0 +1,30 @@
+"""Where interactions come from: named data sets, files in many formats, a generator.
+
+The generator is `recrepro.data.synthetic.synthetic`, downloads are in `recrepro.data.fetch`.
+"""
+
+from recrepro.data.catalogue import content_checksum, load_named
+from recrepro.data.dataset import Dataset, PublishedSplit
+from recrepro.data.datasets import DATASETS, NamedDataset, Source
+from recrepro.data.formats import (
+    FORMATS,
+    read_frame,
+    read_interactions,
+    read_negatives,
+    read_published,
+)
+
+__all__ = [
+    "DATASETS",
+    "FORMATS",
+    "Dataset",
+    "NamedDataset",
+    "PublishedSplit",
+    "Source",
+    "content_checksum",
+    "load_named",
+    "read_frame",
+    "read_interactions",
+    "read_negatives",
+    "read_published",
+]

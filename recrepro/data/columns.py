@@ -120,4 +120,5 @@ def _dates(given: "pd.Series[Any]") -> "pd.Series[float] | None":
     dates = pd.to_datetime(given, format="ISO8601", utc=True, errors="coerce")
     if dates.isna().all():
         return None
-    return (dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
+    seconds: pd.Series[float] = (dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds()
+    return seconds

@@ -82,11 +82,9 @@ def fetch(
             while True:
                 try:
                     return Path(pooch.retrieve(url, sha256, name, folder, downloader=download))
-                except HTTPError as error:
-                    if error.response.status_code < 500 or not waits:
-                        raise
-                except RequestException:
-                    if not waits:
+                except RequestException as error:
+                    refused = isinstance(error, HTTPError) and _status(error) < 500
+                    if refused or not waits:
                         raise
                 time.sleep(waits.pop(0))
     except _InsecureError as error:
@@ -95,8 +93,7 @@ def fetch(
         reason = f"it is larger than the {size_limit} bytes that it may have ({error})"
         raise _failure(url, reason) from error
     except HTTPError as error:
-        reason = f"the server answered {error.response.status_code} ({error.response.reason})"
-        raise _failure(url, reason) from error
+        raise _failure(url, f"the server answered {_status(error)}") from error
     except RequestException as error:
         reason = f"the connection failed or broke off ({type(error).__name__})"
         raise _failure(url, reason) from error
@@ -114,6 +111,10 @@ def _failure(url: str, reason: str) -> DataError:
         f"{url} could not be downloaded: {reason}. Nothing was kept. Get the file by hand, put "
         f"it into a folder and pass that with --data DIR (or RECREPRO_DATA)."
     )
+
+
+def _status(error: Any) -> int:
+    return int(error.response.status_code)
 
 
 def _require_secure(url: str) -> None:

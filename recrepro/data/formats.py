@@ -1,33 +1,18 @@
-"""Interaction files in the formats that papers and libraries publish, read into data frames."""
+"""Interactions and published splits, read from files in the formats that papers publish."""
 
-import csv
-import gzip
-import io
-import zlib
-from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-from pyarrow import csv as arrow_csv
-from pyarrow import parquet
+from numpy.typing import NDArray
 
-from recrepro.data.columns import COLUMNS, arrow_frame, match_columns
-from recrepro.errors import DataError, UnknownName, UsageError
-from recrepro.interactions import Duplicates, Interactions
-
-FORMATS = {
-    "csv": "comma, header line",
-    "tsv": "tab, header line",
-    "parquet": "Parquet",
-    "ncf": "tab, no header: user, item, rating, time (*.rating, u.data)",
-    "movielens": "'::', no header: user, item, rating, time (ratings.dat)",
-    "recbole": "tab, typed header such as user_id:token (*.inter)",
-    "adjacency": "blanks, no header: a user, then its items",
-}
-"""Name of each format and what it is; every one may be gzipped."""
+from recrepro.data.dataset import Dataset, PublishedSplit
+from recrepro.data.parsing import FORMATS, check_text, parse_frame, read_bytes
+from recrepro.errors import DataError, UsageError
+from recrepro.interactions import Duplicates, Interactions, as_ids
 
 _SUFFIXES = {
     ".csv": "csv",
@@ -38,7 +23,6 @@ _SUFFIXES = {
     ".data": "ncf",
     ".inter": "recbole",
 }
-_DELIMITERS = {"csv": ",", "tsv": "\t", "recbole": "\t", "ncf": "\t", "movielens": "\x1f"}
 
 
 def guess_format(name: str) -> str | None:
@@ -113,156 +97,116 @@ def build_interactions(
         raise DataError(f"{where}: {error}") from error
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return the content of a file, unpacked if it is gzipped."""
-    if not path.is_file():
-        folder = path if path.is_dir() else path.parent
-        present = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-        near = get_close_matches(path.name, present, n=3, cutoff=0.5) or present[:5]
-        holds = f"{folder} holds {', '.join(near)}." if near else f"{folder} holds nothing."
-        what = "is a folder, not a file" if path.is_dir() else "is not there"
-        raise UsageError(f"{path} {what}. {holds}")
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    if not path.name.endswith(".gz") and raw[:2] != b"\x1f\x8b":
-        return raw
-    try:
-        return gzip.decompress(raw)
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError(
-            f"{path} is not a whole gzip file ({error}). Fetch it again, or drop the .gz from "
-            f"its name if it is not packed."
-        ) from error
-
-
-def check_text(raw: bytes, where: str) -> bytes:
-    """Return UTF-8 text without its byte order mark; refuse other encodings and empty files."""
-    try:
-        raw.decode()
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{where}, line {line}: the byte 0x{raw[error.start]:02x} is not UTF-8 text. "
-            f"Save the file as UTF-8."
-        ) from error
-    if not (text := raw.removeprefix(b"\xef\xbb\xbf")).strip():
-        raise DataError(f"{where} is empty. Was the download or the export interrupted?")
-    return text
-
-
-def parse_frame(
-    raw: bytes,
-    where: str,
-    fmt: str,
-    columns: Mapping[str, str] | None = None,
-    *,
-    allow_empty_users: bool = False,
-) -> pd.DataFrame:
-    """Do the work of `read_frame` on content that is already in memory.
+def read_negatives(path: Path) -> pd.DataFrame:
+    """Read sampled negatives as NCF publishes them: ``(user,item)``, then items, by tabs.
 
     Parameters
     ----------
-    raw : bytes
-        The unpacked content.
-    where : str
-        What error messages call it.
-    fmt, columns, allow_empty_users
-        As in `read_frame`.
+    path : Path
+        A ``*.test.negative`` file, gzipped or not.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns user, holdout (the test item that they are ranked with) and item; text; one row
+        a negative, repeats kept.
+
+    Raises
+    ------
+    DataError
+        On a line that is something else, with its number.
     """
-    if fmt not in FORMATS:
-        raise UnknownName("file format", fmt, FORMATS)
-    if unknown := sorted(set(columns or {}) - set(COLUMNS)):
-        raise UnknownName("column in `columns`", unknown[0], COLUMNS)
-    if fmt == "parquet":
-        return _parquet(raw, where, columns or {})
-    text = check_text(raw, where)
-    if fmt == "adjacency":
-        return _adjacency(text, where, allow_empty_users)
-    return _delimited(text, where, fmt, columns or {})
-
-
-def _parquet(raw: bytes, where: str, columns: Mapping[str, str]) -> pd.DataFrame:
-    try:
-        table = parquet.read_table(pa.BufferReader(raw))
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{where} is not a whole Parquet file: {error}.") from error
-    chosen = match_columns(table.column_names, columns, where)
-    arrays = {ours: table.column(at) for ours, at in chosen.items()}
-    return arrow_frame(arrays, lambda row: f"{where}, row {row + 1}")
-
-
-def _delimited(text: bytes, where: str, fmt: str, columns: Mapping[str, str]) -> pd.DataFrame:
-    if fmt == "movielens":
-        text = text.replace(b"::", b"\x1f")
-    line, first = next(_records(text, fmt))
-    start = 0
-    if fmt in {"ncf", "movielens"}:
-        if not 2 <= len(first) <= 4:
+    users: list[str] = []
+    holdouts: list[str] = []
+    items: list[str] = []
+    lines = check_text(read_bytes(path), str(path)).decode().split("\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        head, *negatives = (field.strip() for field in line.rstrip().split("\t"))
+        pair = re.fullmatch(r"\(\s*([^,]+?)\s*,\s*(.+?)\s*\)", head)
+        if pair is None or not negatives or not all(negatives):
             raise DataError(
-                f"{where}, line {line}: {len(first)} fields where the format {fmt!r} "
-                f"({FORMATS[fmt]}) has 2 to 4. Is it another format?"
+                f"{path}, line {number}: it should be '(user,item)' and then items, with tabs "
+                f"between them, and starts with {line[:40]!r}."
             )
-        chosen = {name: at for at, name in enumerate(list(COLUMNS)[: len(first)])}
+        users += [pair[1]] * len(negatives)
+        holdouts += [pair[2]] * len(negatives)
+        items += negatives
+    return pd.DataFrame({"user": users, "holdout": holdouts, "item": items})
+
+
+def read_published(
+    name: str,
+    train: Path,
+    test: Path,
+    negatives: Path | None = None,
+    format: str | None = None,  # noqa: A002  # as in read_frame
+    columns: Mapping[str, str] | None = None,
+) -> Dataset:
+    """Read a split as someone published it.
+
+    Labels are those of all files together. Times are kept if both parts have them. A pair in
+    both parts stays in both: it is the leakage audit that reports it.
+
+    Parameters
+    ----------
+    name : str
+        What tables call the data set.
+    train, test, negatives : Path
+        The files; the negatives in the layout of `read_negatives`.
+    format, columns
+        As in `read_frame`, for train and test alike.
+
+    Raises
+    ------
+    DataError
+        On a malformed file, or if the negatives belong to another test part.
+    """
+    frames = {
+        train: read_frame(train, format, columns),
+        test: read_frame(test, format, columns, allow_empty_users=True),
+    }
+    if negatives is not None:
+        frames[negatives] = read_negatives(negatives)
+    ids = {of: _labels([frame[of] for frame in frames.values()]) for of in ("user", "item")}
+    timed = all("time" in frames[path] for path in (train, test))
+    parts = []
+    for path, frame in frames.items():
+        try:
+            part = Interactions.from_frame(
+                frame,
+                value="value" if "value" in frame else None,
+                time="time" if timed and "time" in frame else None,
+                user_ids=ids["user"],
+                item_ids=ids["item"],
+            )
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
+        parts.append(part)
+    if negatives is None:
+        sampled = None
     else:
-        chosen = match_columns(first, columns, where)
-        start = len(text) - len(text.lstrip(b"\r\n").partition(b"\n")[2])
-        if not text[start:].strip():
-            raise DataError(f"{where} has a header line and no rows below it.")
-    names = [str(at) for at in range(len(first))]
-    wanted = [names[at] for at in chosen.values()]
-    quote = '"' if fmt in {"csv", "tsv"} else False
-    try:
-        table = arrow_csv.read_csv(
-            pa.BufferReader(pa.py_buffer(text).slice(start)),
-            arrow_csv.ReadOptions(column_names=names),
-            arrow_csv.ParseOptions(delimiter=_DELIMITERS[fmt], quote_char=quote),
-            arrow_csv.ConvertOptions(
-                include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string())
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        for line, fields in _records(text, fmt):
-            if len(fields) != len(first):
-                raise DataError(
-                    f"{where}, line {line}: the number of fields is {len(fields)}, in the first "
-                    f"line {len(first)}. Correct or remove the line."
-                ) from error
-        raise DataError(f"{where} is not of the format {fmt!r}: {error}.") from error
-
-    def locate(row: int) -> str:
-        return f"{where}, line {list(_records(text, fmt))[row - table.num_rows][0]}"
-
-    frame = arrow_frame({ours: table[names[at]] for ours, at in chosen.items()}, locate)
-    if fmt == "ncf" and "time" in frame:
-        # Rebuilt copies of NCF's files write 0 for a time that could not be recovered.
-        frame["time"] = frame["time"].mask(frame["time"] == 0)
-    return frame
+        _check_holdouts(negatives, frames[negatives], test, frames[test])
+        sampled = parts[2].matrix.astype(bool)
+    split = PublishedSplit(parts[0], parts[1], sampled)
+    return Dataset(name, split.train.union(split.test), split)
 
 
-def _records(text: bytes, fmt: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the (last) line number and the fields of each record that is not blank."""
-    lines = io.TextIOWrapper(io.BytesIO(text), "utf-8", newline="")
-    quoting = csv.QUOTE_MINIMAL if fmt in {"csv", "tsv"} else csv.QUOTE_NONE
-    reader = csv.reader(lines, delimiter=_DELIMITERS[fmt], quoting=quoting)
-    for fields in reader:
-        if fields:
-            yield reader.line_num, fields
+def _labels(columns: "list[pd.Series[Any]]") -> NDArray[Any]:
+    distinct = pd.concat([column.drop_duplicates() for column in columns]).dropna()
+    return np.unique(as_ids(distinct))
 
 
-def _adjacency(text: bytes, where: str, allow_empty_users: bool) -> pd.DataFrame:
-    lines = text.decode().split("\n")
-    counts = np.array([len(line.split()) for line in lines])
-    if not allow_empty_users and (counts == 1).any():
-        at = int(np.flatnonzero(counts == 1)[0])
+def _check_holdouts(
+    negatives: Path, drawn: pd.DataFrame, test: Path, held_out: pd.DataFrame
+) -> None:
+    pairs = drawn[["user", "holdout"]].drop_duplicates().astype(str)
+    known = pd.MultiIndex.from_frame(held_out[["user", "item"]].astype(str))
+    strange = ~pd.MultiIndex.from_frame(pairs).isin(known)
+    if strange.any():
+        user, item = pairs[strange].iloc[0]
         raise DataError(
-            f"{where}, line {at + 1}: the user {lines[at].strip()!r} has no items. Remove the "
-            f"line, or add the items that belong to it."
+            f"{negatives} holds negatives for ({user},{item}), which is no pair of {test}; so it "
+            f"is for {int(strange.sum())} of {len(pairs)} pairs. Do the files belong together?"
         )
-    tokens = pd.Series(text.decode().split())
-    counts = counts[counts > 0]
-    is_user = np.zeros(len(tokens), bool)
-    is_user[np.cumsum(counts) - counts] = True
-    users = tokens[is_user].repeat(counts - 1).reset_index(drop=True)
-    return pd.DataFrame({"user": users, "item": tokens[~is_user].reset_index(drop=True)})

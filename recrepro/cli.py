@@ -1,0 +1,355 @@
+"""The command line. Heavy imports are inside the commands: `recrepro --help` loads click only."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from recrepro import __version__
+from recrepro.errors import RecreproError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from recrepro.experiment import Experiment
+    from recrepro.ledger import Ledger
+    from recrepro.workspace import Workspace
+
+EXIT_FAILURE = 3
+EXIT_INTERRUPTED = 130
+
+_experiment = click.argument("experiment", type=click.Path(path_type=Path))
+_workspace = click.option(
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="recrepro-runs",
+    show_default=True,
+    envvar="RECREPRO_WORKSPACE",
+    show_envvar=True,
+    help="Folder that keeps results, splits and the MLflow store.",
+)
+_data = click.option(
+    "--data",
+    "data_dir",
+    type=click.Path(path_type=Path),
+    envvar="RECREPRO_DATA",
+    show_envvar=True,
+    help="Folder with local copies of data sets; used before anything is downloaded.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="recrepro")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(*, debug: bool) -> None:
+    """Ask whether a recommender is really better than well-tuned simple ones.
+
+    \b
+    recrepro run experiments/quickstart.toml      tune and test a grid of models
+    recrepro leaderboard experiments/quickstart.toml
+    recrepro ui                                   look at the runs in MLflow
+    """
+    del debug  # read by `main`, which is what meets the errors
+
+
+@cli.command()
+@_experiment
+@_data
+@_workspace
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Models tuned side by side, each in a process of its own.  [default: one a core]",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Threads of the numeric libraries in each process.",
+)
+def run(
+    experiment: Path, data_dir: Path | None, workspace: Path, jobs: int | None, threads: int
+) -> None:
+    """Run what is left of an experiment, then print its leaderboard.
+
+    What is done stays done: run the same file again after an interruption, or after adding a
+    model, and only the rest is run.
+    """
+    from rich.console import Console
+
+    from recrepro.experiment import load_experiment
+    from recrepro.grid import Grid
+    from recrepro.ledger import Ledger
+    from recrepro.plan import make_plan
+    from recrepro.progress import Progress
+    from recrepro.tracking import BackgroundMirror, MlflowMirror
+    from recrepro.workspace import Workspace
+
+    console = Console()
+    spec = load_experiment(experiment)
+    plan = make_plan(spec, experiment.parent, data_dir, progress=sys.stderr.isatty())
+    place = Workspace.create(workspace)
+    ledger = Ledger.in_workspace(place.root)
+    source = experiment.read_text(encoding="utf-8")
+    name = experiment.stem
+    ledger.plan(name, spec.grid_hash, source, [(c.member, c.identity) for c in plan.cells])
+
+    left = [c for c in plan.cells if ledger.status(c.key).state != "done"]
+    console.print(f"[bold]{name}[/]: {spec.claim}", highlight=False)
+    console.print(
+        f"{len(plan.cells)} cells ({len(plan.cells) - len(left)} done before), "
+        f"{sum(map(plan.n_trials, left))} trials to run, in {place.root}",
+        highlight=False,
+        style="dim",
+        soft_wrap=True,
+    )
+    mirror = BackgroundMirror(MlflowMirror(ledger, place, name, spec.grid_hash, source))
+    mirror.poke()
+    progress = Progress(
+        console,
+        n_cells=len(plan.cells),
+        n_trials=sum(map(plan.n_trials, left)),
+        trials_of=plan.n_trials,
+        metric=spec.selection_metric,
+        on_end=mirror.poke,
+    )
+    grid = Grid(
+        plan,
+        ledger,
+        place,
+        jobs=jobs or max(1, _cores() // threads),
+        threads=threads,
+        observer=progress,
+    )
+    try:
+        with progress:
+            grid.run()
+    except KeyboardInterrupt:
+        done = sum(ledger.status(c.key).state == "done" for c in plan.cells)
+        command = " ".join(["recrepro", *sys.argv[1:]])
+        console.print(
+            f"\nStopped. {done} of {len(plan.cells)} cells are done and kept, with every finished "
+            f"trial of the others. To go on: {command}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise
+    if mirror.busy:
+        console.print("Copying the last runs to MLflow …", style="dim")
+    mirror.close()
+
+    failed = _print_tables(console, spec, name, ledger)
+    if mirror.error is not None:
+        console.print(
+            f"\n[yellow]MLflow could not be brought up to date:[/] {mirror.error}\nNothing is "
+            "lost: the results are in the workspace, and the next run of this file sends them.",
+            highlight=False,
+        )
+    console.print(f"\nLook at the runs:  recrepro ui --workspace {workspace}", highlight=False)
+    if failed:
+        names = ", ".join(str(place.log(c)) for c in failed)
+        raise RecreproError(
+            f"{len(failed)} of {len(plan.cells)} cells failed (see the notes above). What their "
+            f"processes printed: {names}. Running the same file again retries them."
+        )
+
+
+@cli.command()
+@_experiment
+@_data
+@_workspace
+def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
+    """Check an experiment without running it: names, values, data, cells.
+
+    Nothing is downloaded: of a data set that is not here, only the name is checked.
+    """
+    from rich.console import Console
+
+    from recrepro.data.source import unavailable
+    from recrepro.experiment import load_experiment
+    from recrepro.ledger import Ledger
+    from recrepro.plan import check_names, make_plan
+
+    console = Console()
+    spec = load_experiment(experiment)
+    check_names(spec)
+    absent = [(d, why) for d in spec.datasets if (why := unavailable(d, data_dir))]
+    for dataset, why in absent:
+        console.print(f"{dataset.name}: {why}", highlight=False, soft_wrap=True)
+    here = spec.without_datasets([d.name for d, _ in absent])
+    if here is None:
+        console.print("Every name and value is valid; the cells are known once the data is here.")
+        return
+    plan = make_plan(here, experiment.parent, data_dir, progress=False)
+    has_ledger = (workspace / "ledger.db").is_file()
+    known = Ledger.in_workspace(workspace).states() if has_ledger else {}
+    for cell in plan.cells:
+        state = known.get(cell.key, "to run")
+        trials = plan.n_trials(cell)
+        work = f"{trials} trials" if trials else "one fit"
+        titles = cell.titles
+        console.print(
+            f"{titles['dataset']} / {titles['split']} / {titles['model']} / seed {titles['seed']}"
+            f"  {work}, {state}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    left = [c for c in plan.cells if known.get(c.key) != "done"]
+    console.print(
+        f"The experiment is valid: {len(plan.cells)} cells, {len(left)} to run with "
+        f"{sum(map(plan.n_trials, left))} trials.",
+        highlight=False,
+    )
+
+
+@cli.command(name="ls")
+@click.argument(
+    "what", type=click.Choice(["models", "datasets", "metrics", "splits"]), required=False
+)
+def list_(what: str | None) -> None:
+    """List what an experiment can name: models, datasets, metrics, splits (all by default)."""
+    from rich.console import Console
+
+    from recrepro import listing
+
+    console = Console()
+    for kind in [what] if what else ["models", "datasets", "metrics", "splits"]:
+        listing.show(console, kind)
+
+
+@cli.command()
+@_experiment
+@_workspace
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "md", "csv", "json"]),
+    default="text",
+    show_default=True,
+    help="How to write it.",
+)
+def leaderboard(experiment: Path, workspace: Path, form: str) -> None:
+    """Print an experiment's leaderboard from what has been run so far."""
+    from rich.console import Console
+
+    from recrepro import leaderboard as tables
+    from recrepro.experiment import load_experiment
+
+    spec = load_experiment(experiment)
+    ledger = _existing_ledger(workspace)
+    if form == "text":
+        _print_tables(Console(), spec, experiment.stem, ledger)
+        return
+    members = _members(spec, experiment.stem, ledger)
+    boards, verdicts = tables.build(spec, ledger, members)
+    if form == "md":
+        click.echo(tables.to_markdown(boards, verdicts))
+    elif form == "csv":
+        click.echo(tables.to_csv(boards), nl=False)
+    else:
+        click.echo(tables.to_json(boards, verdicts))
+
+
+@cli.command()
+@_workspace
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+def ui(workspace: Path, port: int) -> None:
+    """Open the MLflow UI on the runs of a workspace, on this machine only."""
+    import subprocess
+
+    from recrepro.tracking import silence_mlflow, tracking_uri
+    from recrepro.workspace import Workspace
+
+    place = Workspace.existing(workspace)
+    silence_mlflow()
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    click.echo(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)")
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", tracking_uri(place)]
+    code = subprocess.call(command)
+    if code not in (0, -2, -15):
+        raise RecreproError(
+            f"the MLflow server ended with exit code {code}. Is port {port} taken? Try --port."
+        )
+
+
+def _existing_ledger(workspace: Path) -> "Ledger":
+    from recrepro.ledger import Ledger
+    from recrepro.workspace import Workspace
+
+    place: Workspace = Workspace.existing(workspace)
+    return Ledger.in_workspace(place.root)
+
+
+def _members(spec: "Experiment", name: str, ledger: "Ledger") -> list[Any]:
+    members = ledger.members(name, spec.grid_hash)
+    if not members:
+        raise RecreproError(
+            f"nothing of {name!r}, as the file is now, was run in this workspace. Run it: "
+            f"recrepro run {name}.toml (results of equal cells are reused)."
+        )
+    return members
+
+
+def _print_tables(
+    console: "Console", spec: "Experiment", name: str, ledger: "Ledger"
+) -> list[str]:
+    """Print the leaderboard; return the cells that failed."""
+    from recrepro import leaderboard as tables
+    from recrepro.listing import show_leaderboard
+
+    members = _members(spec, name, ledger)
+    boards, verdicts = tables.build(spec, ledger, members)
+    show_leaderboard(console, boards, verdicts)
+    return [m.cell for m in members if ledger.status(m.cell).state == "failed"]
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def main() -> None:
+    """Run the command line; every error becomes one message and an exit code."""
+    debug = "--debug" in sys.argv[1:]
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    try:
+        code = cli.main(arguments, prog_name="recrepro", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:  # `recrepro ls | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(f"error: {_message(error)}", err=True)
+        sys.exit(error.exit_code if isinstance(error, RecreproError) else EXIT_FAILURE)
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, RecreproError):
+        return str(error)
+    if isinstance(error, OSError) or type(error).__module__.startswith("sqlalchemy"):
+        what = str(error).splitlines()[0]
+        return (
+            f"{what}. Results that were committed are kept; free space or mend the folder, then "
+            "run the same command again."
+        )
+    return (
+        f"{type(error).__name__}: {error}. This is a fault of recrepro: please report it with "
+        "what `recrepro --debug …` shows."
+    )
+
+
+if __name__ == "__main__":
+    main()

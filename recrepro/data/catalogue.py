@@ -1,0 +1,162 @@
+"""Loading a data set by its name, and making sure that it is the right one."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from recrepro.data.dataset import Dataset
+from recrepro.data.datasets import DATASETS, NamedDataset, Source
+from recrepro.data.fetch import fetch, read_member
+from recrepro.data.formats import build_interactions, guess_format, read_frame, read_published
+from recrepro.data.parsing import parse_frame
+from recrepro.errors import DataError, UnknownName
+from recrepro.interactions import Interactions
+
+_MB = 1_000_000
+_UNPACKED = 10
+"""A file in an archive may be this many times larger than the archive may be."""
+
+
+def load_named(name: str, data_dir: Path | None = None, *, progress: bool = True) -> Dataset:
+    """Load a data set by its name, from a local copy if there is one, else by download.
+
+    Local copies are looked for in `data_dir`, then in the folder that ``RECREPRO_DATA`` names.
+
+    Parameters
+    ----------
+    name : str
+        A key of `DATASETS`.
+    data_dir : Path, optional
+        A folder with local copies.
+    progress : bool
+        Whether a download may draw a progress bar.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such data set.
+    DataError
+        If it cannot be had, or what was found is not it. A local copy is never deleted.
+    """
+    if name not in DATASETS:
+        raise UnknownName("data set", name, DATASETS, "`recrepro ls datasets` describes them.")
+    entry = DATASETS[name]
+    found = [_locate(entry, source, data_dir, progress=progress) for source in entry.sources]
+    fetched = [
+        (source, path)
+        for source, path in zip(entry.sources, found, strict=True)
+        if path not in _candidates(source, data_dir)
+    ]
+    # What came with the right checksum is the published data, whatever our table says of it.
+    certain = len([source for source, _ in fetched if source.sha256]) == len(found)
+    try:
+        dataset = _read(name, entry, found)
+        _verify(name, entry, dataset, found, certain=certain)
+    except DataError:
+        for source, path in fetched:
+            if source.sha256 is None:
+                path.unlink()
+        raise
+    return dataset
+
+
+def content_checksum(dataset: Dataset) -> str:
+    """Return the SHA-256 of labels, pairs and values, and of which part they are in.
+
+    Row order, packing and times do not count: the rebuilt copies of some data sets lack times.
+    """
+    if dataset.published is None:
+        return _without_times(dataset.interactions)
+    split = dataset.published
+    digest = hashlib.sha256()
+    digest.update((_without_times(split.train) + _without_times(split.test)).encode())
+    if split.negatives is not None:
+        negatives = split.negatives.sorted_indices()
+        digest.update(negatives.indptr.astype("int64").tobytes())
+        digest.update(negatives.indices.astype("int64").tobytes())
+    return digest.hexdigest()
+
+
+def _without_times(interactions: Interactions) -> str:
+    return replace(interactions, times=None).fingerprint
+
+
+def _folders(data_dir: Path | None) -> list[Path]:
+    named = os.environ.get("RECREPRO_DATA")
+    return [folder for folder in (data_dir, Path(named) if named else None) if folder]
+
+
+def _candidates(source: Source, data_dir: Path | None) -> Iterator[Path]:
+    for folder in _folders(data_dir):
+        for local in source.local:
+            yield folder / local
+            yield folder / f"{local}.gz"
+        if source.member:
+            archive = source.url.rpartition("/")[2]
+            yield folder / archive
+            yield (folder / source.local[0]).parent / archive
+
+
+def _locate(entry: NamedDataset, source: Source, data_dir: Path | None, *, progress: bool) -> Path:
+    tried = list(_candidates(source, data_dir))
+    for path in tried:
+        if path.is_file():
+            return path
+    looked = f"Looked for {', '.join(map(str, tried))}." if tried else "No data folder is given."
+    if not source.url:
+        raise DataError(
+            f"{entry.title} is not here, and nobody serves it for download. {looked} Get it from "
+            f"{entry.homepage}, put it below a folder as {source.local[0]} and pass that folder "
+            f"with --data DIR (or RECREPRO_DATA)."
+        )
+    try:
+        return fetch(source.url, source.sha256, size_limit=source.limit_mb * _MB, progress=progress)
+    except DataError as error:
+        raise DataError(
+            f"{error} There it belongs at {source.local[0]}. {looked} Home page: {entry.homepage}."
+        ) from error
+
+
+def _read(name: str, entry: NamedDataset, found: list[Path]) -> Dataset:
+    if len(found) > 1:
+        return read_published(
+            name, found[0], found[1], found[2] if len(found) > 2 else None, entry.format
+        )
+    path, source = found[0], entry.sources[0]
+    frame: pd.DataFrame
+    if path.suffix == ".zip":
+        raw = read_member(path, source.member, source.limit_mb * _MB * _UNPACKED)
+        where = f"{path}:{source.member}"
+        frame = parse_frame(raw, where, guess_format(source.member) or entry.format)
+    else:
+        where = str(path)
+        frame = read_frame(path, guess_format(path.name) or entry.format)
+    return Dataset(name, build_interactions(frame, where))
+
+
+def _verify(
+    name: str, entry: NamedDataset, dataset: Dataset, found: list[Path], *, certain: bool
+) -> None:
+    used = dataset.interactions.without_unused_labels()
+    counts = (used.n_users, used.n_items, len(used))
+    wanted = (entry.users, entry.items, entry.interactions)
+    content = content_checksum(dataset)
+    if counts == wanted and (certain or entry.content in {None, content}):
+        return
+    others = [other for other, known in DATASETS.items() if known.content == content]
+    difference = (
+        f"it has {counts[0]} users, {counts[1]} items and {counts[2]} interactions instead of "
+        f"{wanted[0]}, {wanted[1]} and {wanted[2]}"
+        if counts != wanted
+        else "the counts are right but pairs or values differ"
+    )
+    raise DataError(
+        f"{', '.join(map(str, found))}: this is not the data set {name!r}: {difference}. "
+        + (f"It is {others[0]!r}; use that name. " if others else "")
+        + f"Local files are left alone: move them away to use another copy ({entry.homepage}), "
+        f"or read them under a name of your own with `file` in the experiment."
+    )

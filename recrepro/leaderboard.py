@@ -1,0 +1,294 @@
+"""From records to tables: one for each data set and split, and expected against got."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, stdev
+from typing import Any
+
+from recrepro.experiment import Expected, Experiment
+from recrepro.ledger import CellStatus, Ledger, Member
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model: its metrics, averaged over seeds.
+
+    Parameters
+    ----------
+    model : str
+        Title of the model.
+    means : dict of str to float
+        Empty if no seed has a result.
+    spreads : dict of str to float
+        Standard deviation over seeds; empty for fewer than two.
+    seeds : int
+        How many seeds have a result.
+    status : str
+        tuned, fixed, untuned or no hyperparameters; or failed, running, not run.
+    notes : tuple of str
+        What a reader has to know, such as values at the edge of a search range.
+    """
+
+    model: str
+    means: dict[str, float]
+    spreads: dict[str, float]
+    seeds: int
+    status: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """The models on one data set and split, best first.
+
+    Parameters
+    ----------
+    dataset, split : str
+        Titles.
+    metrics : tuple of str
+        Columns; the first decides the order.
+    rows : list of Row
+        Best first; rows without a result last.
+    users : int or None
+        Number of users evaluated, for the first seed.
+    sampled : bool
+        Whether held-out items were ranked against sampled negatives only.
+    """
+
+    dataset: str
+    split: str
+    metrics: tuple[str, ...]
+    rows: list[Row]
+    users: int | None
+    sampled: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An expected value and what was got."""
+
+    expected: Expected
+    dataset: str
+    split: str
+    got: float | None
+    verdict: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        verdict = "missing"
+        if self.got is not None:
+            # Published values are rounded; a difference of exactly the tolerance is within it.
+            off = abs(self.got - self.expected.value)
+            verdict = "ok" if off <= self.expected.tolerance + 1e-12 else "off"
+        object.__setattr__(self, "verdict", verdict)
+
+
+def build(
+    experiment: Experiment, ledger: Ledger, members: Iterable[Member]
+) -> tuple[list[Leaderboard], list[Verdict]]:
+    """Build the tables of an experiment from the ledger.
+
+    Returns
+    -------
+    leaderboards : list of Leaderboard
+        One for each data set and split.
+    verdicts : list of Verdict
+        One for each expected value and each table that it applies to.
+    """
+    groups: dict[tuple[str, str], dict[str, list[CellStatus]]] = {}
+    for member in members:
+        titles = member.titles
+        group = groups.setdefault((titles["dataset"], titles["split"]), {})
+        group.setdefault(titles["model"], []).append(ledger.status(member.cell))
+    metrics = _columns(experiment)
+    boards = [
+        _board(dataset, split, metrics, models) for (dataset, split), models in groups.items()
+    ]
+    return boards, [v for board in boards for v in _verdicts(experiment.expected, board)]
+
+
+def _columns(experiment: Experiment) -> tuple[str, ...]:
+    first = experiment.selection_metric
+    return (first, *(m for m in experiment.evaluate.metrics if m != first))
+
+
+def _board(
+    dataset: str, split: str, metrics: tuple[str, ...], models: dict[str, list[CellStatus]]
+) -> Leaderboard:
+    rows = [_row(model, metrics, statuses) for model, statuses in models.items()]
+    rows.sort(key=lambda row: (metrics[0] not in row.means, -row.means.get(metrics[0], 0.0)))
+    records = [s.record for statuses in models.values() for s in statuses if s.record]
+    return Leaderboard(
+        dataset,
+        split,
+        metrics,
+        rows,
+        records[0]["users"] if records else None,
+        any(record["sampled"] for record in records),
+    )
+
+
+def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
+    records = [s.record for s in statuses if s.record]
+    notes: list[str] = []
+    failed = [s for s in statuses if s.state == "failed"]
+    if failed:
+        notes.append(f"{len(failed)} of {len(statuses)} seeds failed: {failed[0].reason}")
+    if not records:
+        words = {"failed": "failed", "leased": "running"}
+        return Row(model, {}, {}, 0, words.get(statuses[0].state, "not run"), tuple(notes))
+    edges = sorted({n for r in records if r["tuning"] for n in r["tuning"]["at_edge"]})
+    if edges:
+        notes.append(f"best {', '.join(edges)} at the edge of its range")
+    bad_trials = sum(r["tuning"]["failed"] for r in records if r["tuning"])
+    if bad_trials:
+        notes.append(f"{bad_trials} failed trials")
+    if len(records) < len(statuses) and not failed:
+        notes.append(f"{len(records)} of {len(statuses)} seeds")
+    values = {m: [r["metrics"][m] for r in records] for m in metrics}
+    return Row(
+        model,
+        {m: fmean(v) for m, v in values.items()},
+        {m: stdev(v) for m, v in values.items()} if len(records) > 1 else {},
+        len(records),
+        records[0]["model"]["status"],
+        tuple(notes),
+    )
+
+
+def _verdicts(expected: Iterable[Expected], board: Leaderboard) -> list[Verdict]:
+    means = {row.model: row.means for row in board.rows}
+    return [
+        Verdict(e, board.dataset, board.split, means.get(e.model, {}).get(e.metric))
+        for e in expected
+        if e.dataset in (None, board.dataset) and e.split in (None, board.split)
+    ]
+
+
+def heading(board: Leaderboard) -> str:
+    """Return what a table is called: data, split, users, and whether ranking was sampled."""
+    users = "" if board.users is None else f", {board.users:,} users"
+    ranking = "sampled ranking" if board.sampled else "full ranking"
+    return f"{board.dataset} · {board.split} ({ranking}{users})"
+
+
+def number(row: Row, metric: str) -> str:
+    """Return a value with four digits, with its spread over seeds if there are several."""
+    if metric not in row.means:
+        return "–"
+    spread = f" ± {row.spreads[metric]:.4f}" if metric in row.spreads else ""
+    return f"{row.means[metric]:.4f}{spread}"
+
+
+def to_markdown(boards: list[Leaderboard], verdicts: list[Verdict]) -> str:
+    """Write the tables in Markdown; the best value of each column is bold."""
+    lines: list[str] = []
+    for board in boards:
+        lines += [f"### {heading(board)}", ""]
+        lines += _markdown_row(["model", *board.metrics, "status", "notes"])
+        lines += _markdown_row(["---", *["---:"] * len(board.metrics), "---", "---"])
+        best = best_values(board)
+        for row in board.rows:
+            cells = [
+                f"**{number(row, m)}**" if row.means.get(m) == best.get(m, -1) else number(row, m)
+                for m in board.metrics
+            ]
+            lines += _markdown_row([row.model, *cells, row.status, "; ".join(row.notes)])
+        lines.append("")
+    if verdicts:
+        lines += ["### Expected against got", ""]
+        names = list(verdict_cells(verdicts[0]))
+        lines += _markdown_row(names)
+        lines += _markdown_row(["---"] * len(names))
+        for verdict in verdicts:
+            lines += _markdown_row(list(verdict_cells(verdict).values()))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def to_csv(boards: list[Leaderboard]) -> str:
+    """Write one line for each model and metric."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(
+        ["dataset", "split", "ranking", "model", "status", "metric", "mean", "std", "seeds"]
+    )
+    for board in boards:
+        ranking = "sampled" if board.sampled else "full"
+        for row in board.rows:
+            for metric in board.metrics:
+                place = [board.dataset, board.split, ranking, row.model, row.status, metric]
+                mean, std = row.means.get(metric, ""), row.spreads.get(metric, "")
+                writer.writerow([*place, mean, std, row.seeds])
+    return buffer.getvalue()
+
+
+def to_json(boards: list[Leaderboard], verdicts: list[Verdict]) -> str:
+    """Write everything that the tables hold, unrounded."""
+    content: dict[str, Any] = {
+        "leaderboards": [
+            {
+                "dataset": board.dataset,
+                "split": board.split,
+                "users": board.users,
+                "sampled": board.sampled,
+                "metrics": board.metrics,
+                "rows": [
+                    {
+                        "model": row.model,
+                        "status": row.status,
+                        "seeds": row.seeds,
+                        "means": row.means,
+                        "spreads": row.spreads,
+                        "notes": row.notes,
+                    }
+                    for row in board.rows
+                ],
+            }
+            for board in boards
+        ],
+        "expected": [
+            {
+                **v.expected.model_dump(mode="json"),
+                "dataset": v.dataset,
+                "split": v.split,
+                "got": v.got,
+                "verdict": v.verdict,
+            }
+            for v in verdicts
+        ],
+    }
+    return json.dumps(content, indent=1)
+
+
+def best_values(board: Leaderboard) -> dict[str, float]:
+    """Return the highest value of each column that has one."""
+    best: dict[str, float] = {}
+    for metric in board.metrics:
+        values = [row.means[metric] for row in board.rows if metric in row.means]
+        if values:
+            best[metric] = max(values)
+    return best
+
+
+def verdict_cells(verdict: Verdict) -> dict[str, str]:
+    """Return a verdict as the cells of a table row, by column name."""
+    expected, got = verdict.expected, verdict.got
+    return {
+        "model": expected.model,
+        "metric": expected.metric,
+        "published": "" if expected.published is None else f"{expected.published:.4f}",
+        "expected": f"{expected.value:.4f}",
+        "got": "–" if got is None else f"{got:.4f}",
+        "difference": "–" if got is None else f"{got - expected.value:+.4f}",
+        "tolerance": f"{expected.tolerance:g}",
+        "verdict": verdict.verdict,
+        "source": expected.source,
+        "note": expected.note,
+    }
+
+
+def _markdown_row(cells: list[str]) -> list[str]:
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"]

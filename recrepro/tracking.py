@@ -1,0 +1,333 @@
+"""The only importer of mlflow: copies what the ledger holds into MLflow.
+
+The copy can be made again at any time and comes out the same: a cell is found by its key, and a
+run counts as whole only once it carries the tag ``recrepro.complete``, which is written last.
+"""
+
+import getpass
+import json
+import logging
+import os
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from filelock import FileLock
+
+from recrepro.errors import RecreproError
+from recrepro.ledger import CellStatus, Ledger, Member
+from recrepro.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+BATCH = 90
+"""Parameters or tags in one call; MLflow takes 100."""
+
+
+def tracking_uri(workspace: Workspace) -> str:
+    """Return ``MLFLOW_TRACKING_URI`` if it is set, else the store embedded in the workspace."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or workspace.mlflow_store
+
+
+def metric_key(name: str) -> str:
+    """Write a metric's name with the characters that MLflow allows.
+
+    ``ndcg@10`` becomes ``ndcg_at_10``, ``ndcg[recsys2019]@10`` becomes ``ndcg.recsys2019_at_10``.
+    """
+    return name.replace("[", ".").replace("]", "").replace("@", "_at_")
+
+
+def silence_mlflow() -> None:
+    """Switch off MLflow's telemetry and chatter; to be called before mlflow is imported."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where an experiment goes in MLflow."""
+
+    client: "MlflowClient"
+    experiment_id: str
+
+
+class MlflowMirror:
+    """Keeps the MLflow copy of an experiment's cells up to date.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        What is copied.
+    workspace : Workspace
+        Holds the blobs, and the embedded store.
+    name : str
+        Of the experiment, in the ledger and in MLflow.
+    grid_hash : str
+        Which version of the experiment.
+    source : str
+        Text of the experiment file; becomes an artifact of each run.
+    """
+
+    def __init__(
+        self, ledger: Ledger, workspace: Workspace, name: str, grid_hash: str, source: str
+    ) -> None:
+        self._ledger = ledger
+        self._workspace = workspace
+        self._name = name
+        self._grid_hash = grid_hash
+        self._source = source
+
+    def sync(self) -> int:
+        """Copy every ended cell that MLflow lacks; return how many were copied."""
+        copied = 0
+        # One writer at a time: a fresh store must not be set up by two processes at once.
+        with FileLock(self._workspace.root / "mlflow.lock"):
+            target = self._open()
+            present = self._present(target)
+            for member in self._ledger.members(self._name, self._grid_hash):
+                status = self._ledger.status(member.cell)
+                marker = _marker(status)
+                if marker is None or present.get(member.cell, ("", ""))[1] == marker:
+                    continue
+                if member.cell in present:
+                    self._delete(target, present[member.cell][0])
+                self._copy(target, member, status, marker)
+                copied += 1
+        return copied
+
+    def _open(self) -> _Target:
+        silence_mlflow()
+        from mlflow import MlflowClient
+
+        silence_mlflow()  # importing mlflow sets up its loggers
+        uri = tracking_uri(self._workspace)
+        client = MlflowClient(tracking_uri=uri)
+        known = client.get_experiment_by_name(self._name)
+        if known is None:
+            embedded = uri == self._workspace.mlflow_store
+            place = f"{self._workspace.mlflow_artifacts}/{self._name}" if embedded else None
+            return _Target(client, client.create_experiment(self._name, artifact_location=place))
+        if known.lifecycle_stage != "active":
+            raise RecreproError(
+                f"the MLflow experiment {self._name!r} was deleted in MLflow. Restore it there, or "
+                "rename the experiment file."
+            )
+        return _Target(client, known.experiment_id)
+
+    def _present(self, target: _Target) -> dict[str, tuple[str, str]]:
+        """Return run id and completeness mark of the cells that MLflow has."""
+        found: dict[str, tuple[str, str]] = {}
+        token: str | None = None
+        while True:
+            page = target.client.search_runs(
+                [target.experiment_id],
+                filter_string="tags.`recrepro.kind` = 'cell'",
+                max_results=1000,
+                page_token=token,
+            )
+            for run in page:
+                tags = run.data.tags
+                mark = tags.get("recrepro.complete", "")
+                found[tags["recrepro.cell"]] = (run.info.run_id, mark)
+            token = page.token
+            if not token:
+                return found
+
+    def _delete(self, target: _Target, run_id: str) -> None:
+        children = target.client.search_runs(
+            [target.experiment_id], filter_string=f"tags.`mlflow.parentRunId` = '{run_id}'"
+        )
+        for child in children:
+            target.client.delete_run(child.info.run_id)
+        target.client.delete_run(run_id)
+
+    def _copy(self, target: _Target, member: Member, status: CellStatus, marker: str) -> None:
+        record = status.record
+        titles = member.titles
+        tags = {f"recrepro.{key}": str(value) for key, value in titles.items()}
+        tags |= {
+            "recrepro.kind": "cell",
+            "recrepro.cell": member.cell,
+            "mlflow.user": _user(),
+            "mlflow.source.name": f"recrepro run ({self._name})",
+            "mlflow.source.type": "LOCAL",
+        }
+        name = f"{titles['model']} · {titles['dataset']} · {titles['split']} · {titles['seed']}"
+        params = {key: str(titles[key]) for key in ("dataset", "split", "model", "seed")}
+        if record is None:
+            tags["mlflow.note.content"] = f"Failed: {status.reason}"
+            run_id = self._run(target, name, tags, params, {}, (0, 0))
+        else:
+            tags |= _record_tags(record)
+            params |= {str(k): str(v) for k, v in record["model"]["params"].items()}
+            metrics = {metric_key(k): float(v) for k, v in record["metrics"].items()}
+            metrics |= {f"{lap}_seconds": t["wall_s"] for lap, t in record["times"].items()}
+            if record["tuning"] is not None:
+                best = record["tuning"]["best"]["metrics"]
+                metrics |= {f"validation.{metric_key(k)}": float(v) for k, v in best.items()}
+            times = (_ms(record["started_at"]), _ms(record["ended_at"]))
+            run_id = self._run(target, name, tags, params, metrics, times)
+            self._log_artifacts(target, run_id, record)
+            self._copy_trials(target, run_id, member, titles, times[0])
+        target.client.set_tag(run_id, "recrepro.complete", marker)
+        ended = _ms(record["ended_at"]) if record else None
+        target.client.set_terminated(run_id, "FINISHED" if record else "FAILED", ended)
+
+    def _copy_trials(
+        self,
+        target: _Target,
+        parent: str,
+        member: Member,
+        titles: dict[str, Any],
+        started: int,
+    ) -> None:
+        for trial in self._ledger.trials(member.cell):
+            tags = {f"recrepro.{key}": str(value) for key, value in titles.items()}
+            tags |= {
+                "recrepro.kind": "trial",
+                "recrepro.trial": str(trial["number"]),
+                "mlflow.parentRunId": parent,
+                "mlflow.user": _user(),
+            }
+            if trial["reason"]:
+                tags["mlflow.note.content"] = f"Failed: {trial['reason']}"
+            metrics = {f"validation.{metric_key(k)}": v for k, v in trial["metrics"].items()}
+            params = {str(k): str(v) for k, v in trial["params"].items()}
+            params |= {key: str(titles[key]) for key in ("dataset", "split", "model", "seed")}
+            ended = started + _ms(trial["seconds"])
+            name = f"{titles['model']} · trial {trial['number']}"
+            run_id = self._run(target, name, tags, params, metrics, (started, ended))
+            state = "FINISHED" if trial["state"] == "complete" else "FAILED"
+            target.client.set_terminated(run_id, state, ended)
+            started = ended
+
+    def _run(
+        self,
+        target: _Target,
+        name: str,
+        tags: dict[str, str],
+        params: dict[str, str],
+        metrics: dict[str, float],
+        times: tuple[int, int],
+    ) -> str:
+        from mlflow.entities import Metric, Param
+
+        started, ended = times
+        run = target.client.create_run(
+            target.experiment_id, start_time=started or None, tags=tags, run_name=name
+        )
+        run_id: str = run.info.run_id
+        # The ledger's time, not now: sending the same again then changes nothing.
+        sent = [Metric(key, value, ended, 0) for key, value in metrics.items()]
+        pairs = [Param(key, value) for key, value in params.items()]
+        for start in range(0, max(len(sent), len(pairs)), BATCH):
+            target.client.log_batch(
+                run_id,
+                metrics=sent[start : start + BATCH],
+                params=pairs[start : start + BATCH],
+            )
+        return run_id
+
+    def _log_artifacts(self, target: _Target, run_id: str, record: dict[str, Any]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            (root / "record.json").write_text(json.dumps(record, indent=1))
+            (root / "experiment.toml").write_text(self._source, encoding="utf-8")
+            per_user = self._workspace.blob(record["per_user"]).read_bytes()
+            (root / "per_user.parquet").write_bytes(per_user)
+            trials = self._ledger.trials(record["cell"])
+            if trials:
+                flat = [{**t.pop("params"), **t.pop("metrics"), **t} for t in trials]
+                pd.DataFrame(flat).to_csv(root / "trials.csv", index=False)
+            target.client.log_artifacts(run_id, str(root))
+
+
+class BackgroundMirror:
+    """Brings MLflow up to date beside the run, so that a slow or dead server holds up nothing.
+
+    Parameters
+    ----------
+    mirror : MlflowMirror
+        What to call whenever a cell has ended.
+    """
+
+    def __init__(self, mirror: MlflowMirror) -> None:
+        self._mirror = mirror
+        self._wanted = threading.Event()
+        self._closing = False
+        self._working = False
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self.error: Exception | None = None
+        self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is waiting to be copied or being copied."""
+        return self._wanted.is_set() or self._working
+
+    def poke(self) -> None:
+        """Say that there may be something to copy."""
+        self._wanted.set()
+
+    def close(self) -> None:
+        """Copy what is left and stop."""
+        self._closing = True
+        self._wanted.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            self._wanted.wait()
+            last = self._closing
+            self._working = True
+            self._wanted.clear()
+            try:
+                self._mirror.sync()
+                self.error = None
+            except Exception as error:  # noqa: BLE001 - MLflow must not end a run
+                self.error = error
+            self._working = False
+            if last:
+                return
+
+
+def _marker(status: CellStatus) -> str | None:
+    if status.record is not None:
+        return str(status.record["result_digest"])
+    return f"failed: {status.reason}"[:500] if status.state == "failed" else None
+
+
+def _record_tags(record: dict[str, Any]) -> dict[str, str]:
+    code = record["provenance"]["code"]
+    tags = {
+        "recrepro.status": record["model"]["status"],
+        "recrepro.ranking": "sampled" if record["sampled"] else "full",
+        "recrepro.split_fingerprint": record["split"]["fingerprint"],
+        "recrepro.data_fingerprint": record["identity"]["data"]["fingerprint"],
+        "recrepro.version": record["provenance"]["recrepro"],
+        "recrepro.test_openings": str(len(record["openings"])),
+    }
+    if code["commit"]:
+        tags["mlflow.source.git.commit"] = code["commit"]
+        tags["mlflow.source.git.dirty"] = str(code["dirty"]).lower()
+    return tags
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
