@@ -19,16 +19,18 @@ class ItemKNN(ItemSimilarityModel):
 
     .. math:: \hat r_{uj} = \sum_{i \in N(j)} w_{ui}\, s_{ij}
 
-    where N(j) are the `n_neighbors` items most similar to j and w is the history, weighted.
+    where N(j) are the `n_neighbors` items most similar to j and w is the history, weighted or
+    raw (`profiles`).
 
     Notes
     -----
     As in Ferrari Dacrema et al. (TOIS 2021), and unlike the paper, scores are not divided by the
-    sum of similarities, and a weighting changes the profile as well as the similarity. A history
-    is weighted like a row of the training matrix: by the training lengths of its items and by
-    its own number of items. Departures from that code: of equal similarities at the border the
-    lower item index stays (there: whatever argpartition leaves), and similarities of 0 or less
-    are never neighbours.
+    sum of similarities. There, a fitted model scores by weighted histories, yet the published
+    tables are those of raw ones (on ML-1M with BM25: HR@10 0.6624 and 0.6694). A history is
+    weighted like a row of the training matrix: by the training lengths of its items and by its
+    own number of items. Departures from that code: of equal similarities at the border the lower
+    item index stays (there: whatever argpartition leaves), and similarities of 0 or less are
+    never neighbours.
     """
 
     class Config(NeighbourConfig):
@@ -41,5 +43,7 @@ class ItemKNN(ItemSimilarityModel):
         return nearest_columns(profiles, self.config).T.tocsr()
 
     def score(self, users: NDArray[np.int32], histories: csr_array) -> NDArray[np.float32]:
-        """Weight the histories as the training matrix was, then sum the similarities."""
-        return super().score(users, self.fitted("weighting").apply(histories))
+        """Sum the similarities over the histories, weighted as the training matrix was."""
+        if self.config.profiles == "weighted":
+            histories = self.fitted("weighting").apply(histories)
+        return super().score(users, histories)

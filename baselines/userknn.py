@@ -22,21 +22,22 @@ class UserKNN(Recommender):
     .. math:: \hat r_{ui} = \sum_{v \in N(u)} s_{uv}\, w_{vi}
 
     where N(u) are the `n_neighbors` users most similar to u and w is the training matrix,
-    weighted.
+    weighted or raw (`profiles`).
 
     Attributes
     ----------
     user_weights : csr_array of float32, shape (n_users, n_users)
         Row: user scored; column: user whose profile counts.
     profiles : csr_array of float32, shape (n_users, n_items)
-        The training matrix, weighted.
+        The training matrix, weighted or raw.
 
     Notes
     -----
     Values are neither centred nor divided by the sum of similarities. The code of Ferrari Dacrema
     et al. (TOIS 2021) lets v count for u when u is among v's neighbours; ``neighbours="reversed"``
-    does the same and is the setting that reproduces its numbers. Both rules agree once
-    `n_neighbors` reaches the number of users. Ties and weighting: see `ItemKNN`.
+    does the same and is the setting that reproduces its numbers (its tables with a weighting also
+    need ``profiles="raw"``). Both rules agree once `n_neighbors` reaches the number of users. Ties
+    and weighting: see `ItemKNN`.
     """
 
     inductive = False
@@ -45,13 +46,14 @@ class UserKNN(Recommender):
         """Hyperparameters; neighbours are users."""
 
         neighbours: Literal["own", "reversed"] = "own"
-        """Whether a user's own neighbours count, or those whose neighbour the user is (TOIS)."""
+        """Whether a user's own neighbours count, or those it is a neighbour of, as in the study."""
 
     def fit(self, train: Interactions, rng: np.random.Generator) -> Self:  # noqa: ARG002
         """Find the neighbours of each user; nothing is random."""
         weighting = Weighting.fit(self.config.weighting, train.matrix)
-        self.profiles = weighting.apply(train.matrix)
-        nearest = nearest_columns(self.profiles.T.tocsr(), self.config)
+        weighted = weighting.apply(train.matrix)
+        nearest = nearest_columns(weighted.T.tocsr(), self.config)
+        self.profiles = weighted if self.config.profiles == "weighted" else train.matrix
         self.user_weights = nearest if self.config.neighbours == "own" else nearest.T.tocsr()
         return self
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from recrepro.workspace import Workspace
 
 EXIT_FAILURE = 3
+KINDS = ("models", "datasets", "metrics", "splits")
 EXIT_INTERRUPTED = 130
 
 _experiment = click.argument("experiment", type=click.Path(path_type=Path))
@@ -78,17 +79,16 @@ def run(
     What is done stays done: run the same file again after an interruption, or after adding a
     model, and only the rest is run.
     """
-    from rich.console import Console
-
     from recrepro.experiment import load_experiment
     from recrepro.grid import Grid
     from recrepro.ledger import Ledger
+    from recrepro.listing import make_console
     from recrepro.plan import make_plan
     from recrepro.progress import Progress
     from recrepro.tracking import BackgroundMirror, MlflowMirror
     from recrepro.workspace import Workspace
 
-    console = Console()
+    console = make_console()
     spec = load_experiment(experiment)
     plan = make_plan(spec, experiment.parent, data_dir, progress=sys.stderr.isatty())
     place = Workspace.create(workspace)
@@ -98,11 +98,10 @@ def run(
     ledger.plan(name, spec.grid_hash, source, [(c.member, c.identity) for c in plan.cells])
 
     left = [c for c in plan.cells if ledger.status(c.key).state != "done"]
-    console.print(f"[bold]{name}[/]: {spec.claim}", highlight=False)
+    console.print(f"[bold]{name}[/]: {spec.claim}")
     console.print(
         f"{len(plan.cells)} cells ({len(plan.cells) - len(left)} done before), "
         f"{sum(map(plan.n_trials, left))} trials to run, in {place.root}",
-        highlight=False,
         style="dim",
         soft_wrap=True,
     )
@@ -133,8 +132,7 @@ def run(
         console.print(
             f"\nStopped. {done} of {len(plan.cells)} cells are done and kept, with every finished "
             f"trial of the others. To go on: {command}",
-            highlight=False,
-            soft_wrap=True,
+                soft_wrap=True,
         )
         raise
     if mirror.busy:
@@ -146,9 +144,8 @@ def run(
         console.print(
             f"\n[yellow]MLflow could not be brought up to date:[/] {mirror.error}\nNothing is "
             "lost: the results are in the workspace, and the next run of this file sends them.",
-            highlight=False,
-        )
-    console.print(f"\nLook at the runs:  recrepro ui --workspace {workspace}", highlight=False)
+            )
+    console.print(f"\nLook at the runs:  recrepro ui --workspace {workspace}")
     if failed:
         names = ", ".join(str(place.log(c)) for c in failed)
         raise RecreproError(
@@ -166,19 +163,18 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
 
     Nothing is downloaded: of a data set that is not here, only the name is checked.
     """
-    from rich.console import Console
-
     from recrepro.data.source import unavailable
     from recrepro.experiment import load_experiment
     from recrepro.ledger import Ledger
+    from recrepro.listing import make_console
     from recrepro.plan import check_names, make_plan
 
-    console = Console()
+    console = make_console()
     spec = load_experiment(experiment)
     check_names(spec)
     absent = [(d, why) for d in spec.datasets if (why := unavailable(d, data_dir))]
     for dataset, why in absent:
-        console.print(f"{dataset.name}: {why}", highlight=False, soft_wrap=True)
+        console.print(f"{dataset.name}: {why}", soft_wrap=True)
     here = spec.without_datasets([d.name for d, _ in absent])
     if here is None:
         console.print("Every name and value is valid; the cells are known once the data is here.")
@@ -194,30 +190,31 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
         console.print(
             f"{titles['dataset']} / {titles['split']} / {titles['model']} / seed {titles['seed']}"
             f"  {work}, {state}",
-            highlight=False,
-            soft_wrap=True,
+                soft_wrap=True,
         )
     left = [c for c in plan.cells if known.get(c.key) != "done"]
     console.print(
         f"The experiment is valid: {len(plan.cells)} cells, {len(left)} to run with "
         f"{sum(map(plan.n_trials, left))} trials.",
-        highlight=False,
     )
 
 
 @cli.command(name="ls")
-@click.argument(
-    "what", type=click.Choice(["models", "datasets", "metrics", "splits"]), required=False
-)
-def list_(what: str | None) -> None:
-    """List what an experiment can name: models, datasets, metrics, splits (all by default)."""
-    from rich.console import Console
+@click.argument("what", type=click.Choice(KINDS), required=False)
+@click.argument("name", required=False)
+def list_(what: str | None, name: str | None) -> None:
+    """List what an experiment can name, or show all there is to know of one NAME.
 
-    from recrepro import listing
+    \b
+    recrepro ls                  models, datasets, metrics and splits
+    recrepro ls models           one of the lists
+    recrepro ls models ease      hyperparameters, defaults and search ranges of one model
+    """
+    from recrepro.listing import make_console, show
 
-    console = Console()
-    for kind in [what] if what else ["models", "datasets", "metrics", "splits"]:
-        listing.show(console, kind)
+    console = make_console()
+    for kind in [what] if what else KINDS:
+        show(console, kind, name)
 
 
 @cli.command()
@@ -233,15 +230,14 @@ def list_(what: str | None) -> None:
 )
 def leaderboard(experiment: Path, workspace: Path, form: str) -> None:
     """Print an experiment's leaderboard from what has been run so far."""
-    from rich.console import Console
-
     from recrepro import leaderboard as tables
     from recrepro.experiment import load_experiment
+    from recrepro.listing import make_console
 
     spec = load_experiment(experiment)
     ledger = _existing_ledger(workspace)
     if form == "text":
-        _print_tables(Console(), spec, experiment.stem, ledger)
+        _print_tables(make_console(), spec, experiment.stem, ledger)
         return
     members = _members(spec, experiment.stem, ledger)
     boards, verdicts = tables.build(spec, ledger, members)

@@ -27,7 +27,7 @@ class Row:
     seeds : int
         How many seeds have a result.
     status : str
-        tuned, fixed, untuned or no hyperparameters; or failed, running, not run.
+        tuned, fixed, untuned or parameter-free; or failed, running, not run.
     notes : tuple of str
         What a reader has to know, such as values at the edge of a search range.
     """

@@ -1,13 +1,18 @@
 """What the command line shows as tables: the registries and the leaderboard."""
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
+from recrepro.errors import UsageError
 from recrepro.leaderboard import (
     Leaderboard,
     Verdict,
@@ -17,81 +22,166 @@ from recrepro.leaderboard import (
     verdict_cells,
 )
 
+PIPE_WIDTH = 160
+"""Columns of a table that does not go to a terminal."""
 
-def show(console: Console, kind: str) -> None:
-    """Print the table of models, datasets, metrics or splits."""
-    _SHOWN[kind](console)
+
+def make_console() -> Console:
+    """Return a console on standard output; a pipe or a file gets wide lines."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+
+
+def show(console: Console, kind: str, name: str | None = None) -> None:
+    """Print the table of a kind of things, or all there is to know of one of them.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        Where to print.
+    kind : {"models", "datasets", "metrics", "splits"}
+        Which registry.
+    name : str, optional
+        One of its names; not for metrics.
+    """
+    if name is None:
+        _TABLES[kind](console)
+    elif kind in _DETAILS:
+        _DETAILS[kind](console, name)
+    else:
+        raise UsageError(f"`recrepro ls {kind}` shows all there is; it takes no name.")
 
 
 def _show_models(console: Console) -> None:
     from recrepro.runner import MODELS
 
-    rows = []
-    for name in MODELS.names():
-        summary, options = describe_class(MODELS.resolve_target(name))
-        rows.append((name, summary, ", ".join(options), MODELS.origin(name).split(" ")[0]))
-    _print(console, "Models", ("name", "what it is", "hyperparameters", "from"), rows)
+    rows = [
+        (name, first_doc_line(MODELS.resolve_target(name)), MODELS.origin(name).split(" ")[0])
+        for name in MODELS.names()
+    ]
+    _print(console, "Models", ("name", "what it does", "from"), rows)
+    console.print("Hyperparameters of one: recrepro ls models NAME\n", style="dim")
+
+
+def _show_model(console: Console, name: str) -> None:
+    from recrepro.runner import MODELS
+    from recrepro.space import declared_space
+
+    model = MODELS.resolve(name)
+    console.print(f"[bold]{name}[/] (version {model.version})\n\n{_doc(model)}\n")
+    space = declared_space(model.Config)
+    rows = [
+        (field, repr(f.default), str(space.get(field, "not searched")), f.description or "")
+        for field, f in model.Config.model_fields.items()
+    ]
+    if rows:
+        _print(console, "Hyperparameters", ("name", "default", "search range", ""), rows)
+    else:
+        console.print("It has no hyperparameters.")
 
 
 def _show_splits(console: Console) -> None:
     from recrepro.splits import SPLITS
 
-    rows = []
-    for name in SPLITS.names():
-        strategy = SPLITS.resolve(name)
-        summary = (strategy.__doc__ or "").splitlines()[0]
-        options = [f"{n} = {f.default!r}" for n, f in strategy.model_fields.items()]
-        rows.append((name, summary, ", ".join(options)))
-    _print(console, "Splits", ("name", "what it holds out", "options and defaults"), rows)
+    rows = [(name, _doc(SPLITS.resolve(name)).splitlines()[0]) for name in SPLITS.names()]
+    _print(console, "Splits", ("name", "what it holds out"), rows)
+    console.print("Options of one: recrepro ls splits NAME\n", style="dim")
+
+
+def _show_split(console: Console, name: str) -> None:
+    from recrepro.splits import SPLITS
+
+    strategy = SPLITS.resolve(name)
+    console.print(f"[bold]{name}[/]\n\n{_doc(strategy)}\n")
+    rows = [
+        (option, repr(f.default), f.description or "")
+        for option, f in strategy.model_fields.items()
+    ]
+    _print(console, "Options", ("name", "default", ""), rows)
 
 
 def _show_metrics(console: Console) -> None:
     from recrepro.evaluation.definitions import DEFINITIONS
 
     rows = [(f"{d.id}@k", d.formula, d.same_in) for d in DEFINITIONS.values()]
-    _print(console, "Metrics", ("name", "formula, for each user", "same formula in"), rows)
+    _print(console, "Metrics", ("name", "value of a user", "same formula in"), rows)
     console.print(
         "h_i: the item at rank i is relevant; R: relevant items of the user; L: length of the "
         "list; k: cutoff\n",
         style="dim",
-        highlight=False,
     )
 
 
 def _show_datasets(console: Console) -> None:
-    from recrepro.data.catalogue import DATASETS
+    from recrepro.data.datasets import DATASETS
 
     rows = [
-        (name, d.title, f"{d.users:,}", f"{d.items:,}", f"{d.interactions:,}", d.licence)
+        (name, d.title, f"{d.users:,}", f"{d.items:,}", f"{d.interactions:,}")
         for name, d in DATASETS.items()
     ]
-    columns = ("name", "what it is", "users", "items", "interactions", "licence")
-    _print(console, "Datasets", columns, rows)
+    _print(console, "Datasets", ("name", "what it is", "users", "items", "interactions"), rows)
+    console.print("Source and licence of one: recrepro ls datasets NAME\n", style="dim")
 
 
-_SHOWN: dict[str, Callable[[Console], None]] = {
+def _show_dataset(console: Console, name: str) -> None:
+    from recrepro.data.catalogue import find_entry
+
+    entry = find_entry(name)
+    counts = f"{entry.users:,} users, {entry.items:,} items, {entry.interactions:,} interactions"
+    console.print(f"[bold]{name}[/]: {entry.title}\n{counts}\n")
+    rows = [("home page", entry.homepage), ("licence", entry.licence), ("cite", entry.citation)]
+    for source in entry.sources:
+        rows.append(("download", source.url or "not served any more: local copies only"))
+        rows.append(("below --data DIR", " or ".join(source.local)))
+    _print(console, "Source", ("", ""), rows)
+
+
+_TABLES: dict[str, Callable[[Console], None]] = {
     "models": _show_models,
     "datasets": _show_datasets,
     "metrics": _show_metrics,
     "splits": _show_splits,
 }
 
+_DETAILS: dict[str, Callable[[Console, str], None]] = {
+    "models": _show_model,
+    "datasets": _show_dataset,
+    "splits": _show_split,
+}
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+
 
 def _print(
-    console: Console, title: str, columns: Iterable[str], rows: Iterable[tuple[str, ...]]
+    console: Console, title: str, columns: Sequence[str], rows: Iterable[tuple[str, ...]]
 ) -> None:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    table = _table(title)
+    table.show_header = any(columns)
     for place, column in enumerate(columns):
         table.add_column(column, no_wrap=place == 0, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell) for cell in row))
     console.print(table)
 
 
-def describe_class(target: str) -> tuple[str, list[str]]:
-    """Read a model's first docstring line and its hyperparameters without importing its module.
+def _doc(thing: Any) -> str:
+    return "\n".join(line.strip() for line in (thing.__doc__ or "").strip().splitlines())
 
-    Importing a neural model would load torch, which listing must not need.
+
+def first_doc_line(target: str) -> str:
+    """Read the first docstring line of a class without importing its module.
+
+    Importing a neural model would load torch, which a list of names must not need.
 
     Parameters
     ----------
@@ -101,20 +191,11 @@ def describe_class(target: str) -> tuple[str, list[str]]:
     module, _, name = target.partition(":")
     spec = find_spec(module)
     if spec is None or spec.origin is None:
-        return "", []
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    for node in tree.body:
+        return ""
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ClassDef) and node.name == name:
-            summary = (ast.get_docstring(node) or "").splitlines()
-            fields = [
-                statement.target.id
-                for inner in node.body
-                if isinstance(inner, ast.ClassDef) and inner.name == "Config"
-                for statement in inner.body
-                if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
-            ]
-            return (summary[0] if summary else ""), fields
-    return "", []
+            return (ast.get_docstring(node) or "").partition("\n")[0]
+    return ""
 
 
 def show_leaderboard(
@@ -122,57 +203,68 @@ def show_leaderboard(
 ) -> None:
     """Print the tables of an experiment."""
     for board in boards:
-        table = Table(
-            title=heading(board), title_justify="left", title_style="bold", header_style="bold"
-        )
-        table.add_column("model", no_wrap=True)
-        for metric in board.metrics:
-            table.add_column(metric, justify="right", no_wrap=True)
-        table.add_column("status")
-        if any(row.notes for row in board.rows):
-            table.add_column("notes", overflow="fold")
-        best = best_values(board)
-        for row in board.rows:
-            cells = [
-                f"[bold green]{number(row, m)}[/]"
-                if m in row.means and row.means[m] == best[m]
-                else number(row, m)
-                for m in board.metrics
-            ]
-            style = "" if row.means else "dim"
-            notes = ["; ".join(row.notes)] if any(r.notes for r in board.rows) else []
-            table.add_row(row.model, *cells, row.status, *notes, style=style)
         console.print()
-        console.print(table)
+        for metrics in _columns_that_fit(console, board):
+            console.print(_leaderboard_table(board, metrics))
+        for row in board.rows:
+            for note in row.notes:
+                console.print(f"{row.model}: {note}", style="dim", soft_wrap=True)
     if verdicts:
+        console.print()
         _show_verdicts(console, verdicts)
+
+
+def _columns_that_fit(console: Console, board: Leaderboard) -> Iterable[tuple[str, ...]]:
+    """Divide the metrics into tables that are not wider than the screen."""
+    left = board.metrics
+    while left:
+        n = len(left)
+        while n > 1 and _width(console, _leaderboard_table(board, left[:n])) > console.width:
+            n -= 1
+        yield left[:n]
+        left = left[n:]
+
+
+def _width(console: Console, table: Table) -> int:
+    return Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+
+
+def _leaderboard_table(board: Leaderboard, metrics: tuple[str, ...]) -> Table:
+    best = best_values(board)
+    table = _table(heading(board))
+    table.add_column("model", no_wrap=True)
+    for metric in metrics:
+        name, _, cutoff = metric.partition("@")
+        table.add_column(f"{name}\n@{cutoff}", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for row in board.rows:
+        cells = [
+            Text(number(row, m), style="bold green" if row.means.get(m) == best.get(m) else "")
+            for m in metrics
+        ]
+        table.add_row(row.model, *cells, row.status, style="" if row.means else "dim")
+    return table
 
 
 def _show_verdicts(console: Console, verdicts: list[Verdict]) -> None:
     cells = [verdict_cells(v) for v in verdicts]
-    # A source shared by all rows is said once, below; a note stands under its row.
+    # A source that all rows share is said once, below; so is a note.
     sources = {c["source"] for c in cells}
     columns = [n for n in cells[0] if n not in ("note", "source") and any(c[n] for c in cells)]
     columns += ["source"] if len(sources) > 1 else []
-    table = Table(
-        title="Expected against got",
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-    )
+    table = _table("Expected against got")
     for column in columns:
-        text = column in ("model", "metric", "verdict", "source")
-        table.add_column(column, justify="left" if text else "right", no_wrap=column != "source")
+        left = column in ("model", "metric", "verdict", "source")
+        table.add_column(column, justify="left" if left else "right", no_wrap=column != "source")
     styles = {"ok": "green", "off": "bold red", "missing": "yellow"}
     for cell in cells:
-        shown = dict(cell)
-        shown["verdict"] = f"[{styles[cell['verdict']]}]{cell['verdict']}[/]"
-        table.add_row(*(shown[column] for column in columns))
-    console.print()
+        style = styles[cell["verdict"]]
+        shown = (Text(cell[c], style=style if c == "verdict" else "") for c in columns)
+        table.add_row(*shown)
     console.print(table)
     if len(sources) == 1:
-        console.print(f"Expected values: {sources.pop()}", style="dim", highlight=False)
+        console.print(f"Expected values: {sources.pop()}", style="dim", soft_wrap=True)
     for model, note in dict.fromkeys((c["model"], c["note"]) for c in cells if c["note"]):
-        console.print(f"{model}: {note}", style="dim", highlight=False)
+        console.print(f"{model}: {note}", style="dim", soft_wrap=True)
     ok = sum(v.verdict == "ok" for v in verdicts)
-    console.print(f"{ok} of {len(verdicts)} as expected.", highlight=False)
+    console.print(f"{ok} of {len(verdicts)} as expected.")

@@ -122,8 +122,8 @@ class Progress:
         self._totals.trials_done += content["finished"] - state.finished
         state.finished, state.total = content["finished"], content["total"]
         state.best = content["best"]
-        tenth = max(1, content["total"] // 4)
-        if self._live is None and state.finished and state.finished % tenth == 0:
+        quarter = max(1, content["total"] // 4)
+        if self._live is None and state.finished and state.finished % quarter == 0:
             self._line("tune", cell, f"{state.finished}/{state.total} trials, {self._best(state)}")
 
     def ended(self, cell: Cell, reason: str | None) -> None:
@@ -155,7 +155,7 @@ class Progress:
         line = Text.assemble(
             (f"{place:>8} ", "dim"), (f"{word:<5} ", style), title(cell), "  ", (text, "dim")
         )
-        self._console.print(line, soft_wrap=True, highlight=False)
+        self._console.print(line, soft_wrap=True)
 
     def _render(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))

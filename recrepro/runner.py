@@ -148,7 +148,7 @@ def _progress(trials: list[Trial], total: int) -> dict[str, Any]:
 def _status(job: Job, model_class: type[Recommender]) -> str:
     """Say how the hyperparameters came about: tuned, fixed, untuned, or there are none."""
     if not model_class.Config.model_fields:
-        return "no hyperparameters"
+        return "parameter-free"
     if job.tune is not None and search_space(model_class, job.model_spec):
         return "tuned"
     return "fixed" if job.model_spec.params else "untuned"

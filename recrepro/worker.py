@@ -36,7 +36,6 @@ def main() -> None:
         reason = str(error) if own else traceback.format_exception_only(error)[-1].strip()
         emit({"event": "failed", "reason": reason})
         sys.exit(1)
-    emit({"event": "done"})
 
 
 def _end_with_coordinator() -> None:

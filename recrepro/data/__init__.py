@@ -6,13 +6,8 @@ The generator is `recrepro.data.synthetic.synthetic`, downloads are in `recrepro
 from recrepro.data.catalogue import content_checksum, load_named
 from recrepro.data.dataset import Dataset, PublishedSplit
 from recrepro.data.datasets import DATASETS, NamedDataset, Source
-from recrepro.data.formats import (
-    FORMATS,
-    read_frame,
-    read_interactions,
-    read_negatives,
-    read_published,
-)
+from recrepro.data.formats import read_frame, read_interactions, read_negatives, read_published
+from recrepro.data.parsing import FORMATS
 
 __all__ = [
     "DATASETS",

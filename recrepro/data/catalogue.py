@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
 from recrepro.data.dataset import Dataset
 from recrepro.data.datasets import DATASETS, NamedDataset, Source
-from recrepro.data.fetch import fetch, read_member
+from recrepro.data.fetch import download_path, fetch, read_member
 from recrepro.data.formats import build_interactions, guess_format, read_frame, read_published
 from recrepro.data.parsing import parse_frame
 from recrepro.errors import DataError, UnknownName
@@ -42,9 +40,7 @@ def load_named(name: str, data_dir: Path | None = None, *, progress: bool = True
     DataError
         If it cannot be had, or what was found is not it. A local copy is never deleted.
     """
-    if name not in DATASETS:
-        raise UnknownName("data set", name, DATASETS, "`recrepro ls datasets` describes them.")
-    entry = DATASETS[name]
+    entry = find_entry(name)
     found = [_locate(entry, source, data_dir, progress=progress) for source in entry.sources]
     fetched = [
         (source, path)
@@ -101,6 +97,10 @@ def _candidates(source: Source, data_dir: Path | None) -> Iterator[Path]:
             yield (folder / source.local[0]).parent / archive
 
 
+def _cached(source: Source) -> list[Path]:
+    return [download_path(source.url)] if source.url else []
+
+
 def _locate(entry: NamedDataset, source: Source, data_dir: Path | None, *, progress: bool) -> Path:
     tried = list(_candidates(source, data_dir))
     for path in tried:
@@ -127,7 +127,6 @@ def _read(name: str, entry: NamedDataset, found: list[Path]) -> Dataset:
             name, found[0], found[1], found[2] if len(found) > 2 else None, entry.format
         )
     path, source = found[0], entry.sources[0]
-    frame: pd.DataFrame
     if path.suffix == ".zip":
         raw = read_member(path, source.member, source.limit_mb * _MB * _UNPACKED)
         where = f"{path}:{source.member}"
@@ -160,3 +159,20 @@ def _verify(
         + f"Local files are left alone: move them away to use another copy ({entry.homepage}), "
         f"or read them under a name of your own with `file` in the experiment."
     )
+
+
+def missing_locally(name: str, data_dir: Path | None = None) -> str | None:
+    """Say what `load_named` would have to download, or None if all of it is here."""
+    for source in find_entry(name).sources:
+        tried = list(_candidates(source, data_dir))
+        if not any(path.is_file() for path in [*tried, *_cached(source)]):
+            looked = f"looked for {', '.join(map(str, tried))}" if tried else "no data folder"
+            return f"{source.local[0]} is not here ({looked}, and among earlier downloads)"
+    return None
+
+
+def find_entry(name: str) -> NamedDataset:
+    """Return what is known of a named data set."""
+    if name not in DATASETS:
+        raise UnknownName("data set", name, DATASETS, "`recrepro ls datasets` describes them.")
+    return DATASETS[name]

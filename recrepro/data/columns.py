@@ -112,7 +112,8 @@ def _numbers(array: Any, name: str, locate: Callable[[int], str]) -> "pd.Series[
             f"{locate(row)}: the {name} {given.iloc[row]!r} is not {allowed} "
             f"({int(bad.sum())} such rows). Correct or remove these rows."
         )
-    return numbers.astype(np.float64)
+    finite: pd.Series[float] = numbers.astype(np.float64)
+    return finite
 
 
 def _dates(given: "pd.Series[Any]") -> "pd.Series[float] | None":

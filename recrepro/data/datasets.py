@@ -45,7 +45,7 @@ class NamedDataset:
     users, items, interactions : int
         What it holds; checked each time it is read.
     format : str
-        A name of `recrepro.data.formats.FORMATS`, for files whose ending does not tell it.
+        A name of `recrepro.data.parsing.FORMATS`, for files whose ending does not tell it.
     sources : tuple of Source
         One file; or train and test; or train, test and negatives.
     content : str or None

@@ -37,6 +37,14 @@ def cache_folder() -> Path:
     return Path(os.environ.get("RECREPRO_CACHE") or pooch.os_cache("recrepro"))
 
 
+def download_path(url: str, cache: Path | None = None) -> Path:
+    """Return where `fetch` puts what a URL gives, whether it is there yet or not."""
+    from pooch.utils import unique_file_name
+
+    name: str = unique_file_name(url)
+    return (cache if cache is not None else cache_folder()) / name
+
+
 def fetch(
     url: str, sha256: str | None, *, size_limit: int, cache: Path | None = None, progress: bool
 ) -> Path:
@@ -65,14 +73,13 @@ def fetch(
         If the file cannot be had, or is not the one expected.
     """
     import pooch
-    from pooch.utils import unique_file_name
     from requests import HTTPError, RequestException
 
-    folder = cache if cache is not None else cache_folder()
+    target = download_path(url, cache)
+    folder, name = target.parent, target.name
     # pooch tells every download and every new checksum; the bar and our errors say enough.
     pooch.get_logger().setLevel("WARNING")
     download = _Download(size_limit, progress=progress and sys.stderr.isatty())
-    name = unique_file_name(url)
     waits = list(RETRY_WAITS)
     try:
         _require_secure(url)
@@ -130,6 +137,7 @@ class _Download:
     def __init__(self, size_limit: int, *, progress: bool) -> None:
         self.size_limit = size_limit
         self.progress = progress
+        self.responses: list[Any] = []
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
         from pooch import HTTPDownloader
@@ -140,10 +148,16 @@ class _Download:
             timeout=_TIMEOUT_S,
             hooks={"response": self._check_response},
         )
-        with Path(output_file).open("wb") as file:
-            download(url, _Limited(file, self.size_limit), pooch)
+        try:
+            with Path(output_file).open("wb") as file:
+                download(url, _Limited(file, self.size_limit), pooch)
+        finally:
+            # pooch leaves the connection open when a download breaks off.
+            while self.responses:
+                self.responses.pop().close()
 
     def _check_response(self, response: Any, **_: Any) -> None:
+        self.responses.append(response)
         _require_secure(urljoin(response.url, response.headers.get("Location", "")))
         announced = int(response.headers.get("Content-Length", 0))
         if announced > self.size_limit:
@@ -188,7 +202,9 @@ def read_member(archive: Path, member: str, size_limit: int) -> bytes:
         with zipfile.ZipFile(archive) as opened:
             if member not in opened.namelist():
                 near = get_close_matches(member, opened.namelist(), n=3, cutoff=0.0)
-                raise DataError(f"{archive} holds no {member!r}, but {', '.join(near)}.")
+                raise DataError(
+                    f"{archive} holds no {member!r}, but {', '.join(near) or 'nothing'}."
+                )
             with opened.open(member) as file:
                 content = file.read(size_limit + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:

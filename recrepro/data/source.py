@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from recrepro.data.catalogue import load_named
+from recrepro.data.catalogue import load_named, missing_locally
 from recrepro.data.dataset import Dataset, PublishedSplit
 from recrepro.data.formats import read_interactions, read_published
 from recrepro.data.synthetic import synthetic
@@ -88,3 +88,10 @@ def data_fingerprint(dataset: Dataset) -> str:
         digest.update(ordered.indptr.astype("int64").tobytes())
         digest.update(ordered.indices.astype("int64").tobytes())
     return digest.hexdigest()
+
+
+def unavailable(spec: DatasetSpec, data_dir: Path | None = None) -> str | None:
+    """Say why a data set could not be loaded without a download; None if it could."""
+    if spec.file is not None or spec.train is not None or spec.synthetic is not None:
+        return None
+    return missing_locally(spec.name, data_dir)

@@ -16,7 +16,7 @@ N_DAYS = 1_095
 _DAY_S = 86_400
 _MIN_ACTIVITY = 5
 _TOPICS_OF_A_USER = 3
-_ON_TOPIC = 0.7
+_ON_TOPIC = 0.8
 _NEW_ITEMS = 1 / 3
 _ROUNDS = 20
 
@@ -26,7 +26,7 @@ def synthetic(
 ) -> Interactions:
     """Make interactions from users who each like a few topics.
 
-    A user acts within a stretch of the period of three years. Seven in ten actions fall on the
+    A user acts within a stretch of the period of three years. Eight in ten actions fall on the
     user's three topics, the others anywhere; always in proportion to popularity (Zipf-like), and
     never before the item's release. One item in three is released during the period.
 

@@ -111,6 +111,14 @@ def test_a_training_row_as_history_scores_by_the_weighted_matrix(
     np.testing.assert_array_equal(got, (weighted @ weights).toarray())
 
 
+def test_raw_profiles_keep_the_weighted_similarities(item_weights, scores):
+    x = np.random.default_rng(0).integers(1, 6, (12, 9)) * (np.arange(108).reshape(12, 9) % 3 > 0)
+    weighted, raw = (ItemKNN(weighting="bm25", profiles=p) for p in ("weighted", "raw"))
+    weights = item_weights(weighted, x)
+    np.testing.assert_array_equal(item_weights(raw, x), weights)
+    np.testing.assert_allclose(scores(raw, x), x @ weights, rtol=1e-5)
+
+
 def test_dice_ignores_weighting_in_the_similarity_but_not_in_the_profile(item_weights, scores):
     x = np.array([[3, 1, 0, 0], [0, 2, 5, 0], [1, 0, 1, 0], [4, 4, 0, 1]])
     plain, weighted = (ItemKNN(similarity="dice", weighting=w) for w in ("none", "bm25"))

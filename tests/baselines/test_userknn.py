@@ -71,6 +71,16 @@ def test_the_weighted_matrix_replaces_the_profiles(interactions):
     np.testing.assert_array_equal(model.profiles.toarray(), weighted.toarray())
 
 
+def test_raw_profiles_keep_the_weighted_similarities(interactions):
+    train = interactions(np.random.default_rng(0).random((15, 10)) < 0.4)
+    weighted, raw = (
+        UserKNN(weighting="bm25", profiles=p).fit(train, np.random.default_rng(0))
+        for p in ("weighted", "raw")
+    )
+    np.testing.assert_array_equal(raw.user_weights.toarray(), weighted.user_weights.toarray())
+    np.testing.assert_array_equal(raw.profiles.toarray(), train.matrix.toarray())
+
+
 def test_equal_similarities_leave_the_lower_index(interactions):
     model = UserKNN(n_neighbors=2).fit(interactions(np.ones((4, 3))), np.random.default_rng(0))
     expected = [[0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 0, 0], [1, 1, 0, 0]]

@@ -26,7 +26,7 @@ NOT_PERSONAL = {
 
 @pytest.fixture(params=MODELS.names())
 def model(request: pytest.FixtureRequest) -> type[Recommender]:
-    if ":" in MODELS.resolve_target(request.param) and "neural" in MODELS.origin(request.param):
+    if MODELS.resolve_target(request.param).startswith("recrepro.neural."):
         pytest.importorskip("torch", reason="neural models need torch")
     return MODELS.resolve(request.param)
 

@@ -1,0 +1,328 @@
+"""Files as papers publish them, and as sloppy users make them."""
+
+import gzip
+import string
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recrepro.data.formats import (
+    guess_format,
+    read_frame,
+    read_interactions,
+    read_negatives,
+    read_published,
+)
+from recrepro.data.parsing import FORMATS, parse_frame
+from recrepro.errors import DataError, UnknownName, UsageError
+from recrepro.interactions import UNKNOWN_TIME
+
+ROWS = [("1", "10", 5.0, 100.0), ("1", "11", 3.0, 200.0), ("2", "10", 4.5, 300.0)]
+CONTENT = {
+    "log.csv": "userId,movieId,rating,timestamp\n1,10,5,100\n1,11,3,200\n2,10,4.5,300\n",
+    "log.tsv": "User_ID\tItem ID\tRating\tTime\n1\t10\t5\t100\n1\t11\t3\t200\n2\t10\t4.5\t300\n",
+    "log.rating": "1\t10\t5\t100\n1\t11\t3\t200\n2\t10\t4.5\t300\n",
+    "u.data": "1\t10\t5\t100\n1\t11\t3\t200\n2\t10\t4.5\t300\n",
+    "log.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+    "1\t10\t5\t100\n1\t11\t3\t200\n2\t10\t4.5\t300\n",
+    "ratings.dat": "1::10::5::100\n1::11::3::200\n2::10::4.5::300\n",
+}
+
+
+def write(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    raw = content.encode() if isinstance(content, str) else content
+    path.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+    return path
+
+
+def rows(frame: pd.DataFrame) -> list[tuple]:
+    return list(frame.itertuples(index=False, name=None))
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("start", ["", "\ufeff"], ids=["plain", "bom"])
+@pytest.mark.parametrize("end", ["", "\n\n"], ids=["tight", "blank-lines"])
+@pytest.mark.parametrize("name", CONTENT)
+def test_every_text_format_gives_the_same_rows(tmp_path, name, packed, line_end, start, end):
+    content = (start + CONTENT[name] + end).replace("\n", line_end)
+    path = write(tmp_path, name + packed, content)
+    assert rows(read_frame(path, guess_format(path.name) or "movielens")) == ROWS
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_adjacency(tmp_path, line_end, packed):
+    path = write(tmp_path, "train.txt" + packed, line_end.join(["0 4 5 ", "", "7\t4", ""]))
+    assert rows(read_frame(path, "adjacency")) == [("0", "4"), ("0", "5"), ("7", "4")]
+
+
+def test_parquet_keeps_integers_and_reads_dates(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "userId": [3, 3],
+            "itemId": pd.Categorical(["007", "7"]),
+            "rating": np.array([1, 2], np.int8),
+            "date": pd.to_datetime(["1970-01-02", None]),
+        }
+    )
+    frame.to_parquet(tmp_path / "log.parquet")
+    read = read_interactions(tmp_path / "log.parquet")
+    assert read.user_ids.tolist() == [3]
+    assert read.item_ids.tolist() == ["007", "7"]
+    assert read.times.tolist() == [86_400, UNKNOWN_TIME]
+    (tmp_path / "cut.parquet").write_bytes((tmp_path / "log.parquet").read_bytes()[:-9])
+    with pytest.raises(DataError, match=r"cut\.parquet is not a whole Parquet"):
+        read_frame(tmp_path / "cut.parquet")
+
+
+ID = st.text(string.ascii_letters + string.digits + "-_.é", min_size=1, max_size=6)
+
+
+@given(st.lists(st.tuples(ID, ID, st.integers(-9, 9)), min_size=1))
+def test_csv_agrees_with_pandas(log):
+    frame = pd.DataFrame(log, columns=["user", "item", "value"])
+    raw = frame.to_csv(index=False).encode()
+    assert rows(parse_frame(raw, "log", "csv")) == [(u, i, float(v)) for u, i, v in log]
+
+
+@given(st.dictionaries(ID, st.lists(ID, min_size=1), min_size=1))
+def test_adjacency_agrees_with_a_loop(lists):
+    raw = "\n".join(" ".join([user, *items]) for user, items in lists.items()).encode()
+    expected = [(user, item) for user, items in lists.items() for item in items]
+    assert rows(parse_frame(raw, "log", "adjacency")) == expected
+
+
+SLOPPY = st.text('a1,.\t\n\r" :;\x00\x1f\ufeff', max_size=30)
+
+
+@given(
+    st.binary(max_size=40)
+    | st.tuples(st.sampled_from(["", "user,item\n"]), SLOPPY).map(
+        lambda parts: "".join(parts).encode()
+    ),
+    st.sampled_from(sorted(FORMATS)),
+)
+def test_garbage_is_refused_by_our_own_errors_only(raw, fmt):
+    with suppress(DataError):
+        assert list(parse_frame(raw, "log", fmt).columns[:2]) == ["user", "item"]
+
+
+def test_quotes_blanks_and_leading_zeros(tmp_path):
+    path = write(tmp_path, "log.csv", 'user, item ,value\n"007","a, b", 1\n7,NA,2\n')
+    assert rows(read_frame(path)) == [("007", "a, b", 1.0), ("7", "NA", 2.0)]
+    assert read_interactions(path).user_ids.tolist() == ["007", "7"]
+
+
+def test_columns_can_be_mapped_and_others_are_left_out(tmp_path):
+    path = write(tmp_path, "log.csv", "who,what,note,when,rating\nann,tea,x,5,2\n")
+    named = {"user": "who", "item": "what", "time": "when"}
+    assert rows(read_frame(path, columns=named)) == [("ann", "tea", 2.0, 5.0)]
+    with pytest.raises(DataError, match=r"log\.csv has no column 'wat'.*mean 'what'"):
+        read_frame(path, columns=named | {"item": "wat"})
+    with pytest.raises(DataError, match=r"no column 'user'; .*'who', 'what'.*header"):
+        read_frame(path)
+    with pytest.raises(UnknownName, match=r"'tim'.*'time'"):
+        read_frame(path, columns={"tim": "when"})
+
+
+def test_times(tmp_path):
+    path = write(
+        tmp_path,
+        "log.csv",
+        "user,item,time\na,1,1970-01-01T00:01:00Z\na,2,\na,3,1970-01-02\na,4,nan\n"
+        "a,5,1970-01-01 01:00:00+01:00\n",
+    )
+    times = read_interactions(path).times
+    assert times.tolist() == [60, UNKNOWN_TIME, 86_400, UNKNOWN_TIME, 0]
+    path = write(tmp_path, "ncf.rating", "0\t1\t5\t0\n0\t2\t5\t9\n")
+    assert read_interactions(path).times.tolist() == [UNKNOWN_TIME, 9]
+    path = write(tmp_path, "log.csv", "user,item,time\na,1,yesterday\n")
+    with pytest.raises(DataError, match="line 2: the time 'yesterday'"):
+        read_frame(path)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "five", "1_0"])
+def test_a_value_that_is_no_number_is_named_with_its_line(tmp_path, value):
+    path = write(tmp_path, "log.csv", f'user,item,value\n"a\n b",1,1\n\n\na,2,{value}\n')
+    with pytest.raises(DataError, match=rf"log\.csv, line 6: the value .*{value}"):
+        read_frame(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("user,item,value\na,1,\n", "'value' has 1 values"),
+        ("user,item,value\na,1,1e300\n", "'value' has 1 values"),
+        ("user,item,time\na,1,1e300\n", "'time' has 1 values"),
+        ("user,item\na,1\n ,2\n", "'user' has 1 empty labels, first in row 2"),
+    ],
+)
+def test_what_interactions_refuse_names_the_file(tmp_path, content, message):
+    with pytest.raises(DataError, match=rf"log\.csv: .*{message}"):
+        read_interactions(write(tmp_path, "log.csv", content))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("log.csv", "user,item\na,1\n\nb\n", "line 4: .* 1, in the first line 2"),
+        ("log.csv", 'user,item\n"a\nb",1\nb,1,2\n', "line 4: .* 3, in the first line 2"),
+        ("u.data", "1\t2\t3\t4\n1\t2\n", "line 2: .* 2, in the first line 4"),
+        ("u.data", "1,2,3,4\n", "line 1: 1 fields .* 'ncf'"),
+        ("u.data", "user\titem\trating\ttime\n1\t2\t3\t4\n", "line 1: the value 'rating'"),
+        ("log.csv", "user;item\na;1\n", "no column 'user'"),
+        ("log.csv", "user,item\n", "header line and no rows"),
+        ("log.csv", "1,2\n3,4\n", "no column 'user'.*header line"),
+        ("log.csv", "", "is empty"),
+        ("log.csv", "\ufeff \n\n", "is empty"),
+        ("log.csv.gz", "", "is empty"),
+        ("log.csv", "user,item\na,1\nJos\u00e9,2\n".encode("latin-1"), "line 3: .*0xe9 .*UTF-8"),
+        ("log.csv", "user,item\na,1\n".encode("utf-16"), "line 1: .*UTF-8"),
+    ],
+)
+def test_broken_files_are_refused_with_their_line(tmp_path, name, content, message):
+    with pytest.raises(DataError, match=message) as caught:
+        read_frame(write(tmp_path, name, content))
+    assert str(tmp_path / name) in str(caught.value)
+
+
+def test_a_user_without_items(tmp_path):
+    path = write(tmp_path, "train.txt", "0 1 2\n\n5\n")
+    with pytest.raises(DataError, match=r"train\.txt, line 3: the user '5' has no items"):
+        read_frame(path, "adjacency")
+    assert len(read_frame(path, "adjacency", allow_empty_users=True)) == 2
+
+
+def test_a_broken_gzip_file(tmp_path):
+    whole = gzip.compress(CONTENT["log.csv"].encode())
+    for raw in (whole[:-5], whole[:15], b"\x1f\x8b", CONTENT["log.csv"].encode()):
+        (tmp_path / "log.csv.gz").write_bytes(raw)
+        with pytest.raises(DataError, match=r"log\.csv\.gz is not a whole gzip file"):
+            read_frame(tmp_path / "log.csv.gz")
+    (tmp_path / "packed.csv").write_bytes(whole)
+    assert rows(read_frame(tmp_path / "packed.csv")) == ROWS
+
+
+def test_a_missing_file_and_a_folder(tmp_path):
+    write(tmp_path, "ratings.csv.gz", "x")
+    with pytest.raises(UsageError, match=r"is not there\. .*ratings\.csv\.gz"):
+        read_frame(tmp_path / "rating.csv")
+    with pytest.raises(UsageError, match=r"is a folder, .*ratings\.csv\.gz"):
+        read_frame(tmp_path)
+    with pytest.raises(UsageError, match="holds nothing"):
+        read_frame(tmp_path / "none" / "rating.csv")
+
+
+def test_the_format_must_be_said_or_told_by_the_ending(tmp_path):
+    with pytest.raises(UsageError, match=r"adjacency.*blanks"):
+        read_frame(write(tmp_path, "train.txt", "0 1\n"))
+    with pytest.raises(UnknownName, match="'adjacency'"):
+        read_frame(tmp_path / "train.txt", "adjacent")
+    assert guess_format("a/b.PARQUET") == "parquet"
+    assert guess_format("b.dat.gz") is None
+
+
+def test_negatives(tmp_path):
+    path = write(tmp_path, "a.negative", "(0,25)\t1064\t174\n\n(u, 3)\t1\n")
+    assert rows(read_negatives(path)) == [
+        ("0", "25", "1064"),
+        ("0", "25", "174"),
+        ("u", "3", "1"),
+    ]
+
+
+@pytest.mark.parametrize("line", ["(0,25)", "0,25\t1", "(0)\t1", "(0,25)\t1\t\t2", "(0,25) 1 2"])
+def test_malformed_negatives(tmp_path, line):
+    path = write(tmp_path, "a.negative.gz", f"(1,2)\t3\n{line}\n")
+    with pytest.raises(DataError, match=r"a\.negative\.gz, line 2: .*tabs"):
+        read_negatives(path)
+
+
+def published(folder: Path, train: str, test: str, negatives: str | None = None):
+    paths = [write(folder, "train.rating", train), write(folder, "test.rating", test)]
+    if negatives is not None:
+        paths.append(write(folder, "test.negative", negatives))
+    return read_published("mine", *paths)
+
+
+def test_a_published_split_shares_its_labels(tmp_path):
+    data = published(tmp_path, "7\t10\t5\t1\n9\t2\t4\t2\n", "7\t11\t3\t3\n", "(7,11)\t2\t12\t2\n")
+    assert data.name == "mine"
+    split = data.published
+    for part in (split.train, split.test, data.interactions):
+        assert part.user_ids.tolist() == [7, 9]
+        assert part.item_ids.tolist() == [2, 10, 11, 12]
+    assert split.train.matrix.toarray().tolist() == [[0, 5, 0, 0], [4, 0, 0, 0]]
+    assert split.test.matrix.toarray().tolist() == [[0, 0, 3, 0], [0, 0, 0, 0]]
+    assert data.interactions.times.tolist() == [1, 3, 2]
+    assert split.negatives.dtype == bool
+    assert split.negatives.toarray().tolist() == [[True, False, False, True], [False] * 4]
+
+
+def test_one_textual_label_makes_all_of_them_text_in_both_parts(tmp_path):
+    data = published(tmp_path, "007\t10\n10\t2\n9\t2\n", "9\t10\n10\t10\n")
+    assert data.published.test.user_ids.tolist() == ["007", "10", "9"]
+    assert data.published.test.users.tolist() == [1, 2]
+    assert data.published.test.item_ids.tolist() == [2, 10]
+
+
+def test_a_pair_in_both_parts_stays_in_both(tmp_path):
+    data = published(tmp_path, "1\t1\t1\n1\t2\t1\n", "1\t1\t5\n")
+    assert len(data.published.train) == 2
+    assert len(data.published.test) == 1
+    assert len(data.interactions) == 2
+
+
+def test_times_of_one_part_alone_are_dropped(tmp_path):
+    data = published(tmp_path, "1\t1\t1\t9\n", "1\t2\t5\n")
+    assert data.published.train.times is None
+
+
+def test_negatives_of_another_test_part_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"\(1,3\).*1 of 2 pairs"):
+        published(tmp_path, "1\t1\n2\t1\n", "1\t2\n2\t2\n", "(1,3)\t4\n(2,2)\t4\n")
+
+
+def test_a_bad_part_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"test\.rating: .*'item' has 1 empty"):
+        published(tmp_path, "1\t1\n", "1\t2\n1\t\n")
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("name", "fmt", "counts"),
+    [
+        ("ml-100k/u.data.gz", None, (943, 1_682, 100_000)),
+        ("ml-100k/recbole/ml-100k.inter.gz", None, (943, 1_682, 100_000)),
+        ("ml-1m/ratings.csv.gz", None, (6_040, 3_706, 1_000_209)),
+        ("ml-latest-small/ratings.csv.gz", None, (671, 9_066, 100_004)),
+        ("amazon-electronics-m1/train.txt.gz", "adjacency", (1_435, 1_522, 31_887)),
+        ("hin-amazon/user_item.dat.gz", "ncf", (6_170, 2_753, 195_791)),
+        ("mcrec-yelp/user_business.dat.gz", "ncf", (16_239, 14_284, 198_397)),
+        ("hetrec2011-lastfm-2k/user_artists.dat.gz", "tsv", (1_892, 17_632, 92_834)),
+    ],
+)
+def test_real_files_hold_what_their_publishers_say(data_dir, name, fmt, counts):
+    read = read_interactions(data_dir / name, fmt)
+    assert (*read.shape, len(read)) == counts
+
+
+@pytest.mark.realdata
+def test_real_ratings_follow_the_published_histogram(data_dir):
+    read = read_interactions(data_dir / "ml-1m" / "ratings.csv.gz")
+    stars = np.unique(read.values, return_counts=True)
+    assert dict(zip(*map(np.ndarray.tolist, stars), strict=True)) == {
+        1: 56_174,
+        2: 107_557,
+        3: 261_197,
+        4: 348_971,
+        5: 226_310,
+    }
+    assert int((read.times == UNKNOWN_TIME).sum()) == 198_172
