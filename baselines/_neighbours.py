@@ -25,8 +25,8 @@ class NeighbourConfig(ModelConfig):
     """Cosine of the interaction values, or Dice of the pairs; a study tunes once for each."""
     weighting: Annotated[WeightingKind, Choice(*get_args(WeightingKind))] = "none"
     """Weighting of interactions; with dice it changes the profiles but not the similarity."""
-    profiles: Literal["weighted", "raw"] = "weighted"
-    """Whether scores sum weighted interactions, as the study's code does, or raw, as its tables."""
+    profiles: Annotated[Literal["raw", "weighted"], Choice("raw", "weighted")] = "raw"
+    """Whether scores sum the interactions themselves, or weighted ones as the study's code does."""
     normalise: Annotated[bool, Choice(True, False)] = True
     """Whether cosine divides by the norms; without, shrinkage only rescales. Dice ignores it."""
 

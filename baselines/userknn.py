@@ -1,6 +1,6 @@
 """User-based nearest neighbours."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 
 from recrepro.interactions import Interactions
 from recrepro.model import Recommender
+from recrepro.space import Choice
 
 from ._neighbours import NeighbourConfig, nearest_columns
 from ._similarity import dense
@@ -35,8 +36,7 @@ class UserKNN(Recommender):
     -----
     Values are neither centred nor divided by the sum of similarities. The code of Ferrari Dacrema
     et al. (TOIS 2021) lets v count for u when u is among v's neighbours; ``neighbours="reversed"``
-    does the same and is the setting that reproduces its numbers (its tables with a weighting also
-    need ``profiles="raw"``). Both rules agree once `n_neighbors` reaches the number of users. Ties
+    does the same and reproduces its tables. Both rules agree once `n_neighbors` reaches the number of users. Ties
     and weighting: see `ItemKNN`.
     """
 
@@ -45,7 +45,7 @@ class UserKNN(Recommender):
     class Config(NeighbourConfig):
         """Hyperparameters; neighbours are users."""
 
-        neighbours: Literal["own", "reversed"] = "own"
+        neighbours: Annotated[Literal["own", "reversed"], Choice("own", "reversed")] = "own"
         """Whether a user's own neighbours count, or those it is a neighbour of, as in the study."""
 
     def fit(self, train: Interactions, rng: np.random.Generator) -> Self:  # noqa: ARG002

@@ -132,7 +132,7 @@ def run(
         console.print(
             f"\nStopped. {done} of {len(plan.cells)} cells are done and kept, with every finished "
             f"trial of the others. To go on: {command}",
-                soft_wrap=True,
+            soft_wrap=True,
         )
         raise
     if mirror.busy:
@@ -144,7 +144,7 @@ def run(
         console.print(
             f"\n[yellow]MLflow could not be brought up to date:[/] {mirror.error}\nNothing is "
             "lost: the results are in the workspace, and the next run of this file sends them.",
-            )
+        )
     console.print(f"\nLook at the runs:  recrepro ui --workspace {workspace}")
     if failed:
         names = ", ".join(str(place.log(c)) for c in failed)
@@ -190,7 +190,7 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
         console.print(
             f"{titles['dataset']} / {titles['split']} / {titles['model']} / seed {titles['seed']}"
             f"  {work}, {state}",
-                soft_wrap=True,
+            soft_wrap=True,
         )
     left = [c for c in plan.cells if known.get(c.key) != "done"]
     console.print(
@@ -256,13 +256,14 @@ def ui(workspace: Path, port: int) -> None:
     """Open the MLflow UI on the runs of a workspace, on this machine only."""
     import subprocess
 
-    from recrepro.tracking import silence_mlflow, tracking_uri
+    from recrepro.tracking import runs_pages, tracking_uri
     from recrepro.workspace import Workspace
 
     place = Workspace.existing(workspace)
-    silence_mlflow()
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
-    click.echo(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)")
+    click.echo("Starting MLflow on this machine (Ctrl-C ends it). The runs of")
+    for name, page in runs_pages(place, f"http://127.0.0.1:{port}").items():
+        click.echo(f"  {name}\n    {page}")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", tracking_uri(place)]
@@ -291,9 +292,7 @@ def _members(spec: "Experiment", name: str, ledger: "Ledger") -> list[Any]:
     return members
 
 
-def _print_tables(
-    console: "Console", spec: "Experiment", name: str, ledger: "Ledger"
-) -> list[str]:
+def _print_tables(console: "Console", spec: "Experiment", name: str, ledger: "Ledger") -> list[str]:
     """Print the leaderboard; return the cells that failed."""
     from recrepro import leaderboard as tables
     from recrepro.listing import show_leaderboard

@@ -392,5 +392,3 @@ def _holds(owner: str, deadline: float) -> bool:
         return abs(psutil.Process(process["pid"]).create_time() - process["born"]) < 1.0
     except psutil.NoSuchProcess:
         return False
-
-

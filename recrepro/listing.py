@@ -208,7 +208,7 @@ def show_leaderboard(
             console.print(_leaderboard_table(board, metrics))
         for row in board.rows:
             for note in row.notes:
-                console.print(f"{row.model}: {note}", style="dim", soft_wrap=True)
+                console.print(f"{row.model}: {note}", style="dim", soft_wrap=True, markup=False)
     if verdicts:
         console.print()
         _show_verdicts(console, verdicts)
@@ -248,23 +248,22 @@ def _leaderboard_table(board: Leaderboard, metrics: tuple[str, ...]) -> Table:
 
 def _show_verdicts(console: Console, verdicts: list[Verdict]) -> None:
     cells = [verdict_cells(v) for v in verdicts]
-    # A source that all rows share is said once, below; so is a note.
-    sources = {c["source"] for c in cells}
+    sources = list(dict.fromkeys(c["source"] for c in cells))
     columns = [n for n in cells[0] if n not in ("note", "source") and any(c[n] for c in cells)]
-    columns += ["source"] if len(sources) > 1 else []
     table = _table("Expected against got")
     for column in columns:
-        left = column in ("model", "metric", "verdict", "source")
-        table.add_column(column, justify="left" if left else "right", no_wrap=column != "source")
+        left = column in ("model", "metric", "verdict")
+        table.add_column(column, justify="left" if left else "right", no_wrap=True)
+    table.add_column("source", justify="right", no_wrap=True)
     styles = {"ok": "green", "off": "bold red", "missing": "yellow"}
     for cell in cells:
         style = styles[cell["verdict"]]
-        shown = (Text(cell[c], style=style if c == "verdict" else "") for c in columns)
-        table.add_row(*shown)
+        shown = [Text(cell[c], style=style if c == "verdict" else "") for c in columns]
+        table.add_row(*shown, Text(f"[{sources.index(cell['source']) + 1}]"))
     console.print(table)
-    if len(sources) == 1:
-        console.print(f"Expected values: {sources.pop()}", style="dim", soft_wrap=True)
+    for place, source in enumerate(sources, start=1):
+        console.print(f"[{place}] {source}", style="dim", soft_wrap=True, markup=False)
     for model, note in dict.fromkeys((c["model"], c["note"]) for c in cells if c["note"]):
-        console.print(f"{model}: {note}", style="dim", soft_wrap=True)
+        console.print(f"{model}: {note}", style="dim", soft_wrap=True, markup=False)
     ok = sum(v.verdict == "ok" for v in verdicts)
     console.print(f"{ok} of {len(verdicts)} as expected.")

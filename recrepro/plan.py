@@ -189,9 +189,7 @@ def make_plan(
                         "metrics": list(experiment.evaluate.metrics),
                         "harness": HARNESS_VERSION,
                     }
-                    plan.cells.append(
-                        Cell(identity, dataset.name, split_spec.title, spec, seed)
-                    )
+                    plan.cells.append(Cell(identity, dataset.name, split_spec.title, spec, seed))
     return plan
 
 

@@ -13,6 +13,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 import pandas as pd
 from filelock import FileLock
@@ -113,7 +114,12 @@ class MlflowMirror:
         if known is None:
             embedded = uri == self._workspace.mlflow_store
             place = f"{self._workspace.mlflow_artifacts}/{self._name}" if embedded else None
-            return _Target(client, client.create_experiment(self._name, artifact_location=place))
+            made = client.create_experiment(
+                self._name,
+                artifact_location=place,
+                tags={"mlflow.experimentKind": "custom_model_development"},
+            )
+            return _Target(client, made)
         if known.lifecycle_stage != "active":
             raise RecreproError(
                 f"the MLflow experiment {self._name!r} was deleted in MLflow. Restore it there, or "
@@ -249,6 +255,28 @@ class MlflowMirror:
             target.client.log_artifacts(run_id, str(root))
 
 
+def runs_pages(workspace: Workspace, server: str) -> dict[str, str]:
+    """Return the address of each experiment's page: tested models as charts, without trials."""
+    silence_mlflow()
+    from mlflow import MlflowClient
+
+    query = urlencode(
+        {
+            "searchFilter": "tags.`recrepro.kind` = 'cell'",
+            "compareRunsMode": "CHART",
+            "workflowType": "machine_learning",
+        },
+        quote_via=quote,
+    )
+    with FileLock(workspace.root / "mlflow.lock"):
+        found = MlflowClient(tracking_uri=tracking_uri(workspace)).search_experiments()
+    return {
+        e.name: f"{server}/#/experiments/{e.experiment_id}/runs?{query}"
+        for e in found
+        if e.name != "Default"
+    }
+
+
 class BackgroundMirror:
     """Brings MLflow up to date beside the run, so that a slow or dead server holds up nothing.
 
@@ -329,5 +357,3 @@ def _user() -> str:
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
-
-

@@ -64,9 +64,7 @@ class Trial:
         return asdict(self)
 
 
-def make_config(
-    model: type[Recommender], title: str, params: Mapping[str, Any]
-) -> ModelConfig:
+def make_config(model: type[Recommender], title: str, params: Mapping[str, Any]) -> ModelConfig:
     """Build a model's configuration, or say which hyperparameter is wrong and what is valid."""
     try:
         return model.Config(**params)
@@ -258,7 +256,9 @@ class Tuner:
         return evaluation.means
 
 
-def chosen_params(model: type[Recommender], spec: ModelSpec, trials: Sequence[Trial]) -> ModelConfig:
+def chosen_params(
+    model: type[Recommender], spec: ModelSpec, trials: Sequence[Trial]
+) -> ModelConfig:
     """Return the configuration of the final fit: fixed values, best trial, its epochs.
 
     Raises

@@ -73,7 +73,8 @@ def arrow_frame(arrays: Mapping[str, Any], locate: Callable[[int], str]) -> pd.D
     Raises
     ------
     DataError
-        If a value or a time is not a finite number (or, for a time, a date).
+        If a value or a time is not a finite number (or, for a time, a date), or a label spans
+        lines.
     """
     frame = {}
     for name, given in arrays.items():
@@ -88,9 +89,19 @@ def arrow_frame(arrays: Mapping[str, Any], locate: Callable[[int], str]) -> pd.D
             array = pc.if_else(blank, pa.scalar(None, array.type), array)
         if name in {"user", "item"}:
             frame[name] = array.to_pandas()
+            if pa.types.is_string(array.type) and (at := _first_spanning(array)) is not None:
+                raise DataError(
+                    f"{locate(at)}: the {name} {frame[name].iloc[at][:40]!r} spans lines. Is a "
+                    f"quote left open?"
+                )
         else:
             frame[name] = _numbers(array, name, locate)
     return pd.DataFrame(frame)
+
+
+def _first_spanning(labels: Any) -> int | None:
+    at = pc.index(pc.match_substring(labels, "\n"), True).as_py()
+    return None if at < 0 else int(at)
 
 
 def _numbers(array: Any, name: str, locate: Callable[[int], str]) -> "pd.Series[float]":

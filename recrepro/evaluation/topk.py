@@ -7,9 +7,7 @@ UNLISTED = -1
 """Fills the places of a list that is shorter than the cutoff."""
 
 
-def top_k(
-    scores: NDArray[np.float32], k: int, tie_ranks: NDArray[np.int32]
-) -> NDArray[np.int64]:
+def top_k(scores: NDArray[np.float32], k: int, tie_ranks: NDArray[np.int32]) -> NDArray[np.int64]:
     """Return the columns of the k best scores of each row, best first.
 
     Equal scores are ordered by `tie_ranks`, so that the outcome is one exact order whatever the

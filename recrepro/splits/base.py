@@ -143,4 +143,3 @@ def rank_within_user(
     ranks = np.empty(len(interactions), np.int64)
     ranks[order] = np.arange(len(interactions)) - np.repeat(starts, interactions.user_counts)
     return ranks
-

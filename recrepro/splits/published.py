@@ -44,6 +44,4 @@ class Published(Splitter):
                 f"the data set {dataset.name!r} has no published split. Give 'train' and 'test' "
                 "files, use a data set that is one (recrepro ls datasets), or choose another split."
             )
-        return self._carve(
-            published.train, published.test, validation_rng, published.negatives
-        )
+        return self._carve(published.train, published.test, validation_rng, published.negatives)

@@ -150,7 +150,7 @@ def test_times(tmp_path):
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "five", "1_0"])
 def test_a_value_that_is_no_number_is_named_with_its_line(tmp_path, value):
-    path = write(tmp_path, "log.csv", f'user,item,value\n"a\n b",1,1\n\n\na,2,{value}\n')
+    path = write(tmp_path, "log.csv", f'user,item,value,x\na,1,1,"y\n z"\n\n\na,2,{value},\n')
     with pytest.raises(DataError, match=rf"log\.csv, line 6: the value .*{value}"):
         read_frame(path)
 
@@ -173,6 +173,7 @@ def test_what_interactions_refuse_names_the_file(tmp_path, content, message):
     ("name", "content", "message"),
     [
         ("log.csv", "user,item\na,1\n\nb\n", "line 4: .* 1, in the first line 2"),
+        ("log.csv", 'user,item\na,1\nb,"2\nc,3\n', "line 4: the item .* spans lines"),
         ("log.csv", 'user,item\n"a\nb",1\nb,1,2\n', "line 4: .* 3, in the first line 2"),
         ("u.data", "1\t2\t3\t4\n1\t2\n", "line 2: .* 2, in the first line 4"),
         ("u.data", "1,2,3,4\n", "line 1: 1 fields .* 'ncf'"),
