@@ -36,8 +36,8 @@ class UserKNN(Recommender):
     -----
     Values are neither centred nor divided by the sum of similarities. The code of Ferrari Dacrema
     et al. (TOIS 2021) lets v count for u when u is among v's neighbours; ``neighbours="reversed"``
-    does the same and reproduces its tables. Both rules agree once `n_neighbors` reaches the number of users. Ties
-    and weighting: see `ItemKNN`.
+    does the same and reproduces its tables. Both rules agree once `n_neighbors` reaches the
+    number of users. Ties and weighting: see `ItemKNN`.
     """
 
     inductive = False

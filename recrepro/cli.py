@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from recrepro.experiment import Experiment
     from recrepro.ledger import Ledger
-    from recrepro.workspace import Workspace
 
 EXIT_FAILURE = 3
 KINDS = ("models", "datasets", "metrics", "splits")
@@ -45,7 +44,7 @@ _data = click.option(
 @click.version_option(__version__, prog_name="recrepro")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(*, debug: bool) -> None:
-    """Ask whether a recommender is really better than well-tuned simple ones.
+    r"""Ask whether a recommender is really better than well-tuned simple ones.
 
     \b
     recrepro run experiments/quickstart.toml      tune and test a grid of models
@@ -203,7 +202,7 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
 @click.argument("what", type=click.Choice(KINDS), required=False)
 @click.argument("name", required=False)
 def list_(what: str | None, name: str | None) -> None:
-    """List what an experiment can name, or show all there is to know of one NAME.
+    r"""List what an experiment can name, or show all there is to know of one NAME.
 
     \b
     recrepro ls                  models, datasets, metrics and splits
@@ -278,8 +277,7 @@ def _existing_ledger(workspace: Path) -> "Ledger":
     from recrepro.ledger import Ledger
     from recrepro.workspace import Workspace
 
-    place: Workspace = Workspace.existing(workspace)
-    return Ledger.in_workspace(place.root)
+    return Ledger.in_workspace(Workspace.existing(workspace).root)
 
 
 def _members(spec: "Experiment", name: str, ledger: "Ledger") -> list[Any]:

@@ -46,7 +46,9 @@ class UnknownName(UsageError):
 
     def __init__(self, kind: str, name: str, valid: Iterable[str], hint: str = "") -> None:
         known = sorted(valid)
-        nearest = get_close_matches(name, known, n=3, cutoff=0.5)
+        folded = {n.casefold(): n for n in known}
+        matches = get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)
+        nearest = [folded[match] for match in matches]
         parts = [f"unknown {kind} {name!r}."]
         if nearest:
             parts.append(f"Did you mean {' or '.join(repr(n) for n in nearest)}?")

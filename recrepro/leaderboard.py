@@ -177,7 +177,7 @@ def heading(board: Leaderboard) -> str:
 def number(row: Row, metric: str) -> str:
     """Return a value with four digits, with its spread over seeds if there are several."""
     if metric not in row.means:
-        return "–"
+        return "-"
     spread = f" ± {row.spreads[metric]:.4f}" if metric in row.spreads else ""
     return f"{row.means[metric]:.4f}{spread}"
 
@@ -281,8 +281,8 @@ def verdict_cells(verdict: Verdict) -> dict[str, str]:
         "metric": expected.metric,
         "published": "" if expected.published is None else f"{expected.published:.4f}",
         "expected": f"{expected.value:.4f}",
-        "got": "–" if got is None else f"{got:.4f}",
-        "difference": "–" if got is None else f"{got - expected.value:+.4f}",
+        "got": "-" if got is None else f"{got:.4f}",
+        "difference": "-" if got is None else f"{got - expected.value:+.4f}",
         "tolerance": f"{expected.tolerance:g}",
         "verdict": verdict.verdict,
         "source": expected.source,

@@ -389,6 +389,7 @@ def _holds(owner: str, deadline: float) -> bool:
     if process["host"] != socket.gethostname():
         return True
     try:
-        return abs(psutil.Process(process["pid"]).create_time() - process["born"]) < 1.0
+        born = psutil.Process(process["pid"]).create_time()
     except psutil.NoSuchProcess:
         return False
+    return bool(abs(born - process["born"]) < 1.0)

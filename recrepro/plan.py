@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from recrepro.data.dataset import Dataset
-from recrepro.data.source import data_fingerprint, load_dataset
+from recrepro.data.dataset import Dataset, content_checksum
+from recrepro.data.source import load_dataset
 from recrepro.errors import UsageError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.experiment import Experiment, ModelSpec, SplitSpec, canonical_json, explain
@@ -166,8 +166,9 @@ def make_plan(
     for dataset_spec in experiment.datasets:
         dataset = load_dataset(dataset_spec, base, data_dir, progress=progress)
         plan.datasets[dataset.name] = dataset
+        fingerprint = content_checksum(dataset, times=True)
         data = {
-            "fingerprint": data_fingerprint(dataset),
+            "fingerprint": fingerprint,
             "min_value": dataset_spec.min_value,
             "values": dataset_spec.values,
         }
@@ -175,9 +176,7 @@ def make_plan(
             splitter = splitters[split_spec.title]
             candidates = resolve_candidates(experiment.evaluate.candidates, dataset, splitter)
             for seed in split_spec.seeds:
-                split = split_identity(
-                    data["fingerprint"], split_spec.name, splitter, seed, candidates
-                )
+                split = split_identity(fingerprint, split_spec.name, splitter, seed, candidates)
                 for spec in experiment.models:
                     model = models[spec.title]
                     _check_capability(model, spec, dataset)

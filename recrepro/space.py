@@ -82,6 +82,8 @@ def contains(space: Range, value: Any) -> bool:
     """Say whether a value lies in a range."""
     if isinstance(space, Choice):
         return value in space.options
+    if not isinstance(value, int | float):
+        return False
     return bool(space.low <= value <= space.high)
 
 

@@ -90,7 +90,9 @@ def search_space(model: type[Recommender], spec: ModelSpec) -> dict[str, Range]:
         values = ends.options if isinstance(ends, Choice) else (ends.low, ends.high)
         for value in values:
             make_config(model, spec.title, {**spec.params, name: value})
-    return {name: mark for name, mark in space.items() if name not in spec.params}
+    # Sorted, because the order decides which suggestion goes to whom: it must depend neither on
+    # the order of an experiment's keys nor on that of a model's fields.
+    return {name: space[name] for name in sorted(space) if name not in spec.params}
 
 
 def best_of(trials: Sequence[Trial]) -> Trial | None:
@@ -215,7 +217,7 @@ class Tuner:
             metrics, epochs = self._fit_and_validate(model, number)
         except (ArithmeticError, MemoryError, RecreproError, RuntimeError, ValueError) as error:
             # numpy's LinAlgError is a ValueError, torch's out-of-memory a RuntimeError.
-            reason = traceback.format_exception_only(error)[-1].strip()
+            reason = traceback.format_exception_only(error)[0].strip()
             seconds = time.perf_counter() - started
             return Trial(number, params, "failed", reason=reason, seconds=seconds)
         seconds = time.perf_counter() - started

@@ -3,8 +3,8 @@
 The generator is `recrepro.data.synthetic.synthetic`, downloads are in `recrepro.data.fetch`.
 """
 
-from recrepro.data.catalogue import content_checksum, load_named
-from recrepro.data.dataset import Dataset, PublishedSplit
+from recrepro.data.catalogue import load_named
+from recrepro.data.dataset import Dataset, PublishedSplit, content_checksum
 from recrepro.data.datasets import DATASETS, NamedDataset, Source
 from recrepro.data.formats import read_frame, read_interactions, read_negatives, read_published
 from recrepro.data.parsing import FORMATS

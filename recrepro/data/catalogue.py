@@ -1,18 +1,15 @@
 """Loading a data set by its name, and making sure that it is the right one."""
 
-import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-from recrepro.data.dataset import Dataset
+from recrepro.data.dataset import Dataset, content_checksum
 from recrepro.data.datasets import DATASETS, NamedDataset, Source
 from recrepro.data.fetch import download_path, fetch, read_member
 from recrepro.data.formats import build_interactions, guess_format, read_frame, read_published
 from recrepro.data.parsing import parse_frame
 from recrepro.errors import DataError, UnknownName
-from recrepro.interactions import Interactions
 
 _MB = 1_000_000
 _UNPACKED = 10
@@ -58,27 +55,6 @@ def load_named(name: str, data_dir: Path | None = None, *, progress: bool = True
                 path.unlink()
         raise
     return dataset
-
-
-def content_checksum(dataset: Dataset) -> str:
-    """Return the SHA-256 of labels, pairs and values, and of which part they are in.
-
-    Row order, packing and times do not count: the rebuilt copies of some data sets lack times.
-    """
-    if dataset.published is None:
-        return _without_times(dataset.interactions)
-    split = dataset.published
-    digest = hashlib.sha256()
-    digest.update((_without_times(split.train) + _without_times(split.test)).encode())
-    if split.negatives is not None:
-        negatives = split.negatives.sorted_indices()
-        digest.update(negatives.indptr.astype("int64").tobytes())
-        digest.update(negatives.indices.astype("int64").tobytes())
-    return digest.hexdigest()
-
-
-def _without_times(interactions: Interactions) -> str:
-    return replace(interactions, times=None).fingerprint
 
 
 def _folders(data_dir: Path | None) -> list[Path]:
@@ -143,7 +119,7 @@ def _verify(
     used = dataset.interactions.without_unused_labels()
     counts = (used.n_users, used.n_items, len(used))
     wanted = (entry.users, entry.items, entry.interactions)
-    content = content_checksum(dataset)
+    content = content_checksum(dataset, times=False)
     if counts == wanted and (certain or entry.content in {None, content}):
         return
     others = [other for other, known in DATASETS.items() if known.content == content]

@@ -1,6 +1,7 @@
 """What a data set hands to the harness: its interactions, or the parts a paper published."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 
 from scipy.sparse import csr_array
 
@@ -41,3 +42,32 @@ class Dataset:
     name: str
     interactions: Interactions
     published: PublishedSplit | None = None
+
+
+def content_checksum(dataset: Dataset, *, times: bool) -> str:
+    """Return the SHA-256 of labels, pairs and values, and of which part they are in.
+
+    Row order and packing do not count.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Any.
+    times : bool
+        Whether times count. They do for the identity of a result; they do not when a copy is
+        compared with the published data, because some copies lack them.
+    """
+
+    def fingerprint(part: Interactions) -> str:
+        return (part if times else replace(part, times=None)).fingerprint
+
+    split = dataset.published
+    if split is None:
+        return fingerprint(dataset.interactions)
+    digest = hashlib.sha256()
+    digest.update((fingerprint(split.train) + fingerprint(split.test)).encode())
+    if split.negatives is not None:
+        negatives = split.negatives.sorted_indices()
+        digest.update(negatives.indptr.astype("int64").tobytes())
+        digest.update(negatives.indices.astype("int64").tobytes())
+    return digest.hexdigest()

@@ -1,6 +1,5 @@
 """From an experiment file's ``[[datasets]]`` table to a data set."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -73,21 +72,6 @@ def _map_parts(dataset: Dataset, change: Callable[[Interactions], Interactions])
         dataset.published.negatives,
     )
     return Dataset(dataset.name, published.train.union(published.test), published)
-
-
-def data_fingerprint(dataset: Dataset) -> str:
-    """SHA-256 of the content of a data set, of each part where it is a published split."""
-    if dataset.published is None:
-        return dataset.interactions.fingerprint
-    published = dataset.published
-    digest = hashlib.sha256()
-    digest.update(published.train.fingerprint.encode())
-    digest.update(published.test.fingerprint.encode())
-    if published.negatives is not None:
-        ordered = published.negatives.sorted_indices()
-        digest.update(ordered.indptr.astype("int64").tobytes())
-        digest.update(ordered.indices.astype("int64").tobytes())
-    return digest.hexdigest()
 
 
 def unavailable(spec: DatasetSpec, data_dir: Path | None = None) -> str | None:

@@ -109,7 +109,7 @@ def parse_metric(name: str) -> Metric:
     UnknownName
         With the nearest names that are known.
     """
-    match = re.fullmatch(r"([^@]+)@([0-9]+)", name)
+    match = re.fullmatch(r"([^@]+)@(0|[1-9][0-9]*)", name)
     if match is None:
         raise UsageError(
             f"the metric {name!r} has no cutoff: write it as {name.partition('@')[0]}@10."

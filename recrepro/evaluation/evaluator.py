@@ -99,6 +99,7 @@ class Evaluator:
         if negatives is not None:
             _check_negatives(users, negatives)
         n_items = holdout.n_items
+        held_out = holdout.binarised().matrix.astype(bool)  # an interaction of value 0 counts too
         tie_ranks = np.empty(n_items, np.int32)
         tie_ranks[generator(self._tie_seed, "ties").permutation(n_items)] = np.arange(n_items)
         size = max(1, self._block_cells // n_items)
@@ -106,7 +107,7 @@ class Evaluator:
         for start in range(0, len(users), size):
             block = users[start : start + size]
             scores = _scores(model, block, histories)
-            relevant = holdout.matrix[block].astype(bool)
+            relevant = held_out[block]
             if negatives is None:
                 ranking = self._rank_all(scores, relevant, tie_ranks)
             else:

@@ -38,9 +38,7 @@ def ndcg(ranking: Ranking, k: int) -> PerUser:
     Järvelin & Kekäläinen (TOIS 2002) with binary gains. The ideal list holds min(k, R) relevant
     items, so a perfect list scores 1 at every cutoff.
     """
-    discounts = _discounts(k)
-    ideal = np.concatenate([[0.0], np.cumsum(discounts)])
-    return _dcg(ranking, k) / ideal[np.minimum(ranking.n_relevant, k)]
+    return _dcg(ranking, k) / _ideal_dcg(np.minimum(ranking.n_relevant, k))
 
 
 def ndcg_uncut_ideal(ranking: Ranking, k: int) -> PerUser:
@@ -48,9 +46,7 @@ def ndcg_uncut_ideal(ranking: Ranking, k: int) -> PerUser:
 
     With one relevant item it equals `ndcg`; with R > k even a perfect list scores below 1.
     """
-    largest = int(ranking.n_relevant.max(initial=1))
-    ideal = np.concatenate([[0.0], np.cumsum(_discounts(largest))])
-    return _dcg(ranking, k) / ideal[ranking.n_relevant]
+    return _dcg(ranking, k) / _ideal_dcg(ranking.n_relevant)
 
 
 def recall(ranking: Ranking, k: int) -> PerUser:
@@ -92,11 +88,21 @@ def average_precision_of_listed(ranking: Ranking, k: int) -> PerUser:
 def reciprocal_rank(ranking: Ranking, k: int) -> PerUser:
     """Mean over users is MRR: 1 / rank of the first relevant item, 0 if it is not in the list."""
     hits = ranking.hits[:, :k]
-    return np.where(hits.any(axis=1), 1.0 / (hits.argmax(axis=1) + 1), 0.0)
+    ranks: PerUser = hits.argmax(axis=1) + 1.0
+    return np.where(hits.any(axis=1), 1.0 / ranks, 0.0)
 
 
 def _discounts(k: int) -> NDArray[np.float64]:
-    return 1.0 / np.log2(np.arange(2, k + 2))
+    ranks = np.arange(1, k + 1, dtype=np.float64)
+    discounts: PerUser = 1.0 / np.log2(ranks + 1)
+    return discounts
+
+
+def _ideal_dcg(n_hits: NDArray[np.int64]) -> PerUser:
+    """Return the gain of a list with all its hits in front."""
+    gains = np.cumsum(_discounts(int(n_hits.max(initial=1))))
+    ideal: PerUser = gains[n_hits - 1]
+    return ideal
 
 
 def _n_hits(ranking: Ranking, k: int) -> PerUser:
@@ -104,12 +110,14 @@ def _n_hits(ranking: Ranking, k: int) -> PerUser:
 
 
 def _dcg(ranking: Ranking, k: int) -> PerUser:
-    # Not `@`: a sum along the row does not depend on how many rows are evaluated together.
+    # Neither `@` nor `sum`: added up in the order of the ideal list, whatever the number of rows,
+    # a perfect list has exactly the ideal value.
     hits = ranking.hits[:, :k]
-    return np.where(hits, _discounts(hits.shape[1]), 0.0).sum(axis=1)
+    return np.cumsum(np.where(hits, _discounts(hits.shape[1]), 0.0), axis=1)[:, -1]
 
 
 def _precision_sum(ranking: Ranking, k: int) -> PerUser:
     hits = ranking.hits[:, :k]
     precisions = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
-    return np.where(hits, precisions, 0.0).sum(axis=1)
+    total: PerUser = np.where(hits, precisions, 0.0).sum(axis=1)
+    return total

@@ -128,8 +128,8 @@ def needed_times(interactions: Interactions, strategy: str) -> NDArray[np.int64]
     if unknown:
         raise DataError(
             f"the split {strategy!r} needs the time of each interaction, but {unknown} of "
-            f"{len(interactions)} have none. Choose a split that does not need it, or a cut 'at' "
-            "a time that is known to lie after all of them."
+            f"{len(interactions)} have none. Choose a split that does not need it, or "
+            "'temporal' with a cut 'at' a time that is known to lie after all of them."
         )
     return interactions.times
 

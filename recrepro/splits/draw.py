@@ -1,10 +1,9 @@
 """From a data set and a strategy to a stored split."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from recrepro.data.dataset import Dataset
 from recrepro.errors import UsageError
@@ -13,6 +12,9 @@ from recrepro.splits.base import Splitter
 from recrepro.splits.negatives import draw_negatives
 from recrepro.splits.published import Published
 from recrepro.splits.sealed import StoredSplit
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Candidates = Literal["auto", "full", "published"] | int
 ResolvedCandidates = Literal["full", "published"] | int

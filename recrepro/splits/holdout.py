@@ -25,6 +25,7 @@ class RandomHoldout(Splitter):
         ranks = rank_within_user(interactions, (rng.random(len(interactions)),))
         counts = interactions.user_counts
         # Half up, not numpy's half to even: 5 interactions at 0.1 and 15 at 0.1 are treated alike.
-        wanted = np.floor(counts * self.fraction + 0.5).astype(np.int64)
+        # Rounded first, because 50 x 0.29 is 14.499999999999998 in floating point.
+        wanted = np.floor(np.round(counts * self.fraction, 6) + 0.5).astype(np.int64)
         wanted = np.clip(wanted, 1, counts - 1, where=counts >= 2, out=np.zeros_like(counts))
         return ranks < wanted[interactions.users]

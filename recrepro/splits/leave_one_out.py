@@ -27,4 +27,5 @@ class LeaveOneOut(Splitter):
         else:
             ranks = rank_within_user(interactions, (ties,))
         counts = interactions.user_counts[interactions.users]
-        return (ranks == counts - 1) & (counts >= 2)
+        chosen: NDArray[np.bool_] = (ranks == counts - 1) & (counts >= 2)
+        return chosen

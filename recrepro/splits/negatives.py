@@ -31,7 +31,8 @@ def draw_negatives(
         If some user has fewer than `n_negatives` items left.
     """
     users = np.flatnonzero(holdout.user_counts)
-    taken = known.matrix.astype(bool) + holdout.matrix.astype(bool)
+    # Binarised, because a stored value of 0 would vanish from the sum.
+    taken = known.binarised().matrix.astype(bool) + holdout.binarised().matrix.astype(bool)
     left = known.n_items - np.diff(taken.indptr)[users]
     if len(left) and left.min() < n_negatives:
         raise DataError(

@@ -140,6 +140,7 @@ def describe(
     """State the size of each part, what was dropped, and a fingerprint of the whole content."""
     digest = hashlib.sha256()
     sizes: dict[str, Any] = {}
+    digest.update(parts.known.fingerprint.encode())
     for name in ("train", "validation", "test"):
         part: Interactions = getattr(parts, name)
         digest.update(part.fingerprint.encode())

@@ -29,12 +29,25 @@ class Temporal(Splitter):
         del rng
         if self.at is not None and interactions.times is not None:
             return interactions.times > self.at
-        times = needed_times(interactions, "temporal")
-        in_train = int(np.ceil(len(times) * (1 - self.fraction)))
+        times = self._times(interactions)
+        # Rounded first, because 10 x (1 - 0.7) is above 3 in floating point.
+        in_train = int(np.ceil(np.round(len(times) * (1 - self.fraction), 6)))
         if in_train < 1:
             raise DataError("the split 'temporal' got no interactions.")
         cut = np.partition(times, in_train - 1)[in_train - 1]
-        return times > cut
+        after: NDArray[np.bool_] = times > cut
+        return after
+
+    def _times(self, interactions: Interactions) -> NDArray[np.int64]:
+        return needed_times(interactions, "temporal")
 
     def _validation_rule(self) -> "Temporal":
-        return self.model_copy(update={"at": None})
+        return self if self.at is None else _BeforeStatedCut(fraction=self.fraction)
+
+
+class _BeforeStatedCut(Temporal):
+    """Cuts validation from what lies before a stated cut, where unknown times count as first."""
+
+    def _times(self, interactions: Interactions) -> NDArray[np.int64]:
+        assert interactions.times is not None
+        return interactions.times

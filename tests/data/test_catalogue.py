@@ -203,7 +203,7 @@ def test_the_table(name):
 def test_real_copies_are_what_they_claim(data_dir, name):
     entry = DATASETS[name]
     loaded = load_named(name, data_dir)
-    assert content_checksum(loaded) == entry.content
+    assert content_checksum(loaded, times=False) == entry.content
     assert (loaded.published is None) == (len(entry.sources) == 1)
 
 
