@@ -12,7 +12,15 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from recrepro.errors import UnknownName, UsageError
 from recrepro.space import Choice, IntRange, LogUniform, Range, Uniform
@@ -24,7 +32,15 @@ Scalar = str | int | float | bool | None
 class Table(BaseModel):
     """Base of every table in an experiment file: immutable, strictly typed, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
+    )
+
+
+def _refuse_repeats(kind: str, values: tuple[str, ...] | tuple[int, ...]) -> None:
+    twice = [v for v in values if values.count(v) > 1]
+    if twice:
+        raise ValueError(f"the {kind} {twice[0]!r} is listed twice")
 
 
 class SyntheticSpec(Table):
@@ -33,7 +49,7 @@ class SyntheticSpec(Table):
     users: PositiveInt
     items: PositiveInt
     interactions: PositiveInt
-    seed: int = 0
+    seed: NonNegativeInt = 0
 
 
 class DatasetSpec(Table):
@@ -69,11 +85,16 @@ class DatasetSpec(Table):
 class SplitSpec(Table):
     """A splitting strategy, its own options (checked by the strategy), and the seeds to draw."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+    model_config = ConfigDict(extra="allow")
 
     name: Name
     label: Name | None = None
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (1,)
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (1,)
+
+    @model_validator(mode="after")
+    def _distinct_seeds(self) -> "SplitSpec":
+        _refuse_repeats("seed", self.seeds)
+        return self
 
     @property
     def title(self) -> str:
@@ -135,6 +156,11 @@ class EvaluateSpec(Table):
 
     metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("ndcg@10", "recall@10")
     candidates: Literal["auto", "full", "published"] | PositiveInt = "auto"
+
+    @model_validator(mode="after")
+    def _distinct_metrics(self) -> "EvaluateSpec":
+        _refuse_repeats("metric", self.metrics)
+        return self
 
 
 class TuneSpec(Table):
@@ -236,15 +262,23 @@ def load_experiment(path: Path) -> Experiment:
 def explain(error: ValidationError, root: type[BaseModel], place: str) -> str:
     """Turn pydantic's findings into one message: place, what was given, what is allowed."""
     lines = []
-    for finding in error.errors(include_url=False):
+    findings = error.errors(include_url=False)
+    for finding in findings:
         location = finding["loc"]
+        if finding["type"] == "too_short" and any(
+            len(f["loc"]) > len(location) and f["loc"][: len(location)] == location
+            for f in findings
+        ):
+            continue  # pydantic counts valid entries only; what is wrong with the others is said
         where = _readable(location)
         if finding["type"] == "extra_forbidden":
             fields = _fields_at(root, location[:-1])
             problem = str(UnknownName("key", str(location[-1]), fields))
             where = _readable(location[:-1])
         elif finding["type"] == "missing":
-            problem = f"the key {str(location[-1])!r} is missing."
+            last = location[-1]
+            what = f"value #{last + 1}" if isinstance(last, int) else f"the key {last!r}"
+            problem = f"{what} is missing."
             where = _readable(location[:-1])
         elif finding["type"] == "value_error":
             problem = f"{finding['ctx']['error']}."
@@ -265,11 +299,15 @@ def _fields_at(root: type[BaseModel], location: tuple[int | str, ...]) -> list[s
     """Walk from a schema down a location and return the keys that are valid there."""
     current: Any = root
     for part in location:
+        if get_origin(current) in (Union, UnionType):
+            current = _first_model(current)
         if isinstance(part, str) and isinstance(current, type) and issubclass(current, BaseModel):
             names = {f.alias or n: f.annotation for n, f in current.model_fields.items()}
             current = names.get(part)
-        current = _first_model(current)
-    if not (isinstance(current, type) and issubclass(current, BaseModel)):
+        else:  # an index, or a name that the file's author chose
+            current = _first_model(current)
+    current = _first_model(current)
+    if current is None:
         return []
     return [f.alias or n for n, f in current.model_fields.items()]
 

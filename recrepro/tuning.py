@@ -85,8 +85,10 @@ def search_space(model: type[Recommender], spec: ModelSpec) -> dict[str, Range]:
     for name, written in spec.search.items():
         if name in spec.params:
             raise UsageError(f"model {spec.title!r}: {name!r} is both fixed and searched for.")
-        space[name] = written.to_range()
-        ends = written.to_range()
+        try:
+            ends = space[name] = written.to_range()
+        except UsageError as error:
+            raise UsageError(f"model {spec.title!r}, search.{name}: {error}") from error
         values = ends.options if isinstance(ends, Choice) else (ends.low, ends.high)
         for value in values:
             make_config(model, spec.title, {**spec.params, name: value})

@@ -61,7 +61,8 @@ def precision(ranking: Ranking, k: int) -> PerUser:
 
 def precision_of_listed(ranking: Ranking, k: int) -> PerUser:
     """Precision as the RecSys 2019 study computes it: hits / min(k, L); 0 for an empty list."""
-    return _n_hits(ranking, k) / np.maximum(np.minimum(ranking.lengths, k), 1)
+    share: PerUser = _n_hits(ranking, k) / np.maximum(np.minimum(ranking.lengths, k), 1)
+    return share
 
 
 def hit_rate(ranking: Ranking, k: int) -> PerUser:
@@ -106,14 +107,15 @@ def _ideal_dcg(n_hits: NDArray[np.int64]) -> PerUser:
 
 
 def _n_hits(ranking: Ranking, k: int) -> PerUser:
-    return ranking.hits[:, :k].sum(axis=1).astype(np.float64)
+    return ranking.hits[:, :k].sum(axis=1, dtype=np.float64)
 
 
 def _dcg(ranking: Ranking, k: int) -> PerUser:
     # Neither `@` nor `sum`: added up in the order of the ideal list, whatever the number of rows,
     # a perfect list has exactly the ideal value.
     hits = ranking.hits[:, :k]
-    return np.cumsum(np.where(hits, _discounts(hits.shape[1]), 0.0), axis=1)[:, -1]
+    gains: PerUser = np.cumsum(np.where(hits, _discounts(hits.shape[1]), 0.0), axis=1)
+    return gains[:, -1]
 
 
 def _precision_sum(ranking: Ranking, k: int) -> PerUser:

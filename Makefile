@@ -1,0 +1,44 @@
+# The two commands of the README: `make quickstart` and `make test`. Everything is installed into
+# .venv, from the versions pinned in constraints.txt only.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# What recrepro imports at run time, and what the pins are: a change of either means a new install.
+INPUTS := pyproject.toml constraints.txt
+
+.PHONY: quickstart test check fast clean
+
+quickstart: $(VENV)/quickstart.installed
+	$(BIN)/recrepro run experiments/quickstart.toml
+
+test: $(VENV)/dev.installed
+	$(BIN)/python -m pytest
+
+fast: $(VENV)/dev.installed
+	$(BIN)/python -m pytest -m "not slow and not realdata"
+
+check: $(VENV)/dev.installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/mypy baselines neural
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14) and "recrepro needs Python 3.11, 3.12 or 3.13, but $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+# The build backend is installed first and builds here, so that it is pinned like the rest.
+$(VENV)/quickstart.installed: $(VENV)/bin/python $(INPUTS)
+	@echo "Installing recrepro into $(VENV) (a few minutes the first time) ..."
+	$(PIP) pip setuptools
+	$(PIP) --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/dev.installed: $(VENV)/quickstart.installed
+	$(PIP) --no-build-isolation --editable '.[dev]'
+	touch $@
