@@ -61,13 +61,12 @@ def precision(ranking: Ranking, k: int) -> PerUser:
 
 def precision_of_listed(ranking: Ranking, k: int) -> PerUser:
     """Precision as the RecSys 2019 study computes it: hits / min(k, L); 0 for an empty list."""
-    share: PerUser = _n_hits(ranking, k) / np.maximum(np.minimum(ranking.lengths, k), 1)
-    return share
+    return _n_hits(ranking, k) / _n_listed(ranking, k)
 
 
 def hit_rate(ranking: Ranking, k: int) -> PerUser:
     """1 if at least one relevant item is in the list, else 0."""
-    return ranking.hits[:, :k].any(axis=1).astype(np.float64)
+    return np.minimum(_n_hits(ranking, k), 1.0)
 
 
 def hit_count(ranking: Ranking, k: int) -> PerUser:
@@ -82,8 +81,7 @@ def average_precision(ranking: Ranking, k: int) -> PerUser:
 
 def average_precision_of_listed(ranking: Ranking, k: int) -> PerUser:
     """Average precision as the RecSys 2019 study computes it: divided by min(R, k, L)."""
-    listed = np.maximum(np.minimum(ranking.lengths, k), 1)
-    return _precision_sum(ranking, k) / np.minimum(ranking.n_relevant, listed)
+    return _precision_sum(ranking, k) / np.minimum(ranking.n_relevant, _n_listed(ranking, k))
 
 
 def reciprocal_rank(ranking: Ranking, k: int) -> PerUser:
@@ -106,8 +104,14 @@ def _ideal_dcg(n_hits: NDArray[np.int64]) -> PerUser:
     return ideal
 
 
+def _n_listed(ranking: Ranking, k: int) -> NDArray[np.int64]:
+    """Return the number of filled places, 1 for an empty list so that it can be divided by."""
+    return np.clip(ranking.lengths, 1, k)
+
+
 def _n_hits(ranking: Ranking, k: int) -> PerUser:
-    return ranking.hits[:, :k].sum(axis=1, dtype=np.float64)
+    count: PerUser = ranking.hits[:, :k].sum(axis=1, dtype=np.float64)
+    return count
 
 
 def _dcg(ranking: Ranking, k: int) -> PerUser:

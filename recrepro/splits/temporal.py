@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from recrepro.errors import DataError
 from recrepro.interactions import Interactions
 from recrepro.splits.base import Splitter, needed_times
 
@@ -33,7 +32,7 @@ class Temporal(Splitter):
         # Rounded first, because 10 x (1 - 0.7) is above 3 in floating point.
         in_train = int(np.ceil(np.round(len(times) * (1 - self.fraction), 6)))
         if in_train < 1:
-            raise DataError("the split 'temporal' got no interactions.")
+            return np.ones(len(times), bool)
         cut = np.partition(times, in_train - 1)[in_train - 1]
         after: NDArray[np.bool_] = times > cut
         return after

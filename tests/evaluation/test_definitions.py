@@ -1,0 +1,60 @@
+"""Metric names: what is read, what is refused, and what the refusal says."""
+
+import pytest
+
+from recrepro.errors import UnknownName, UsageError
+from recrepro.evaluation.definitions import DEFINITIONS, parse_metric
+
+
+@pytest.mark.parametrize("identifier", DEFINITIONS)
+@pytest.mark.parametrize("k", [1, 10, 1000])
+def test_a_name_is_read_and_written_alike(identifier, k):
+    metric = parse_metric(f"{identifier}@{k}")
+    assert (metric.definition.id, metric.k) == (identifier, k)
+    assert metric.name == f"{identifier}@{k}"
+
+
+@pytest.mark.parametrize("name", ["ndcg", "ndcg@", "ndcg@ten", "ndcg@-1", "ndcg@1.5", "ndcg@010"])
+def test_a_missing_or_malformed_cutoff_is_refused_with_a_way_to_write_it(name):
+    with pytest.raises(UsageError, match=r"no cutoff: write it as ndcg@10"):
+        parse_metric(name)
+
+
+def test_a_cutoff_of_zero_is_refused():
+    with pytest.raises(UsageError, match="must be at least 1"):
+        parse_metric("recall@0")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("ndgc@10", "ndcg"),
+        ("NDCG@10", "ndcg"),
+        ("Recal@5", "recall"),
+        ("MAP@5", "map"),
+        ("ndcg[recsys19]@10", "ndcg[recsys2019]"),
+    ],
+)
+def test_an_unknown_name_gets_the_nearest_valid_one_first(name, meant):
+    with pytest.raises(UnknownName) as refused:
+        parse_metric(name)
+    assert f"Did you mean {meant!r}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("hr@10", "hit_rate"), ("HR@10", "hit_rate"), ("prec@5", "precision")]
+)
+def test_a_name_from_elsewhere_is_translated(name, meant):
+    with pytest.raises(UnknownName, match=f"It is called '{meant}' here"):
+        parse_metric(name)
+
+
+def test_an_unlike_name_gets_the_list():
+    with pytest.raises(UnknownName, match=r"Known: .*recall.* recrepro ls metrics"):
+        parse_metric("xyzzy@10")
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=DEFINITIONS)
+def test_every_definition_states_its_formula_and_who_shares_it(definition):
+    assert definition.formula
+    assert definition.same_in

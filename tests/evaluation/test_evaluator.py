@@ -1,0 +1,204 @@
+"""The evaluator: masks, candidates, ties, refusals; never a model's business."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+
+from recrepro.errors import DataError, ModelError
+from recrepro.evaluation.definitions import DEFINITIONS, parse_metric
+from recrepro.evaluation.evaluator import Evaluator
+
+EVERY = [parse_metric(f"{name}@{k}") for name in DEFINITIONS for k in (1, 3, 50)]
+
+
+def measure(model, history, holdout, negatives=None, *, metrics=EVERY, seed=0, **options):
+    evaluator = Evaluator(metrics, tie_seed=seed, **options)
+    return evaluator.evaluate(model, csr_array(history), holdout, negatives)
+
+
+def problem(seed, n_users=7, n_items=60, *, tied=False):
+    """Draw scores, a history and a holdout disjoint from it; user 2 has no holdout."""
+    rng = np.random.default_rng(seed)
+    kind = rng.random((n_users, n_items))
+    history, holdout = kind < 0.2, kind > 0.8
+    holdout[:, 0], history[:, 0], holdout[2] = True, False, False
+    if tied:
+        scores = rng.integers(0, 4, (n_users, n_items)).astype(np.float32)
+    else:
+        scores = rng.permuted(np.tile(np.arange(n_items), (n_users, 1)), axis=1)
+    return scores.astype(np.float32), history.astype(np.float32), holdout
+
+
+def ranks_of(found, k):
+    """Recover the rank of the only relevant item from reciprocal ranks; 0 if not listed."""
+    values = found.per_user[f"mrr@{k}"]
+    return [round(1 / v) if v else 0 for v in values]
+
+
+@given(st.integers(0, 50), st.integers(1, 8), st.booleans(), st.booleans())
+def test_the_block_size_changes_no_bit(interactions, fixed, seed, block_users, tied, sampled):
+    scores, history, held = problem(seed, tied=tied)
+    negatives = csr_array(~held & (history == 0)) if sampled else None
+    args = (history, interactions(held), negatives)
+    whole = measure(fixed(scores), *args)
+    blocks = measure(fixed(scores), *args, block_cells=block_users * held.shape[1])
+    assert blocks.users.tolist() == whole.users.tolist()
+    for name, values in whole.per_user.items():
+        assert blocks.per_user[name].tobytes() == values.tobytes()
+
+
+@given(st.integers(0, 50))
+def test_relabelling_items_changes_nothing_where_no_scores_are_equal(interactions, fixed, seed):
+    scores, history, held = problem(seed)
+    new = np.random.default_rng(seed + 1).permutation(held.shape[1])
+    before = measure(fixed(scores), history, interactions(held))
+    after = measure(fixed(scores[:, new]), history[:, new], interactions(held[:, new]))
+    for name, values in before.per_user.items():
+        assert after.per_user[name].tobytes() == values.tobytes()
+
+
+def test_users_without_holdout_are_skipped(interactions, fixed):
+    scores, history, held = problem(1)
+    model = fixed(scores)
+    found = measure(model, history, interactions(held))
+    assert found.users.tolist() == [0, 1, 3, 4, 5, 6]
+    assert [u for users, _ in model.shown for u in users] == [0, 1, 3, 4, 5, 6]
+    assert all(len(values) == 6 for values in found.per_user.values())
+
+
+def test_means_are_plain_means_over_the_evaluated_users(interactions, fixed):
+    found = measure(fixed([[2, 1], [1, 2], [2, 1]]), np.zeros((3, 2)), interactions([[1, 0]] * 3))
+    assert found.means["mrr@3"] == pytest.approx((1 + 1 / 2 + 1) / 3)
+
+
+@pytest.mark.parametrize("block_cells", [1, 120, 10_000])
+def test_a_model_is_shown_the_histories_of_the_users_it_is_asked_for(
+    interactions, fixed, block_cells
+):
+    scores, history, held = problem(4)
+    model = fixed(scores)
+    measure(model, history, interactions(held), block_cells=block_cells)
+    for users, shown in model.shown:
+        np.testing.assert_array_equal(shown, history[users])
+
+
+@pytest.mark.parametrize("stored", [1.0, 0.0])
+def test_a_seen_item_is_never_listed_even_if_its_stored_value_is_zero(interactions, fixed, stored):
+    history = csr_array((np.float32([stored]), [0], [0, 1]), shape=(1, 3))
+    found = measure(fixed([[9, 2, 1]]), history, interactions([[0, 1, 0]]))
+    assert ranks_of(found, 3) == [1]
+
+
+def test_a_relevant_item_that_was_seen_cannot_be_found(interactions, fixed):
+    found = measure(fixed([[9, 2, 1]]), [[1, 0, 0]], interactions([[1, 0, 1]]))
+    assert found.per_user["recall@3"].tolist() == [0.5]
+
+
+def test_a_held_out_item_of_value_zero_counts(interactions, fixed):
+    held = interactions([[0, 5]])
+    held.values[:] = 0
+    assert measure(fixed([[1, 2]]), np.zeros((1, 2)), held).means["recall@1"] == 1.0
+
+
+def test_minus_infinity_is_never_recommended(interactions, fixed):
+    found = measure(fixed([[-np.inf, -9, -np.inf]]), np.zeros((1, 3)), interactions([[1, 1, 1]]))
+    assert found.means["hit_rate[recsys2019]@3"] == 1
+    assert found.means["precision[recsys2019]@3"] == 1
+
+
+@pytest.mark.parametrize("relevant", [range(10), range(90, 100), range(0, 100, 10)])
+def test_a_constant_scorer_is_at_chance_wherever_the_relevant_items_are(
+    interactions, fixed, relevant
+):
+    held = np.zeros((1, 100))
+    held[0, list(relevant)] = 1
+    recall = [
+        measure(fixed(np.ones((1, 100))), np.zeros((1, 100)), interactions(held), seed=s).means[
+            "recall@50"
+        ]
+        for s in range(300)
+    ]
+    # 10 of 100 drawn without return: the deviation of one recall@50 is 0.151, of the mean 0.009.
+    assert np.mean(recall) == pytest.approx(0.5, abs=0.04)
+
+
+def test_the_tie_order_depends_on_the_seed_and_on_nothing_of_the_model(interactions, fixed):
+    held = interactions(np.eye(30))
+    orders = [
+        ranks_of(measure(fixed(np.full((30, 30), level)), np.zeros((30, 30)), held, seed=s), 50)
+        for level, s in ((0, 1), (7, 1), (0, 2))
+    ]
+    assert sorted(orders[0]) == list(range(1, 31))
+    assert orders[0] == orders[1] != orders[2]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nan_and_infinite_scores_are_refused_with_model_user_and_item(interactions, fixed, bad):
+    with pytest.raises(ModelError, match=r"Fixed scored .* user index 1 and item index 2 \(1 such"):
+        measure(
+            fixed([[1, 2, 3], [1, 2, bad]]), np.zeros((2, 3)), interactions([[1, 0, 0], [1, 0, 0]])
+        )
+
+
+def test_a_seen_item_may_not_be_nan_either(interactions, fixed):
+    with pytest.raises(ModelError, match="Fixed"):
+        measure(fixed([[np.nan, 1]]), [[1, 0]], interactions([[0, 1]]))
+
+
+@pytest.mark.parametrize("table", [[[1, 2]], [[1, 2, 3, 4]], [1]])
+def test_a_wrong_shape_is_refused_with_both_shapes(interactions, fixed, table):
+    with pytest.raises(ModelError, match=r"Fixed.score gave shape .* it must be \(1, 3\)"):
+        measure(fixed(table), np.zeros((1, 3)), interactions([[1, 0, 0]]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_array_that_a_model_returns_is_not_changed(interactions, fixed, dtype):
+    class Shared(fixed):
+        def score(self, users, histories):
+            return self.table
+
+    table = np.array([[3, 2, 1]], dtype)
+    measure(Shared(table), [[1, 0, 0]], interactions([[0, 1, 0]]))
+    assert table.tolist() == [[3, 2, 1]]
+
+
+def test_nobody_to_evaluate_is_an_error(interactions, fixed):
+    with pytest.raises(DataError, match="nothing to evaluate"):
+        measure(fixed(np.ones((2, 3))), np.zeros((2, 3)), interactions(np.zeros((2, 3))))
+
+
+@given(st.integers(0, 200))
+def test_sampled_ranking_equals_sorting_the_unseen_candidates(interactions, fixed, seed):
+    scores, history, held = problem(seed)
+    negatives = np.random.default_rng(seed).random(held.shape) < 0.3
+    negatives[:, 1] = True
+    found = measure(fixed(scores), history, interactions(held), csr_array(negatives))
+    for place, user in enumerate(found.users):
+        candidates = np.flatnonzero((held[user] | negatives[user]) & (history[user] == 0))
+        listed = candidates[np.argsort(-scores[user, candidates])]
+        for k in (1, 3, 50):
+            recall = held[user, listed[:k]].sum() / held[user].sum()
+            assert found.per_user[f"recall@{k}"][place] == recall
+
+
+def test_full_ranking_is_sampled_ranking_against_everything(interactions, fixed):
+    scores, history, held = problem(3, tied=True)
+    everything = csr_array(np.ones(held.shape, bool))
+    full = measure(fixed(scores), history, interactions(held))
+    sampled = measure(fixed(scores), history, interactions(held), everything)
+    for name, values in full.per_user.items():
+        assert sampled.per_user[name].tobytes() == values.tobytes()
+
+
+def test_seen_negatives_are_removed(interactions, fixed):
+    negatives = csr_array(np.array([[True, True, False, False]]))
+    found = measure(fixed([[9, 8, 7, 6]]), [[1, 0, 0, 0]], interactions([[0, 0, 1, 0]]), negatives)
+    assert ranks_of(found, 3) == [2]
+
+
+def test_users_without_negatives_are_an_error_that_names_one(interactions, fixed):
+    negatives = csr_array(np.array([[True, False], [False, False]]))
+    with pytest.raises(DataError, match=r"1 users .* no sampled negatives \(first: user index 1\)"):
+        measure(fixed(np.ones((2, 2))), np.zeros((2, 2)), interactions([[0, 1], [0, 1]]), negatives)

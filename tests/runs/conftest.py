@@ -1,0 +1,101 @@
+"""A small grid that runs in seconds, and the command line as a subprocess."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from recrepro.ledger import Ledger
+
+GRID = """
+schema = 1
+claim = "a small grid for tests"
+[[datasets]]
+name = "toy"
+synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
+[[splits]]
+name = "random-holdout"
+seeds = [1, 2]
+[evaluate]
+metrics = ["ndcg@10", "recall@5"]
+[tune]
+trials = 4
+[[models]]
+name = "toppopular"
+[[models]]
+name = "itemknn"
+[[models]]
+name = "ease"
+"""
+
+
+@dataclass
+class Place:
+    """An experiment file, its workspace, and the command line."""
+
+    root: Path
+    text: str = GRID
+
+    def __post_init__(self):
+        self.file = self.root / "toy.toml"
+        self.file.write_text(self.text)
+        self.workspace = self.root / "runs"
+
+    def command(self, *arguments: str) -> list[str]:
+        code = "from recrepro.cli import main; main()"
+        return [sys.executable, "-P", "-c", code, *arguments]
+
+    def start(self, *arguments: str, **options) -> subprocess.Popen:
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.root,
+            env=os.environ | {"COLUMNS": "200"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def run(self, *more: str) -> subprocess.CompletedProcess:
+        return self.call("run", str(self.file), "--workspace", str(self.workspace), *more)
+
+    def board(self) -> dict:
+        done = self.call(
+            "leaderboard", str(self.file), "--workspace", str(self.workspace), "--format", "json"
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def outcome(self) -> dict:
+        """All that must not depend on interruptions: trials and results of every cell."""
+        ledger = Ledger.in_workspace(self.workspace)
+        cells = {}
+        for cell, state in sorted(ledger.states().items()):
+            trials = [{**t, "seconds": None} for t in ledger.trials(cell)]
+            record = ledger.status(cell).record
+            cells[cell] = (state, trials, record and record["result_digest"])
+        ledger.close()
+        return cells
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Place(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """The small grid, run once without disturbance."""
+    place = Place(tmp_path_factory.mktemp("finished"))
+    done = place.run()
+    assert done.returncode == 0, done.stderr
+    return place, done

@@ -1,0 +1,66 @@
+"""Sampled negatives: whom they are for, what they may be, and that they are uniform."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recrepro.errors import DataError
+from recrepro.splits.negatives import draw_negatives
+
+KINDS = st.lists(st.lists(st.sampled_from("k-h-"), min_size=8, max_size=8), min_size=1, max_size=5)
+"""Of each user and item: known, held out, or free."""
+
+
+def parts(log, kinds):
+    """Make known and held-out interactions; a last user, who takes all, fixes the labels."""
+    kinds = [*kinds, ["k"] * len(kinds[0])]
+    marks = np.array(kinds)
+    whole = log((u, i, 0) for u, i in np.argwhere(marks != "-").tolist())
+    kind = marks[whole.users, whole.items]
+    return whole.select(kind == "k"), whole.select(kind == "h"), marks
+
+
+@given(KINDS, st.integers(1, 5), st.integers(0, 9))
+def test_negatives_are_distinct_free_and_as_many_as_asked_for(log, kinds, n, seed):
+    known, held, marks = parts(log, kinds)
+    evaluated = (marks == "h").any(axis=1)
+    free = (marks == "-").sum(axis=1)
+    if (free[evaluated] < n).any():
+        with pytest.raises(DataError, match=f"has only {free[evaluated].min()} items"):
+            draw_negatives(known, held, n, np.random.default_rng(seed))
+        return
+    drawn = draw_negatives(known, held, n, np.random.default_rng(seed))
+    assert drawn.shape == known.shape
+    dense = drawn.toarray()
+    assert dense.sum(axis=1).tolist() == np.where(evaluated, n, 0).tolist()
+    assert drawn.nnz == dense.sum()
+    assert (marks[dense] == "-").all()
+
+
+def test_an_interaction_of_value_zero_is_no_negative(log):
+    known, held, _ = parts(log, [list("kkkhhh--")])
+    known.values[:] = held.values[:] = 0
+    drawn = draw_negatives(known, held, 2, np.random.default_rng(0))
+    assert np.flatnonzero(drawn.toarray()[0]).tolist() == [6, 7]
+
+
+def test_every_free_item_is_as_likely(log):
+    known, held, _ = parts(log, [list("-k--h-kk--")])
+    counts = sum(
+        draw_negatives(known, held, 2, np.random.default_rng(seed)).toarray()[0].astype(int)
+        for seed in range(1500)
+    )
+    free = np.array([0, 2, 3, 5, 8, 9])
+    assert counts.sum() == counts[free].sum() == 3000
+    # Chi-square with 5 degrees of freedom: 20.5 is passed once in a thousand.
+    assert ((counts[free] - 500) ** 2 / 500).sum() < 20.5
+
+
+def test_the_seed_decides(log):
+    known, held, _ = parts(log, [list("kh") + ["-"] * 30] * 5)
+    one, same, other = (
+        draw_negatives(known, held, 9, np.random.default_rng(seed)).toarray() for seed in (1, 1, 2)
+    )
+    assert (one == same).all()
+    assert (one != other).any()

@@ -1,0 +1,126 @@
+"""Tables from records: order, spread over seeds, notes, expected against got."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from recrepro import leaderboard as tables
+from recrepro.experiment import Expected, Experiment
+from recrepro.ledger import CellStatus, Member
+
+EXPERIMENT = {
+    "schema": 1,
+    "claim": "c",
+    "datasets": [{"name": "toy"}],
+    "splits": [{"name": "temporal"}],
+    "models": [{"name": "a"}, {"name": "b"}, {"name": "lost"}],
+    "evaluate": {"metrics": ["recall@5", "ndcg@10"]},
+    "tune": {"trials": 2, "metric": "ndcg@10"},
+    "expected": [
+        {
+            "model": "a",
+            "metric": "ndcg@10",
+            "value": 0.35,
+            "published": 0.36,
+            "tolerance": 0.0001,
+            "source": "a paper",
+            "note": "why",
+        },
+        {"model": "b", "metric": "recall@5", "value": 0.5, "tolerance": 0.1, "source": "other"},
+        {"model": "lost", "metric": "recall@5", "value": 0.5, "tolerance": 0.1, "source": "x"},
+    ],
+}
+
+
+class FakeLedger:
+    def __init__(self, statuses):
+        self._statuses = statuses
+
+    def status(self, cell):
+        return self._statuses[cell]
+
+
+def done(cell, ndcg, recall, edge=()):
+    record = {
+        "metrics": {"ndcg@10": ndcg, "recall@5": recall},
+        "model": {"status": "tuned"},
+        "tuning": {"at_edge": list(edge), "failed": 0},
+        "users": 1234,
+        "sampled": True,
+    }
+    return CellStatus(cell, "done", None, record, None)
+
+
+@pytest.fixture
+def built():
+    experiment = Experiment.model_validate_json(json.dumps(EXPERIMENT))
+    statuses = {
+        "a1": done("a1", 0.3, 0.2, edge=["l2"]),
+        "a2": done("a2", 0.4, 0.2),
+        "b1": done("b1", 0.5, 0.1),
+        "b2": CellStatus("b2", "failed", "no memory", None, None),
+        "l1": CellStatus("l1", "pending", None, None, None),
+        "l2": CellStatus("l2", "pending", None, None, None),
+    }
+    names = {"a": "a", "b": "b", "l": "lost"}
+    members = [
+        Member(cell, {"dataset": "toy", "split": "temporal", "model": names[cell[0]], "seed": 1})
+        for cell in statuses
+    ]
+    return tables.build(experiment, FakeLedger(statuses), members)
+
+
+def test_rows_are_ordered_by_the_selection_metric_and_those_without_result_come_last(built):
+    (board,), _ = built
+    assert board.metrics == ("ndcg@10", "recall@5")
+    assert [row.model for row in board.rows] == ["b", "a", "lost"]
+    assert [row.status for row in board.rows] == ["tuned", "tuned", "not run"]
+
+
+def test_seeds_are_averaged_with_their_standard_deviation(built):
+    (board,), _ = built
+    row = board.rows[1]
+    assert row.means["ndcg@10"] == pytest.approx(0.35)
+    assert row.spreads["ndcg@10"] == pytest.approx(0.0707106781)
+    assert tables.number(row, "ndcg@10") == "0.3500 ± 0.0707"
+
+
+def test_what_a_reader_must_know_is_noted(built):
+    (board,), _ = built
+    assert board.rows[1].notes == ("best l2 at the edge of its range",)
+    assert board.rows[0].notes == ("1 of 2 seeds failed: no memory",)
+    assert tables.heading(board) == "toy · temporal (sampled ranking, 1,234 users)"
+
+
+def test_expected_values_get_a_verdict(built):
+    _, verdicts = built
+    assert [v.verdict for v in verdicts] == ["ok", "off", "missing"]
+    cells = tables.verdict_cells(verdicts[0])
+    assert (cells["published"], cells["expected"], cells["got"]) == ("0.3600", "0.3500", "0.3500")
+
+
+@pytest.mark.parametrize(("got", "verdict"), [(0.7194, "ok"), (0.71945, "off"), (None, "missing")])
+def test_a_difference_of_just_the_tolerance_is_within_it(got, verdict):
+    expected = Expected(model="a", metric="m", value=0.7192, tolerance=0.0002, source="s")
+    assert tables.Verdict(expected, "d", "s", got).verdict == verdict
+
+
+def test_markdown_marks_the_best_and_escapes_bars(built):
+    boards, verdicts = built
+    text = tables.to_markdown(boards, verdicts)
+    assert "| b | **0.5000** | 0.1000 |" in text
+    assert "| a | 0.3500 ± 0.0707 | **0.2000 ± 0.0000** |" in text
+    assert tables._markdown_row(["a|b"]) == ["| a\\|b |"]
+
+
+def test_csv_and_json_hold_every_value_unrounded(built):
+    boards, verdicts = built
+    rows = list(csv.DictReader(io.StringIO(tables.to_csv(boards))))
+    assert len(rows) == 6
+    assert float(rows[2]["mean"]) == pytest.approx(0.35, abs=1e-15)
+    assert (rows[0]["ranking"], rows[4]["mean"]) == ("sampled", "")
+    content = json.loads(tables.to_json(boards, verdicts))
+    assert content["expected"][0]["got"] == pytest.approx(0.35, abs=1e-15)
+    assert content["leaderboards"][0]["rows"][2]["means"] == {}

@@ -1,0 +1,155 @@
+"""Leases, fencing, first result wins, and what survives a dead process."""
+
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from recrepro import ledger as module
+from recrepro.errors import LedgerError, SealError
+from recrepro.ledger import Ledger, Member
+
+CELL = "c" * 64
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = Ledger.in_workspace(tmp_path)
+    ledger.plan("toy", "hash", "text", [(Member(CELL, {"model": "a"}), {"what": 1})])
+    yield ledger
+    ledger.close()
+
+
+def test_a_cell_is_leased_to_one_worker_at_a_time(ledger):
+    assert ledger.lease(CELL) is not None
+    assert ledger.lease(CELL) is None
+
+
+def test_a_released_cell_can_be_leased_again(ledger):
+    token = ledger.lease(CELL)
+    ledger.release(CELL, token)
+    assert ledger.lease(CELL) not in (None, token)
+
+
+def test_a_lease_that_was_not_renewed_passes_on_and_fences_off_its_old_holder(ledger, monkeypatch):
+    monkeypatch.setattr(module, "LEASE_SECONDS", -1.0)
+    old = ledger.lease(CELL)
+    new = ledger.lease(CELL)
+    assert new is not None
+    with pytest.raises(LedgerError, match="another one took over"):
+        ledger.commit(CELL, old, {"x": 1}, "digest")
+    with pytest.raises(LedgerError, match="another one took over"):
+        ledger.add_trial(CELL, old, 0, {})
+    with pytest.raises(LedgerError, match="another one took over"):
+        ledger.open_seal(CELL, old)
+    ledger.commit(CELL, new, {"x": 2}, "digest")
+    assert ledger.status(CELL).record == {"x": 2}
+
+
+def test_renewing_keeps_a_lease(ledger, monkeypatch):
+    monkeypatch.setattr(module, "LEASE_SECONDS", -1.0)
+    token = ledger.lease(CELL)
+    monkeypatch.setattr(module, "LEASE_SECONDS", 60.0)
+    ledger.renew([token])
+    assert ledger.lease(CELL) is None
+
+
+def test_the_lease_of_a_dead_process_is_free_at_once(ledger, tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from recrepro.ledger import Ledger;"
+        f"Ledger.in_workspace(Path(sys.argv[1])).lease({CELL!r}); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert ledger.status(CELL).state == "leased"
+    assert ledger.lease(CELL) is not None
+
+
+def test_the_first_result_stays_and_an_equal_second_is_no_alarm(ledger):
+    token = ledger.lease(CELL)
+    ledger.commit(CELL, token, {"x": 1}, "digest")
+    ledger.commit(CELL, token, {"x": 1, "ended_at": 2}, "digest")
+    assert ledger.status(CELL).record == {"x": 1}
+    assert ledger.alarms() == []
+
+
+def test_a_different_second_result_is_an_alarm_and_never_overwrites(ledger):
+    token = ledger.lease(CELL)
+    ledger.commit(CELL, token, {"x": 1}, "digest")
+    with pytest.raises(LedgerError, match="determinism alarm"):
+        ledger.commit(CELL, token, {"x": 2}, "other")
+    assert ledger.status(CELL).record == {"x": 1}
+    assert ledger.alarms() == [CELL]
+
+
+def test_a_done_cell_is_not_leased(ledger):
+    ledger.commit(CELL, ledger.lease(CELL), {}, "digest")
+    assert ledger.lease(CELL) is None
+
+
+def test_trials_survive_a_release_but_not_a_failure(ledger):
+    token = ledger.lease(CELL)
+    ledger.add_trial(CELL, token, 0, {"value": 0.5})
+    ledger.release(CELL, token)
+    token = ledger.lease(CELL)
+    assert ledger.trials(CELL) == [{"value": 0.5}]
+    ledger.fail(CELL, token, "broken")
+    assert ledger.status(CELL).reason == "broken"
+    ledger.lease(CELL)
+    assert ledger.trials(CELL) == []
+
+
+def test_the_seal_opens_once_an_attempt_and_never_after_the_result(ledger):
+    first = ledger.lease(CELL)
+    ledger.open_seal(CELL, first)
+    with pytest.raises(SealError, match="in this attempt"):
+        ledger.open_seal(CELL, first)
+    ledger.release(CELL, first)
+    second = ledger.lease(CELL)
+    ledger.open_seal(CELL, second)
+    assert len(ledger.openings(CELL)) == 2
+    ledger.commit(CELL, second, {}, "digest")
+    with pytest.raises(SealError, match="stays sealed"):
+        ledger.open_seal(CELL, second)
+
+
+def test_planning_again_keeps_what_is_done(ledger):
+    ledger.commit(CELL, ledger.lease(CELL), {"x": 1}, "digest")
+    other = Member("d" * 64, {"model": "b"})
+    ledger.plan("toy", "hash", "text", [(other, {}), (Member(CELL, {"model": "new"}), {})])
+    assert [m.titles["model"] for m in ledger.members("toy", "hash")] == ["b", "new"]
+    assert ledger.status(CELL).state == "done"
+    assert ledger.states() == {CELL: "done", "d" * 64: "pending"}
+
+
+LEASE_ALL = """
+import sys
+from pathlib import Path
+from recrepro.ledger import Ledger
+ledger = Ledger.in_workspace(Path(sys.argv[1]))
+print(*[cell for cell in ledger.states() if ledger.lease(cell) is not None], flush=True)
+sys.stdin.read()  # stay alive until all have answered: a dead process's leases are free
+"""
+
+
+def test_processes_that_lease_at_the_same_time_never_share_a_cell(tmp_path):
+    cells = [f"{n:064d}" for n in range(40)]
+    ledger = Ledger.in_workspace(tmp_path)
+    ledger.plan("toy", "hash", "", [(Member(c, {}), {}) for c in cells])
+    ledger.close()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-c", LEASE_ALL, str(tmp_path)]
+    workers = [subprocess.Popen(command, **pipes) for _ in range(3)]
+    taken = [cell for worker in workers for cell in worker.stdout.readline().split()]
+    for worker in workers:
+        worker.communicate(timeout=60)
+    assert sorted(taken) == cells
+
+
+def test_a_ledger_of_another_schema_is_refused(ledger, tmp_path):
+    ledger.close()
+    with sqlite3.connect(tmp_path / "ledger.db") as raw:
+        raw.execute("UPDATE meta SET value = '999'")
+    raw.close()
+    with pytest.raises(LedgerError, match="schema 999"):
+        Ledger.in_workspace(tmp_path)

@@ -1,0 +1,84 @@
+"""The registry: names to classes, late imports, and what its refusals say."""
+
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from recrepro import registry
+from recrepro.errors import RecreproError, UnknownName
+from recrepro.registry import Registry
+
+TABLE = {"ease": "collections:OrderedDict", "itemknn": "absent_module:ItemKNN"}
+
+
+def announce(monkeypatch, **tables):
+    """Let packages announce tables: each entry point loads one of them."""
+    points = []
+    for name, table in tables.items():
+        module = type(sys)(f"plugin_{name}")
+        module.MODELS = table
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        points.append(EntryPoint(name, f"{module.__name__}:MODELS", "g"))
+    monkeypatch.setattr(registry, "entry_points", lambda group: points if group == "g" else [])
+
+
+def test_a_name_is_resolved_to_what_its_target_says():
+    from collections import OrderedDict
+
+    assert Registry("model", TABLE).resolve("ease") is OrderedDict
+
+
+def test_nothing_is_imported_before_it_is_resolved():
+    models = Registry("model", TABLE)
+    assert models.names() == ["ease", "itemknn"]
+    assert models.resolve_target("itemknn") == "absent_module:ItemKNN"
+    assert models.origin("itemknn") == "recrepro"
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it():
+    with pytest.raises(RecreproError, match="'itemknn' needs .*'absent_module'.*pip install"):
+        Registry("model", TABLE).resolve("itemknn")
+
+
+@pytest.mark.parametrize("target", ["torch:nn", "torch.nn:Module"])
+def test_a_missing_torch_is_an_extra_of_ours(monkeypatch, target):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(RecreproError, match=r"pip install 'recrepro\[neural\]'"):
+        Registry("model", {"mf": target}).resolve("mf")
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("itemkn", "itemknn"), ("EASE", "ease")])
+def test_an_unknown_name_gets_the_nearest_one_all_names_and_the_next_step(typed, meant):
+    with pytest.raises(UnknownName) as refused:
+        Registry("model", TABLE, hint="List them.").resolve(typed)
+    assert str(refused.value) == (
+        f"unknown model {typed!r}. Did you mean {meant!r}? Known: ease, itemknn. List them."
+    )
+
+
+def test_where_nothing_is_installed_the_error_says_so(monkeypatch):
+    announce(monkeypatch)
+    with pytest.raises(UnknownName, match="No model is installed at all"):
+        Registry("model", group="g").resolve("ease")
+
+
+def test_other_packages_add_their_names(monkeypatch):
+    announce(monkeypatch, theirs={"mf": "collections:Counter"}, ours={"ease": "a:b"})
+    models = Registry("model", group="g")
+    assert models.names() == ["ease", "mf"]
+    assert "plugin_theirs:MODELS" in models.origin("mf")
+
+
+def test_two_packages_with_one_name_are_both_named(monkeypatch):
+    announce(monkeypatch, one={"mf": "a:b"}, two={"mf": "c:d"})
+    with pytest.raises(RecreproError, match="model 'mf': .*plugin_one.* and .*plugin_two"):
+        Registry("model", group="g").names()
+
+
+def test_a_clash_is_reported_each_time(monkeypatch):
+    announce(monkeypatch, one={"mf": "a:b"}, two={"mf": "c:d"})
+    models = Registry("model", group="g")
+    for _ in range(2):
+        with pytest.raises(RecreproError, match="two packages"):
+            models.names()
