@@ -174,6 +174,7 @@ def make_plan(
         }
         for split_spec in experiment.splits:
             splitter = splitters[split_spec.title]
+            splitter.check(dataset)
             candidates = resolve_candidates(experiment.evaluate.candidates, dataset, splitter)
             for seed in split_spec.seeds:
                 split = split_identity(fingerprint, split_spec.name, splitter, seed, candidates)

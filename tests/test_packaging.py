@@ -27,7 +27,11 @@ def test_the_wheel_holds_one_top_level_name_and_every_module(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         names = [n for n in archive.namelist() if ".dist-info/" not in n]
     assert {name.split("/")[0] for name in names} == {"recrepro"}
-    folders = {"recrepro": "recrepro", "baselines": "recrepro/baselines", "neural": "recrepro/neural"}
+    folders = {
+        "recrepro": "recrepro",
+        "baselines": "recrepro/baselines",
+        "neural": "recrepro/neural",
+    }
     expected = {
         f"{target}/{path.relative_to(copy / folder)}"
         for folder, target in folders.items()

@@ -37,15 +37,14 @@ def test_nothing_is_imported_before_it_is_resolved():
 
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it():
-    with pytest.raises(RecreproError, match="'itemknn' needs .*'absent_module'.*pip install"):
+    with pytest.raises(RecreproError, match=r"'itemknn' needs .*'absent_module'.*pip install"):
         Registry("model", TABLE).resolve("itemknn")
 
 
-@pytest.mark.parametrize("target", ["torch:nn", "torch.nn:Module"])
-def test_a_missing_torch_is_an_extra_of_ours(monkeypatch, target):
+def test_a_missing_torch_is_an_extra_of_ours(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(RecreproError, match=r"pip install 'recrepro\[neural\]'"):
-        Registry("model", {"mf": target}).resolve("mf")
+        Registry("model", {"mf": "torch:nn"}).resolve("mf")
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("itemkn", "itemknn"), ("EASE", "ease")])
@@ -72,13 +71,5 @@ def test_other_packages_add_their_names(monkeypatch):
 
 def test_two_packages_with_one_name_are_both_named(monkeypatch):
     announce(monkeypatch, one={"mf": "a:b"}, two={"mf": "c:d"})
-    with pytest.raises(RecreproError, match="model 'mf': .*plugin_one.* and .*plugin_two"):
+    with pytest.raises(RecreproError, match=r"model 'mf': .*plugin_one.* and .*plugin_two"):
         Registry("model", group="g").names()
-
-
-def test_a_clash_is_reported_each_time(monkeypatch):
-    announce(monkeypatch, one={"mf": "a:b"}, two={"mf": "c:d"})
-    models = Registry("model", group="g")
-    for _ in range(2):
-        with pytest.raises(RecreproError, match="two packages"):
-            models.names()

@@ -120,7 +120,7 @@ def _numbers(array: Any, name: str, locate: Callable[[int], str]) -> "pd.Series[
         row = int(np.flatnonzero(bad)[0])
         allowed = "a finite number" + (" or a date such as 2024-05-31" if name == "time" else "")
         raise DataError(
-            f"{locate(row)}: the {name} {given.iloc[row]!r} is not {allowed} "
+            f"{locate(row)}: the {name} '{given.iloc[row]}' is not {allowed} "
             f"({int(bad.sum())} such rows). Correct or remove these rows."
         )
     finite: pd.Series[float] = numbers.astype(np.float64)

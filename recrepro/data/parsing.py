@@ -36,10 +36,11 @@ def read_bytes(path: Path) -> bytes:
     if not path.is_file():
         folder = path if path.is_dir() else path.parent
         present = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-        near = get_close_matches(path.name, present, n=3, cutoff=0.5) or present[:5]
-        holds = f"{folder} holds {', '.join(near)}." if near else f"{folder} holds nothing."
+        near = [repr(n) for n in get_close_matches(path.name, present, n=3, cutoff=0.5)]
         what = "is a folder, not a file" if path.is_dir() else "is not there"
-        raise UsageError(f"{path} {what}. {holds}")
+        hint = f"its folder holds {', '.join(present[:5])}" if present else "its folder is empty"
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"{hint[0].upper()}{hint[1:]}."
+        raise UsageError(f"the file {path.resolve()} {what}. {hint}")
     try:
         raw = path.read_bytes()
     except OSError as error:

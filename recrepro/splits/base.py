@@ -66,6 +66,9 @@ class Splitter(BaseModel, ABC):
     def holdout(self, interactions: Interactions, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Mark the interactions to hold out."""
 
+    def check(self, dataset: Dataset) -> None:  # noqa: B027 - most strategies take any data
+        """Raise if a data set lacks what the strategy needs."""
+
     def split(
         self, dataset: Dataset, rng: np.random.Generator, validation_rng: np.random.Generator
     ) -> Parts:

@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from recrepro.data.dataset import Dataset
 from recrepro.interactions import Interactions
 from recrepro.splits.base import Splitter, needed_times, rank_within_user
 
@@ -17,6 +18,11 @@ class LeaveOneOut(Splitter):
 
     pick: Literal["last", "random"] = "last"
     """The latest interaction of the user, or a random one."""
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuse data without times if the latest interaction is wanted."""
+        if self.pick == "last":
+            needed_times(dataset.interactions, "leave-one-out")
 
     def holdout(self, interactions: Interactions, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Mark one interaction a user."""

@@ -33,15 +33,20 @@ class Published(Splitter):
             return LeaveOneOut(pick="random").holdout(interactions, rng)
         return RandomHoldout(fraction=0.1).holdout(interactions, rng)
 
+    def check(self, dataset: Dataset) -> None:
+        """Refuse a data set that is not a published split."""
+        if dataset.published is None:
+            raise UsageError(
+                f"the data set {dataset.name!r} has no published split. Give 'train' and 'test' "
+                "files, use a data set that is one (recrepro ls datasets), or choose another split."
+            )
+
     def split(
         self, dataset: Dataset, rng: np.random.Generator, validation_rng: np.random.Generator
     ) -> Parts:
         """Return the published parts with a validation part."""
         del rng
+        self.check(dataset)
         published = dataset.published
-        if published is None:
-            raise UsageError(
-                f"the data set {dataset.name!r} has no published split. Give 'train' and 'test' "
-                "files, use a data set that is one (recrepro ls datasets), or choose another split."
-            )
+        assert published is not None
         return self._carve(published.train, published.test, validation_rng, published.negatives)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from recrepro.data.dataset import Dataset
 from recrepro.interactions import Interactions
 from recrepro.splits.base import Splitter, needed_times
 
@@ -22,6 +23,11 @@ class Temporal(Splitter):
     at: int | None = None
     """The cut itself, in the unit of the data (MovieLens: seconds since 1970), for the test part.
     Interactions without a time count as before it. Validation is cut by `fraction`."""
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuse data without times."""
+        if self.at is None or dataset.interactions.times is None:
+            needed_times(dataset.interactions, "temporal")
 
     def holdout(self, interactions: Interactions, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Mark what is later than the cut."""

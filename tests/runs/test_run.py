@@ -108,7 +108,9 @@ def test_the_number_of_workers_changes_no_bit(place, finished, jobs):
 
 
 def test_a_failing_model_fails_its_cell_only(place):
-    rows = [f"{user},{item},{1 if item else -1}" for user in range(9) for item in range(user, 12)]
+    rows = [
+        f"{user},{item},{-1 if item % 2 else 1}" for user in range(9) for item in range(user, 12)
+    ]
     (place.root / "log.csv").write_text("user,item,rating\n" + "\n".join(rows))
     place.file.write_text(NEGATIVE_VALUES)
     done = place.run()

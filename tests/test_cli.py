@@ -1,0 +1,208 @@
+"""Bad input: one message that names the place and the next step, an exit code, no traceback."""
+
+import gzip
+import sys
+
+import pytest
+
+from recrepro import cli as module
+
+GOOD = """
+schema = 1
+claim = "c"
+[[datasets]]
+name = "log"
+file = "log.csv"
+[[splits]]
+name = "random-holdout"
+[[models]]
+name = "toppopular"
+"""
+LOG = "user,item,rating\n" + "\n".join(f"{u},{i},1" for u in range(5) for i in range(6))
+
+
+@pytest.fixture
+def recrepro(tmp_path, monkeypatch, capsys):
+    """Call the command line in this process, in a folder with a small valid experiment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "e.toml").write_text(GOOD)
+    (tmp_path / "log.csv").write_text(LOG)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["recrepro", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            module.main()
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return ended.value.code, captured.out, captured.err
+
+    call.folder = tmp_path
+    return call
+
+
+def change(recrepro, old, new):
+    (recrepro.folder / "e.toml").write_text(GOOD.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("claim =", "claims =", "unknown key 'claims'. Did you mean 'claim'"),
+        ('name = "log"', 'nam = "log"', "datasets #1: unknown key 'nam'. Did you mean 'name'"),
+        ("random-holdout", "random-holdot", "Did you mean 'random-holdout'"),
+        ("toppopular", "toppoplar", "unknown model 'toppoplar'. Did you mean 'toppopular'"),
+        ('name = "random-holdout"', 'name = "random-holdout"\nfractoin = 0.1', "'fraction'"),
+        ('name = "random-holdout"', 'name = "random-holdout"\nfraction = 2', "less than 1"),
+        ('name = "toppopular"', 'name = "ease"\nparams = { l3 = 1.0 }', "Did you mean 'l2'"),
+        ('name = "toppopular"', 'name = "ease"\nparams = { l2 = -1.0 }', "greater than 0"),
+        ('name = "toppopular"', 'name = "ease"\nsearch = { l2 = { log = [1, 2] } }', "log_uniform"),
+        ("[[models]]", '[evaluate]\nmetrics = ["ndgc@10"]\n[[models]]', "Did you mean 'ndcg'"),
+        ("[[models]]", '[evaluate]\nmetrics = ["ndcg"]\n[[models]]', "write it as ndcg@10"),
+        ("[[models]]", '[evaluate]\nmetrics = ["hr@10"]\n[[models]]', "called 'hit_rate' here"),
+        ('file = "log.csv"', "", "unknown data set 'log'"),
+        ('file = "log.csv"', 'file = "lok.csv"', "Did you mean 'log.csv'"),
+        ('file = "log.csv"', 'file = "log.csv"\ncolumns = { userid = "user" }', "columns"),
+        ("schema = 1", "schema = 2", "schema"),
+        ("schema = 1", "schema = ", "not a valid experiment file"),
+        (GOOD, GOOD + '[[models]]\nname = "toppopular"', "give each its own 'label'"),
+        ("[[models]]", "[tune]\ntrials = 0\n[[models]]", "tune.trials"),
+        ("[[models]]", '[tune]\ntrials = 2\nmetric = "mrr@5"\n[[models]]', "evaluate.metrics"),
+        ("[[splits]]", "[evaluate]\ncandidates = 'published'\n[[splits]]", "brings no negatives"),
+        ('name = "random-holdout"', 'name = "published"', "has no published split"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(recrepro, old, new, said):
+    change(recrepro, old, new)
+    code, _, err = recrepro("run", "e.toml")
+    assert code == 2, err
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("user,rating\n1,2\n", "item"),
+        ("user,item,rating\n1,2,nan\n3,4,1\n", "not a finite number"),
+        ("user,item,rating\n,2,1\n", "empty label"),
+        ("user,item,rating\n1,2,1\n", "part of the split is empty"),
+        ("", "empty"),
+    ],
+)
+def test_bad_data_is_a_failure_that_names_the_file(recrepro, content, said):
+    (recrepro.folder / "log.csv").write_text(content)
+    code, out, err = recrepro("run", "e.toml")
+    assert code == 3
+    assert said in err + out
+
+
+def test_a_broken_gzip_is_named(recrepro):
+    whole = gzip.compress(LOG.encode())
+    (recrepro.folder / "log.csv.gz").write_bytes(whole[: len(whole) // 2])
+    change(recrepro, "log.csv", "log.csv.gz")
+    code, _, err = recrepro("run", "e.toml")
+    assert code == 3
+    assert "log.csv.gz" in err
+    assert "gzip" in err
+
+
+def test_times_are_needed_for_a_temporal_split(recrepro):
+    change(recrepro, "random-holdout", "temporal")
+    code, out, err = recrepro("run", "e.toml")
+    assert code == 3
+    assert "needs the time of each interaction" in out + err
+
+
+def test_an_experiment_that_is_not_there_offers_the_one_that_is(recrepro):
+    code, _, err = recrepro("run", "f.toml")
+    assert code == 2
+    assert "Did you mean 'e.toml'" in err
+
+
+def test_a_usage_error_leaves_nothing_behind(recrepro):
+    change(recrepro, "toppopular", "toppoplar")
+    recrepro("run", "e.toml")
+    assert not (recrepro.folder / "recrepro-runs").exists()
+
+
+def test_an_unwritable_workspace_is_a_failure(recrepro):
+    (recrepro.folder / "taken").write_text("a file")
+    code, _, err = recrepro("run", "e.toml", "--workspace", "taken/below")
+    assert code == 3
+    assert "cannot make the workspace" in err
+
+
+@pytest.mark.parametrize("command", [("leaderboard", "e.toml"), ("ui",)])
+def test_without_a_workspace_the_next_step_is_named(recrepro, command):
+    code, _, err = recrepro(*command)
+    assert code == 2
+    assert "recrepro run EXPERIMENT" in err
+
+
+def test_the_leaderboard_of_something_never_run_says_so(recrepro):
+    assert recrepro("run", "e.toml")[0] == 0
+    change(recrepro, "toppopular", "random")
+    code, _, err = recrepro("leaderboard", "e.toml")
+    assert code == 3
+    assert "was run in this workspace" in err
+
+
+def test_debug_shows_the_traceback(recrepro, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["recrepro", "run", "f.toml", "--debug"])
+    with pytest.raises(module.RecreproError):
+        module.main()
+
+
+def test_an_unknown_command_is_a_usage_error(recrepro):
+    assert recrepro("ran", "e.toml")[0] == 2
+
+
+def test_check_runs_nothing_and_lists_the_cells(recrepro):
+    code, out, _ = recrepro("check", "e.toml")
+    assert code == 0
+    assert "log / random-holdout / toppopular / seed 1  one fit, to run" in out
+    assert not (recrepro.folder / "recrepro-runs").exists()
+
+
+def test_check_of_data_that_is_not_here_downloads_nothing(recrepro, monkeypatch):
+    monkeypatch.setenv("RECREPRO_CACHE", str(recrepro.folder / "cache"))
+    monkeypatch.delenv("RECREPRO_DATA", raising=False)
+    change(recrepro, 'name = "log"\nfile = "log.csv"', 'name = "movielens-20m"')
+    code, out, _ = recrepro("check", "e.toml")
+    assert code == 0
+    assert "movielens-20m: " in out
+    assert not (recrepro.folder / "cache").exists()
+
+
+@pytest.mark.parametrize("what", ["models", "datasets", "metrics", "splits"])
+def test_ls_lists_every_name(recrepro, what):
+    expected = {
+        "models": "rp3beta",
+        "datasets": "movielens-20m",
+        "metrics": "ndcg[recsys2019]@k",
+        "splits": "leave-one-out",
+    }
+    code, out, _ = recrepro("ls", what)
+    assert code == 0
+    assert expected[what] in out
+
+
+def test_ls_shows_the_ranges_of_one_model(recrepro):
+    code, out, _ = recrepro("ls", "models", "ease")
+    assert code == 0
+    assert "l2" in out
+    assert "LogUniform(low=1.0, high=10000000.0)" in out
+
+
+def test_ls_of_an_unknown_name_offers_the_nearest(recrepro):
+    code, _, err = recrepro("ls", "datasets", "movielens-100")
+    assert code == 2
+    assert "Did you mean 'movielens-100k'" in err
+
+
+@pytest.mark.parametrize("form", ["md", "csv", "json", "text"])
+def test_the_leaderboard_comes_in_every_format(recrepro, form):
+    recrepro("run", "e.toml")
+    code, out, _ = recrepro("leaderboard", "e.toml", "--format", form)
+    assert code == 0
+    assert "toppopular" in out
