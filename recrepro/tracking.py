@@ -165,7 +165,7 @@ class MlflowMirror:
             "mlflow.source.name": f"recrepro run ({self._name})",
             "mlflow.source.type": "LOCAL",
         }
-        name = f"{titles['model']} · {titles['dataset']} · {titles['split']} · {titles['seed']}"
+        name = f"{titles['model']} · {titles['split']} · {titles['dataset']} · {titles['seed']}"
         params = {key: str(titles[key]) for key in ("dataset", "split", "model", "seed")}
         if record is None:
             tags["mlflow.note.content"] = f"Failed: {status.reason}"

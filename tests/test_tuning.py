@@ -57,6 +57,7 @@ class Ridge(Aimed):
         n: Annotated[int, IntRange(1, 9)] = 3
         kind: Annotated[str, Choice("good", "bad")] = "good"
         fixed: int = 1
+        other: float = 0.5
 
     def quality(self):
         config = self.config
@@ -190,7 +191,7 @@ def test_without_a_search_space_there_is_one_trial():
 
 
 def test_the_order_of_keys_in_the_experiment_does_not_change_the_trials():
-    ranges = {"fixed": {"integers": [1, 5]}, "alpha": {"uniform": [0.2, 0.9]}}
+    ranges = {"fixed": {"integers": [1, 5]}, "other": {"uniform": [0.2, 0.9]}}
     turned = dict(reversed(ranges.items()))
     one, other = (plain(tuner(Ridge, search=s, trials=4).run([])) for s in (ranges, turned))
     assert one == other

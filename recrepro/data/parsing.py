@@ -38,8 +38,11 @@ def read_bytes(path: Path) -> bytes:
         present = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
         near = [repr(n) for n in get_close_matches(path.name, present, n=3, cutoff=0.5)]
         what = "is a folder, not a file" if path.is_dir() else "is not there"
-        hint = f"its folder holds {', '.join(present[:5])}" if present else "its folder is empty"
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"{hint[0].upper()}{hint[1:]}."
+        hint = "Its folder is not there either."
+        if near:
+            hint = f"Did you mean {' or '.join(near)}?"
+        elif folder.is_dir():
+            hint = f"Its folder holds {', '.join(present[:5]) or 'nothing'}."
         raise UsageError(f"the file {path.resolve()} {what}. {hint}")
     try:
         raw = path.read_bytes()

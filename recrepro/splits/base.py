@@ -66,7 +66,7 @@ class Splitter(BaseModel, ABC):
     def holdout(self, interactions: Interactions, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Mark the interactions to hold out."""
 
-    def check(self, dataset: Dataset) -> None:  # noqa: B027 - most strategies take any data
+    def check(self, dataset: Dataset) -> None:
         """Raise if a data set lacks what the strategy needs."""
 
     def split(

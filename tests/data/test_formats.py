@@ -217,7 +217,7 @@ def test_a_missing_file_and_a_folder(tmp_path):
         read_frame(tmp_path / "rating.csv")
     with pytest.raises(UsageError, match=r"is a folder, .*ratings\.csv\.gz"):
         read_frame(tmp_path)
-    with pytest.raises(UsageError, match="holds nothing"):
+    with pytest.raises(UsageError, match="Its folder is not there either"):
         read_frame(tmp_path / "none" / "rating.csv")
 
 
