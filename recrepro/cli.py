@@ -44,7 +44,7 @@ _data = click.option(
 @click.version_option(__version__, prog_name="recrepro")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(*, debug: bool) -> None:
-    r"""Ask whether a recommender is really better than well-tuned simple ones.
+    """Ask whether a recommender is really better than well-tuned simple ones.
 
     \b
     recrepro run experiments/quickstart.toml      tune and test a grid of models
@@ -134,11 +134,10 @@ def run(
             soft_wrap=True,
         )
         raise
-    if mirror.busy:
-        console.print("Copying the last runs to MLflow …", style="dim")
-    mirror.close()
-
     failed = _print_tables(console, spec, name, ledger)
+    if mirror.busy:
+        console.print("\nCopying the last runs to MLflow ...", style="dim")
+    mirror.close()
     if mirror.error is not None:
         console.print(
             f"\n[yellow]MLflow could not be brought up to date:[/] {mirror.error}\nNothing is "
@@ -202,7 +201,7 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
 @click.argument("what", type=click.Choice(KINDS), required=False)
 @click.argument("name", required=False)
 def list_(what: str | None, name: str | None) -> None:
-    r"""List what an experiment can name, or show all there is to know of one NAME.
+    """List what an experiment can name, or show all there is to know of one NAME.
 
     \b
     recrepro ls                  models, datasets, metrics and splits
@@ -259,13 +258,19 @@ def ui(workspace: Path, port: int) -> None:
     from recrepro.workspace import Workspace
 
     place = Workspace.existing(workspace)
-    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
-    click.echo("Starting MLflow on this machine (Ctrl-C ends it). The runs of")
-    for name, page in runs_pages(place, f"http://127.0.0.1:{port}").items():
+    uri = tracking_uri(place)
+    remote = uri.startswith(("http://", "https://"))
+    server = uri.rstrip("/") if remote else f"http://127.0.0.1:{port}"
+    what = f"On the server {uri}" if remote else "Starting MLflow here (Ctrl-C ends it)"
+    click.echo(f"{what}. The runs of")
+    for name, page in runs_pages(place, server).items():
         click.echo(f"  {name}\n    {page}")
+    if remote:
+        return
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", tracking_uri(place)]
+    command += ["--backend-store-uri", uri]
     code = subprocess.call(command)
     if code not in (0, -2, -15):
         raise RecreproError(

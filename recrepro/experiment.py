@@ -79,6 +79,8 @@ class DatasetSpec(Table):
             raise ValueError("'train' and 'test' go together")
         if self.negatives is not None and self.test is None:
             raise ValueError("'negatives' needs 'train' and 'test'")
+        if self.file is None and self.train is None and (self.format or self.columns):
+            raise ValueError("'format' and 'columns' go with 'file' or 'train' and 'test' only")
         return self
 
 
@@ -209,6 +211,16 @@ class Experiment(Table):
             twice = sorted({t for t in titles if titles.count(t) > 1})
             if twice:
                 raise ValueError(f"two {kind} are called {twice[0]!r}: give each its own 'label'")
+        return self
+
+    @model_validator(mode="after")
+    def _searches_are_run(self) -> "Experiment":
+        for model in self.models:
+            if model.search and (self.tune is None or not model.tune):
+                raise ValueError(
+                    f"the model {model.title!r} has a 'search', but is not tuned: add [tune], or "
+                    "take 'search' away"
+                )
         return self
 
     def without_datasets(self, names: Collection[str]) -> "Experiment | None":

@@ -131,7 +131,7 @@ def _show_dataset(console: Console, name: str) -> None:
     console.print(f"[bold]{name}[/]: {entry.title}\n{counts}\n")
     rows = [("home page", entry.homepage), ("licence", entry.licence), ("cite", entry.citation)]
     for source in entry.sources:
-        rows.append(("download", source.url or "not served any more: local copies only"))
+        rows.append(("download", source.url or "none: local copies only"))
         rows.append(("below --data DIR", " or ".join(source.local)))
     _print(console, "Source", ("", ""), rows)
 

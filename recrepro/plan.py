@@ -190,6 +190,7 @@ def make_plan(
                         "harness": HARNESS_VERSION,
                     }
                     plan.cells.append(Cell(identity, dataset.name, split_spec.title, spec, seed))
+    _check_distinct(plan.cells)
     return plan
 
 
@@ -199,6 +200,18 @@ def _splitter(spec: SplitSpec) -> Splitter:
         return strategy.model_validate_json(canonical_json(spec.options))
     except ValidationError as error:
         raise UsageError(explain(error, strategy, f"split {spec.title!r}")) from error
+
+
+def _check_distinct(cells: list[Cell]) -> None:
+    """Refuse two names for the same thing: they would share one result."""
+    known: dict[str, Cell] = {}
+    for cell in cells:
+        other = known.setdefault(cell.key, cell)
+        if other is not cell:
+            raise UsageError(
+                f"two cells are the same in all that decides their numbers: {cell.titles} and "
+                f"{other.titles}. Remove one of them."
+            )
 
 
 def _check_expected(experiment: Experiment) -> None:

@@ -6,6 +6,7 @@ The range is data: the tuner turns it into what its search library wants.
 """
 
 from dataclasses import dataclass
+from math import log
 from typing import Any
 
 from pydantic import BaseModel
@@ -88,5 +89,13 @@ def contains(space: Range, value: Any) -> bool:
 
 
 def at_edge(space: Range, value: Any) -> bool:
-    """Say whether a value lies on a bound of a numeric range, so that the range may bind."""
-    return not isinstance(space, Choice) and value in (space.low, space.high)
+    """Say whether a value lies within 1 % of a bound of a numeric range, so that it may bind.
+
+    The share is that of the range's width, in logarithms for a log-uniform range.
+    """
+    if isinstance(space, Choice):
+        return False
+    low, high = float(space.low), float(space.high)
+    if isinstance(space, LogUniform):
+        low, high, value = log(low), log(high), log(value)
+    return not low + (high - low) / 100 < value < high - (high - low) / 100

@@ -5,6 +5,7 @@ run counts as whole only once it carries the tag ``recrepro.complete``, which is
 """
 
 import getpass
+import hashlib
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ import pandas as pd
 from filelock import FileLock
 
 from recrepro.errors import RecreproError
+from recrepro.experiment import canonical_json
 from recrepro.ledger import CellStatus, Ledger, Member
 from recrepro.workspace import Workspace
 
@@ -43,10 +45,13 @@ def metric_key(name: str) -> str:
 
 
 def silence_mlflow() -> None:
-    """Switch off MLflow's telemetry and chatter; to be called before mlflow is imported."""
+    """Switch off MLflow's telemetry, chatter and long waits; to be called before its import."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # A server that is down is given up soon: the next run sends what it missed.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -94,7 +99,7 @@ class MlflowMirror:
             present = self._present(target)
             for member in self._ledger.members(self._name, self._grid_hash):
                 status = self._ledger.status(member.cell)
-                marker = _marker(status)
+                marker = _marker(member, status)
                 if marker is None or present.get(member.cell, ("", ""))[1] == marker:
                     continue
                 if member.cell in present:
@@ -326,10 +331,13 @@ class BackgroundMirror:
                 return
 
 
-def _marker(status: CellStatus) -> str | None:
-    if status.record is not None:
-        return str(status.record["result_digest"])
-    return f"failed: {status.reason}"[:500] if status.state == "failed" else None
+def _marker(member: Member, status: CellStatus) -> str | None:
+    """Return what a whole copy of a cell carries; None if there is nothing to copy yet."""
+    if status.state not in ("done", "failed"):
+        return None
+    outcome = status.record["result_digest"] if status.record else f"failed: {status.reason}"
+    content = canonical_json({"titles": member.titles, "outcome": outcome})
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _record_tags(record: dict[str, Any]) -> dict[str, str]:

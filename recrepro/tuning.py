@@ -106,8 +106,8 @@ def best_of(trials: Sequence[Trial]) -> Trial | None:
 class Tuner:
     """Searches the hyperparameters of one model on one split.
 
-    Trial 0 is the declared defaults, wherever they lie in the search space, so that "tuned" is
-    never worse on validation than "untuned".
+    Trial 0 is the declared defaults, if the search space holds them, so that "tuned" is never
+    worse on validation than "untuned".
 
     Parameters
     ----------

@@ -63,6 +63,13 @@ def change(recrepro, old, new):
         ('file = "log.csv"', "", "unknown data set 'log'"),
         ('file = "log.csv"', 'file = "lok.csv"', "Did you mean 'log.csv'"),
         ('file = "log.csv"', 'file = "log.csv"\ncolumns = { userid = "user" }', "columns"),
+        (
+            'name = "toppopular"',
+            'name = "ease"\nsearch = { l2 = { uniform = [1.0, 2.0] } }',
+            "[tune]",
+        ),
+        (GOOD, GOOD + '[[models]]\nname = "toppopular"\nlabel = "again"', "cells are the same"),
+        ('file = "log.csv"', 'format = "csv"', "go with 'file'"),
         ("schema = 1", "schema = 2", "schema"),
         ("schema = 1", "schema = ", "not a valid experiment file"),
         (GOOD, GOOD + '[[models]]\nname = "toppopular"', "give each its own 'label'"),

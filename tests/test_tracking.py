@@ -1,7 +1,7 @@
 """The MLflow copy: complete, found by search, made once, made again after it was torn."""
 
 import json
-import os
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -99,7 +99,7 @@ def test_a_cell_is_a_parent_run_with_a_child_for_each_trial(mirror, workspace):
     assert parent.data.metrics["ndcg_at_10"] == 0.25
     assert parent.data.metrics["ndcg.recsys2019_at_5"] == 0.125
     assert parent.data.metrics["validation.ndcg_at_10"] == 0.3
-    assert parent.data.tags["recrepro.complete"] == "digest"
+    assert len(parent.data.tags["recrepro.complete"]) == 64
     assert parent.data.tags["mlflow.source.git.commit"] == "abc"
     assert parent.info.start_time == 1_700_000_000_000
     assert parent.info.end_time == 1_700_000_060_000
@@ -114,18 +114,18 @@ def test_artifacts_hold_record_experiment_users_and_trials(mirror, workspace, tm
     (parent,) = search(
         workspace, "attributes.status = 'FINISHED' and tags.`recrepro.kind` = 'cell'"
     )
-    folder = client(workspace).download_artifacts(parent.info.run_id, "", str(tmp_path))
-    assert sorted(os.listdir(folder)) == [
+    folder = Path(client(workspace).download_artifacts(parent.info.run_id, "", str(tmp_path)))
+    assert sorted(path.name for path in folder.iterdir()) == [
         "experiment.toml",
         "per_user.parquet",
         "record.json",
         "runs",
         "trials.csv",
     ]
-    with open(os.path.join(folder, "record.json")) as file:
-        assert json.load(file)["metrics"]["ndcg@10"] == 0.25
-    assert pd.read_parquet(os.path.join(folder, "per_user.parquet"))["ndcg@10"].mean() == 0.25
-    assert pd.read_csv(os.path.join(folder, "trials.csv"))["l2"].tolist() == [10.0, 11.0, 12.0]
+    record = json.loads((folder / "record.json").read_text())
+    assert record["metrics"]["ndcg@10"] == 0.25
+    assert pd.read_parquet(folder / "per_user.parquet")["ndcg@10"].mean() == 0.25
+    assert pd.read_csv(folder / "trials.csv")["l2"].tolist() == [10.0, 11.0, 12.0]
 
 
 def test_a_failed_cell_is_a_failed_run_with_its_reason(mirror, workspace):
@@ -143,7 +143,9 @@ def test_a_second_sync_copies_nothing(mirror, workspace):
 
 def test_a_run_that_was_torn_is_made_anew(mirror, workspace):
     mirror.sync()
-    (parent,) = search(workspace, "tags.`recrepro.complete` = 'digest'")
+    (parent,) = search(
+        workspace, "tags.`recrepro.model` = 'ease' and tags.`recrepro.kind` = 'cell'"
+    )
     client(workspace).set_tag(parent.info.run_id, "recrepro.complete", "")
     assert mirror.sync() == 1
     assert len(search(workspace, "tags.`recrepro.kind` = 'cell'")) == 2
@@ -157,6 +159,15 @@ def test_a_failed_cell_that_is_mended_replaces_its_run(mirror, ledger, workspace
     assert mirror.sync() == 1
     runs = search(workspace, "tags.`recrepro.kind` = 'cell'")
     assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"]
+
+
+def test_a_cell_under_a_new_title_replaces_its_run(mirror, ledger, workspace):
+    mirror.sync()
+    renamed = Member("a" * 64, {**TITLES, "model": "steck"})
+    ledger.plan("toy", "hash", "text", [(renamed, {})])
+    assert mirror.sync() == 1
+    runs = search(workspace, "tags.`recrepro.cell` = '" + "a" * 64 + "'")
+    assert [run.data.params["model"] for run in runs] == ["steck"]
 
 
 def test_an_experiment_that_was_deleted_in_mlflow_is_named(mirror, workspace):

@@ -1,7 +1,7 @@
 """The table of named data sets; `recrepro.data.catalogue.load_named` reads them.
 
 A new one is an entry in `DATASETS` and nothing else. Its `content` is what
-`recrepro.data.catalogue.content_checksum` returns for a copy known to be right.
+`recrepro.data.dataset.content_checksum` returns for a copy known to be right.
 """
 
 from dataclasses import dataclass

@@ -147,7 +147,7 @@ def read_published(
     """Read a split as someone published it.
 
     Labels are those of all files together. Times are kept if both parts have them. A pair in
-    both parts stays in both: it is the leakage audit that reports it.
+    both parts stays in both: what that means for the result is not for a reader of files to say.
 
     Parameters
     ----------

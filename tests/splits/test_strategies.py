@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from recrepro.data.dataset import Dataset, PublishedSplit
@@ -148,6 +148,7 @@ def test_a_user_with_one_interaction_keeps_it_in_train(log, name, made):
     st.lists(st.integers(1, 60), min_size=1, max_size=6),
     st.sampled_from(["0.1", "0.2", "0.25", "0.29", "0.5", "0.9"]),
 )
+@example([50], "0.29")  # 14.499999999999998 in floating point
 def test_random_holdout_takes_the_share_of_each_user_half_up_at_least_one_never_all(
     log, counts, fraction
 ):
