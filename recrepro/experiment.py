@@ -32,9 +32,7 @@ Scalar = str | int | float | bool | None
 class Table(BaseModel):
     """Base of every table in an experiment file: immutable, strictly typed, no unknown keys."""
 
-    model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 def _refuse_repeats(kind: str, values: tuple[str, ...] | tuple[int, ...]) -> None:
@@ -257,8 +255,10 @@ def load_experiment(path: Path) -> Experiment:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        known = [p.name for p in path.parent.glob("*.toml")] if path.parent.is_dir() else []
-        raise UnknownName("experiment file", str(path), known) from None
+        folder = path.parent.resolve()
+        known = [p.name for p in folder.glob("*.toml")]
+        hint = f"Looked in {folder}."
+        raise UnknownName("experiment file", path.name, known, hint) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the experiment file {path}: {error}.") from error
     try:

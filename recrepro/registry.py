@@ -47,15 +47,15 @@ class Registry(Generic[T]):
     def _load(self) -> None:
         if self._loaded:
             return
-        self._loaded = True
         for point in entry_points(group=cast("str", self._group)):
             origin = f"{point.dist.name if point.dist else '?'} ({point.value})"
             for name, target in point.load().items():
                 self.add(name, target, origin)
+        self._loaded = True
 
     def add(self, name: str, target: str, origin: str) -> None:
         """Add a name; a name that is taken is an error that names both origins."""
-        if name in self._targets:
+        if self._origins.get(name, origin) != origin:
             raise RecreproError(
                 f"two packages announce the {self.kind} {name!r}: {self._origins[name]} and "
                 f"{origin}. Uninstall one of them."
@@ -91,8 +91,13 @@ class Registry(Generic[T]):
         module, _, attribute = self.resolve_target(name).partition(":")
         try:
             return cast("T", getattr(import_module(module), attribute))
+        except AttributeError as error:
+            raise RecreproError(
+                f"the {self.kind} {name!r} of {self._origins[name]} points to "
+                f"{module}:{attribute}, which does not exist. Correct its table."
+            ) from error
         except ModuleNotFoundError as error:
-            missing = error.name or "?"
+            missing = (error.name or "?").partition(".")[0]
             what = "'recrepro[neural]'" if missing == "torch" else missing
             raise RecreproError(
                 f"the {self.kind} {name!r} needs the package {missing!r}, which is not installed. "

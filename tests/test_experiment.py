@@ -16,8 +16,11 @@ schema = 1
 claim = "a claim"
 [[datasets]]
 name = "made"
-synthetic = { users = 9, items = 9, interactions = 30, seed = 1 }
+file = "log.csv"
 columns = { user = "u" }
+[[datasets]]
+name = "drawn"
+synthetic = { users = 9, items = 9, interactions = 30, seed = 1 }
 [[splits]]
 name = "random-holdout"
 fraction = 0.1
@@ -72,7 +75,7 @@ def test_a_file_is_read_as_written(read):
 UNKNOWN_KEYS = [
     ("claim =", 'clam = ""\nclaim =', "mine.toml: ", "clam", "claim"),
     ("columns =", 'fil = "x"\ncolumns =', "datasets #1: ", "fil", "file"),
-    ("seed = 1", "sede = 1", "datasets #1.synthetic: ", "sede", "seed"),
+    ("seed = 1", "sede = 1", "datasets #2.synthetic: ", "sede", "seed"),
     ("params =", "serch = 1\nparams =", "models #1: ", "serch", "search"),
     ("{ uniform", "{ unifrom", "models #1.search.alpha: ", "unifrom", "uniform"),
     ("metrics =", "candidate = 1\nmetrics =", "evaluate: ", "candidate", "candidates"),
@@ -112,7 +115,7 @@ REFUSED = [
     ('["ndcg@10"]', "[]", r"evaluate\.metrics: .*at least 1 item"),
     ('["ndcg@10"]', '["mrr@1", "mrr@1"]', "evaluate: the metric 'mrr@1' is listed twice"),
     ('"ease"', '"EASE!"', r"models #1\.name: .*pattern"),
-    ("synthetic =", 'file = "x"\nsynthetic =', "datasets #1: give one of"),
+    ("synthetic =", 'file = "x"\nsynthetic =', "datasets #2: give one of"),
     ("columns =", 'test = "x"\ncolumns =', "'train' and 'test' go together"),
     ("columns =", 'negatives = "x"\ncolumns =', "'negatives' needs 'train' and 'test'"),
     ("claim =", "claim = 1979-05-27 #", "not a valid experiment file.*date"),
@@ -169,7 +172,7 @@ def change(content, path, value):
 
 MATTERS = [
     (("datasets", 0, "name"), "other"),
-    (("datasets", 0, "synthetic", "seed"), 2),
+    (("datasets", 1, "synthetic", "seed"), 2),
     (("splits", 0, "fraction"), 0.2),
     (("splits", 0, "seeds"), [1]),
     (("models", 0, "params", "l2"), 6.0),

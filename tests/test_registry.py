@@ -71,5 +71,12 @@ def test_other_packages_add_their_names(monkeypatch):
 
 def test_two_packages_with_one_name_are_both_named(monkeypatch):
     announce(monkeypatch, one={"mf": "a:b"}, two={"mf": "c:d"})
-    with pytest.raises(RecreproError, match=r"model 'mf': .*plugin_one.* and .*plugin_two"):
-        Registry("model", group="g").names()
+    models = Registry("model", group="g")
+    for _ in range(2):  # the second call must not quietly work with half of the names
+        with pytest.raises(RecreproError, match=r"model 'mf': .*plugin_one.* and .*plugin_two"):
+            models.names()
+
+
+def test_a_target_that_does_not_exist_names_its_table():
+    with pytest.raises(RecreproError, match="collections:Nothing, which does not exist"):
+        Registry("model", {"x": "collections:Nothing"}).resolve("x")

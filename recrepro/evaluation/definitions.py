@@ -81,7 +81,7 @@ DEFINITIONS: dict[str, Definition] = {
     )
 }
 
-_OTHER_NAMES = {"hr": "hit_rate", "hit": "hit_rate", "nDCG": "ndcg", "prec": "precision"}
+_OTHER_NAMES = {"hr": "hit_rate", "hit": "hit_rate", "prec": "precision"}
 
 
 @dataclass(frozen=True)

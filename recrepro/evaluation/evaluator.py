@@ -64,7 +64,6 @@ class Evaluator:
         self.metrics = tuple(metrics)
         self._tie_seed = tie_seed
         self._block_cells = block_cells
-        self._deepest = max(metric.k for metric in self.metrics)
 
     def evaluate(
         self,
@@ -97,53 +96,49 @@ class Evaluator:
         if not len(users):
             raise DataError("no user has a held-out item, so there is nothing to evaluate.")
         if negatives is not None:
-            _check_negatives(users, negatives)
+            _check_negatives(users, negatives.astype(bool) > histories.astype(bool))
         n_items = holdout.n_items
         held_out = holdout.binarised().matrix.astype(bool)  # an interaction of value 0 counts too
         tie_ranks = np.empty(n_items, np.int32)
         tie_ranks[generator(self._tie_seed, "ties").permutation(n_items)] = np.arange(n_items)
         size = max(1, self._block_cells // n_items)
+        depth = min(max(metric.k for metric in self.metrics), n_items)
         values: dict[str, list[NDArray[np.float64]]] = {m.name: [] for m in self.metrics}
         for start in range(0, len(users), size):
             block = users[start : start + size]
             scores = _scores(model, block, histories)
             relevant = held_out[block]
             if negatives is None:
-                ranking = self._rank_all(scores, relevant, tie_ranks)
+                lists = top_k(scores, depth, tie_ranks)
+                ranking = _ranking(lists, relevant.toarray(), relevant)
             else:
                 candidates = relevant + negatives[block].astype(bool)
-                ranking = self._rank_candidates(scores, relevant, candidates, tie_ranks)
+                ranking = _rank_candidates(scores, relevant, candidates, depth, tie_ranks)
             for metric in self.metrics:
                 values[metric.name].append(metric(ranking))
         return Evaluation(users, {name: np.concatenate(parts) for name, parts in values.items()})
 
-    def _rank_all(
-        self, scores: NDArray[np.float32], relevant: csr_array, tie_ranks: NDArray[np.int32]
-    ) -> Ranking:
-        lists = top_k(scores, self._deepest, tie_ranks)
-        return _ranking(lists, relevant.toarray(), relevant)
 
-    def _rank_candidates(
-        self,
-        scores: NDArray[np.float32],
-        relevant: csr_array,
-        candidates: csr_array,
-        tie_ranks: NDArray[np.int32],
-    ) -> Ranking:
-        """Rank each user's candidates only, packed to the left of a narrow matrix."""
-        counts = np.diff(candidates.indptr)
-        rows = np.repeat(np.arange(len(counts)), counts)
-        places = np.arange(candidates.nnz) - np.repeat(candidates.indptr[:-1], counts)
-        items = candidates.indices
-        shape = (len(counts), int(counts.max()))
-        packed = np.full(shape, -np.inf, np.float32)
-        packed[rows, places] = scores[rows, items]
-        packed_ties = np.zeros(shape, np.int32)
-        packed_ties[rows, places] = tie_ranks[items]
-        packed_relevant = np.zeros(shape, bool)
-        packed_relevant[rows, places] = relevant.toarray()[rows, items]
-        lists = top_k(packed, self._deepest, packed_ties)
-        return _ranking(lists, packed_relevant, relevant)
+def _rank_candidates(
+    scores: NDArray[np.float32],
+    relevant: csr_array,
+    candidates: csr_array,
+    depth: int,
+    tie_ranks: NDArray[np.int32],
+) -> Ranking:
+    """Rank each user's candidates only, packed to the left of a narrow matrix."""
+    counts = np.diff(candidates.indptr)
+    rows = np.repeat(np.arange(len(counts)), counts)
+    places = np.arange(candidates.nnz) - np.repeat(candidates.indptr[:-1], counts)
+    items = candidates.indices
+    shape = (len(counts), int(counts.max()))
+    packed = np.full(shape, -np.inf, np.float32)
+    packed[rows, places] = scores[rows, items]
+    packed_ties = np.zeros(shape, np.int32)
+    packed_ties[rows, places] = tie_ranks[items]
+    packed_relevant = np.zeros(shape, bool)
+    packed_relevant[rows, places] = relevant.toarray()[rows, items]
+    return _ranking(top_k(packed, depth, packed_ties), packed_relevant, relevant)
 
 
 def _ranking(
@@ -160,10 +155,16 @@ def _scores(
 ) -> NDArray[np.float32]:
     """Ask the model, check its answer, and mask what the users have seen."""
     shown = histories[users]
-    scores = np.array(model.score(users.astype(np.int32), shown), np.float32, order="C")
+    answer = model.score(users.astype(np.int32), shown)
     name = type(model).__name__
-    if scores.shape != shown.shape:
-        raise ModelError(f"{name}.score gave shape {scores.shape}; it must be {shown.shape}.")
+    if not isinstance(answer, np.ndarray) or answer.shape != shown.shape:
+        given = getattr(answer, "shape", "no shape")
+        raise ModelError(
+            f"{name}.score gave a {type(answer).__name__} of {given}; it must be an array of shape "
+            f"{shown.shape}: a row for each user, a column for each item."
+        )
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, and infinite is refused below
+        scores = np.array(answer, np.float32, order="C")
     wrong = np.isnan(scores) | np.isposinf(scores)
     if wrong.any():
         row, item = np.argwhere(wrong)[0]
@@ -176,10 +177,11 @@ def _scores(
     return scores
 
 
-def _check_negatives(users: NDArray[np.int64], negatives: csr_array) -> None:
-    without = users[np.diff(negatives.indptr)[users] == 0]
+def _check_negatives(users: NDArray[np.int64], unseen: csr_array) -> None:
+    without = users[unseen.sum(axis=1)[users] == 0]
     if len(without):
         raise DataError(
-            f"{len(without)} users have held-out items but no sampled negatives (first: user index "
-            f"{without[0]}); ranked against nothing, they would score a perfect hit each."
+            f"{len(without)} users have held-out items but no sampled negatives that they have not "
+            f"seen (first: user index {without[0]}); ranked against nothing, they would score a "
+            "perfect hit each."
         )

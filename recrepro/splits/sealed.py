@@ -7,8 +7,8 @@ attempt at a cell, and none once the cell has a result.
 
 import hashlib
 import json
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +83,8 @@ class StoredSplit:
     ) -> "StoredSplit":
         """Store the parts of a split; the folder appears whole or not at all."""
         folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
+        draft = folder.with_name(f".draft-{secrets.token_hex(8)}")
+        draft.mkdir()
         try:
             sealed = draft / "sealed"
             sealed.mkdir()

@@ -149,7 +149,7 @@ def test_a_seen_item_may_not_be_nan_either(interactions, fixed):
 
 @pytest.mark.parametrize("table", [[[1, 2]], [[1, 2, 3, 4]], [1]])
 def test_a_wrong_shape_is_refused_with_both_shapes(interactions, fixed, table):
-    with pytest.raises(ModelError, match=r"Fixed.score gave shape .* it must be \(1, 3\)"):
+    with pytest.raises(ModelError, match=r"Fixed.score gave .* must be .* shape \(1, 3\)"):
         measure(fixed(table), np.zeros((1, 3)), interactions([[1, 0, 0]]))
 
 
@@ -200,5 +200,5 @@ def test_seen_negatives_are_removed(interactions, fixed):
 
 def test_users_without_negatives_are_an_error_that_names_one(interactions, fixed):
     negatives = csr_array(np.array([[True, False], [False, False]]))
-    with pytest.raises(DataError, match=r"1 users .* no sampled negatives \(first: user index 1\)"):
+    with pytest.raises(DataError, match=r"1 users .* no sampled negatives .*first: user index 1\)"):
         measure(fixed(np.ones((2, 2))), np.zeros((2, 2)), interactions([[0, 1], [0, 1]]), negatives)
