@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -127,7 +128,7 @@ def run(
             grid.run()
     except KeyboardInterrupt:
         done = sum(ledger.status(c.key).state == "done" for c in plan.cells)
-        command = " ".join(["recrepro", *sys.argv[1:]])
+        command = " ".join([_program(), *sys.argv[1:]])
         console.print(
             f"\nStopped. {done} of {len(plan.cells)} cells are done and kept, with every finished "
             f"trial of the others. To go on: {command}",
@@ -143,7 +144,7 @@ def run(
             f"\n[yellow]MLflow could not be brought up to date:[/] {mirror.error}\nNothing is "
             "lost: the results are in the workspace, and the next run of this file sends them.",
         )
-    console.print(f"\nLook at the runs:  recrepro ui --workspace {workspace}")
+    console.print(f"\nLook at the runs:  {_program()} ui --workspace {workspace}", soft_wrap=True)
     if failed:
         names = ", ".join(str(place.log(c)) for c in failed)
         raise RecreproError(
@@ -304,6 +305,14 @@ def _print_tables(console: "Console", spec: "Experiment", name: str, ledger: "Le
     boards, verdicts = tables.build(spec, ledger, members)
     show_leaderboard(console, boards, verdicts)
     return [m.cell for m in members if ledger.status(m.cell).state == "failed"]
+
+
+def _program() -> str:
+    """Return how this program was called, for commands to be copied from the screen."""
+    called = sys.argv[0]
+    if Path(called).name != "recrepro" or which("recrepro") == str(Path(called).resolve()):
+        return "recrepro"
+    return called
 
 
 def _cores() -> int:
