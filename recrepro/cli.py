@@ -79,13 +79,14 @@ def run(
     What is done stays done: run the same file again after an interruption, or after adding a
     model, and only the rest is run.
     """
+    from recrepro.background import BackgroundMirror
     from recrepro.experiment import load_experiment
     from recrepro.grid import Grid
     from recrepro.ledger import Ledger
     from recrepro.listing import make_console
     from recrepro.plan import make_plan
     from recrepro.progress import Progress
-    from recrepro.tracking import BackgroundMirror, MlflowMirror
+    from recrepro.tracking import MlflowMirror
     from recrepro.workspace import Workspace
 
     console = make_console()

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import psutil
 import sqlalchemy as sa
 
+from recrepro import ledger_tables as tables
 from recrepro.errors import LedgerError, SealError
 
 LEASE_SECONDS = 60.0
@@ -30,68 +31,6 @@ LEASE_SECONDS = 60.0
 SCHEMA_VERSION = 1
 
 CellState = Literal["pending", "leased", "done", "failed"]
-
-_metadata = sa.MetaData()
-
-_meta = sa.Table(
-    "meta",
-    _metadata,
-    sa.Column("key", sa.String(64), primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
-)
-_experiments = sa.Table(
-    "experiments",
-    _metadata,
-    sa.Column("name", sa.String(255), primary_key=True),
-    sa.Column("grid_hash", sa.String(64), primary_key=True),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("planned_at", sa.Float, nullable=False),
-)
-_members = sa.Table(
-    "experiment_cells",
-    _metadata,
-    sa.Column("name", sa.String(255), primary_key=True),
-    sa.Column("grid_hash", sa.String(64), primary_key=True),
-    sa.Column("place", sa.Integer, primary_key=True),
-    sa.Column("cell", sa.String(64), nullable=False),
-    sa.Column("titles", sa.Text, nullable=False),
-)
-_cells = sa.Table(
-    "cells",
-    _metadata,
-    sa.Column("cell", sa.String(64), primary_key=True),
-    sa.Column("identity", sa.Text, nullable=False),
-    sa.Column("state", sa.String(8), nullable=False),
-    sa.Column("token", sa.String(32)),
-    sa.Column("owner", sa.Text),
-    sa.Column("deadline", sa.Float),
-    sa.Column("reason", sa.Text),
-    sa.Column("record", sa.Text),
-    sa.Column("result_digest", sa.String(64)),
-    sa.Column("ended_at", sa.Float),
-)
-_trials = sa.Table(
-    "trials",
-    _metadata,
-    sa.Column("cell", sa.String(64), primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("trial", sa.Text, nullable=False),
-)
-_openings = sa.Table(
-    "openings",
-    _metadata,
-    sa.Column("cell", sa.String(64), primary_key=True),
-    sa.Column("token", sa.String(32), primary_key=True),
-    sa.Column("opened_at", sa.Float, nullable=False),
-)
-_alarms = sa.Table(
-    "alarms",
-    _metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("cell", sa.String(64), nullable=False),
-    sa.Column("record", sa.Text, nullable=False),
-    sa.Column("raised_at", sa.Float, nullable=False),
-)
 
 
 @dataclass(frozen=True)
@@ -128,10 +67,14 @@ class Ledger:
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _configure_sqlite)
         with self._writing() as connection:
-            _metadata.create_all(connection)
-            version = connection.scalar(sa.select(_meta.c.value).where(_meta.c.key == "schema"))
+            tables.METADATA.create_all(connection)
+            version = connection.scalar(
+                sa.select(tables.META.c.value).where(tables.META.c.key == "schema")
+            )
             if version is None:
-                connection.execute(_meta.insert().values(key="schema", value=str(SCHEMA_VERSION)))
+                connection.execute(
+                    tables.META.insert().values(key="schema", value=str(SCHEMA_VERSION))
+                )
             elif int(version) != SCHEMA_VERSION:
                 raise LedgerError(
                     f"the ledger {url} has schema {version}, this recrepro reads {SCHEMA_VERSION}. "
@@ -164,23 +107,23 @@ class Ledger:
         """Write down an experiment and its cells with their identities; what is there stays."""
         with self._writing() as connection:
             key = {"name": name, "grid_hash": grid_hash}
-            for table in (_members, _experiments):
+            for table in (tables.MEMBERS, tables.EXPERIMENTS):
                 connection.execute(
                     table.delete().where(table.c.name == name, table.c.grid_hash == grid_hash)
                 )
             connection.execute(
-                _experiments.insert().values(**key, source=source, planned_at=time.time())
+                tables.EXPERIMENTS.insert().values(**key, source=source, planned_at=time.time())
             )
             for place, (member, identity) in enumerate(cells):
                 connection.execute(
-                    _members.insert().values(
+                    tables.MEMBERS.insert().values(
                         **key, place=place, cell=member.cell, titles=json.dumps(member.titles)
                     )
                 )
-                known = sa.select(_cells.c.cell).where(_cells.c.cell == member.cell)
+                known = sa.select(tables.CELLS.c.cell).where(tables.CELLS.c.cell == member.cell)
                 if connection.scalar(known) is None:
                     connection.execute(
-                        _cells.insert().values(
+                        tables.CELLS.insert().values(
                             cell=member.cell, identity=json.dumps(identity), state="pending"
                         )
                     )
@@ -188,34 +131,39 @@ class Ledger:
     def members(self, name: str, grid_hash: str) -> list[Member]:
         """Return the cells of an experiment in their order; none if it was never planned."""
         query = (
-            sa.select(_members.c.cell, _members.c.titles)
-            .where(_members.c.name == name, _members.c.grid_hash == grid_hash)
-            .order_by(_members.c.place)
+            sa.select(tables.MEMBERS.c.cell, tables.MEMBERS.c.titles)
+            .where(tables.MEMBERS.c.name == name, tables.MEMBERS.c.grid_hash == grid_hash)
+            .order_by(tables.MEMBERS.c.place)
         )
         with self._engine.connect() as connection:
             return [Member(cell, json.loads(titles)) for cell, titles in connection.execute(query)]
 
     def experiments(self) -> list[tuple[str, str]]:
         """Return name and grid hash of all experiments, latest plan last."""
-        query = sa.select(_experiments.c.name, _experiments.c.grid_hash)
+        query = sa.select(tables.EXPERIMENTS.c.name, tables.EXPERIMENTS.c.grid_hash)
         with self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(_experiments.c.planned_at))
+            rows = connection.execute(query.order_by(tables.EXPERIMENTS.c.planned_at))
             return [(name, grid_hash) for name, grid_hash in rows]
 
     # cells
 
     def status(self, cell: str) -> CellStatus:
         """Return what is known of a cell."""
-        columns = (_cells.c.state, _cells.c.reason, _cells.c.record, _cells.c.owner)
+        columns = (
+            tables.CELLS.c.state,
+            tables.CELLS.c.reason,
+            tables.CELLS.c.record,
+            tables.CELLS.c.owner,
+        )
         with self._engine.connect() as connection:
-            row = connection.execute(sa.select(*columns).where(_cells.c.cell == cell)).one()
+            row = connection.execute(sa.select(*columns).where(tables.CELLS.c.cell == cell)).one()
         record = json.loads(row.record) if row.record else None
         return CellStatus(cell, row.state, row.reason, record, row.owner)
 
     def states(self) -> dict[str, CellState]:
         """Return the state of every cell."""
         with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(_cells.c.cell, _cells.c.state))
+            rows = connection.execute(sa.select(tables.CELLS.c.cell, tables.CELLS.c.state))
             return {cell: state for cell, state in rows}  # noqa: C416 - rows are not pairs to mypy
 
     def lease(self, cell: str) -> str | None:
@@ -227,16 +175,18 @@ class Ledger:
             The token of the lease, or None if the cell is done or someone else is at it.
         """
         with self._writing() as connection:
-            row = connection.execute(sa.select(_cells).where(_cells.c.cell == cell)).one()
+            row = connection.execute(
+                sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell)
+            ).one()
             if row.state == "done" or (row.state == "leased" and _holds(row.owner, row.deadline)):
                 return None
             if row.state == "failed":
                 # A failed cell starts afresh; an interrupted one goes on after its last trial.
-                connection.execute(_trials.delete().where(_trials.c.cell == cell))
+                connection.execute(tables.TRIALS.delete().where(tables.TRIALS.c.cell == cell))
             token = secrets.token_hex(16)
             connection.execute(
-                _cells.update()
-                .where(_cells.c.cell == cell)
+                tables.CELLS.update()
+                .where(tables.CELLS.c.cell == cell)
                 .values(
                     state="leased",
                     token=token,
@@ -251,8 +201,8 @@ class Ledger:
         """Push back the deadline of leases that are still held."""
         with self._writing() as connection:
             connection.execute(
-                _cells.update()
-                .where(_cells.c.token.in_(tokens), _cells.c.state == "leased")
+                tables.CELLS.update()
+                .where(tables.CELLS.c.token.in_(tokens), tables.CELLS.c.state == "leased")
                 .values(deadline=time.time() + LEASE_SECONDS)
             )
 
@@ -267,8 +217,12 @@ class Ledger:
     def _end(self, cell: str, token: str, **values: Any) -> None:
         with self._writing() as connection:
             connection.execute(
-                _cells.update()
-                .where(_cells.c.cell == cell, _cells.c.token == token, _cells.c.state == "leased")
+                tables.CELLS.update()
+                .where(
+                    tables.CELLS.c.cell == cell,
+                    tables.CELLS.c.token == token,
+                    tables.CELLS.c.state == "leased",
+                )
                 .values(token=None, owner=None, deadline=None, **values)
             )
 
@@ -283,19 +237,21 @@ class Ledger:
         """
         text = json.dumps(record)
         with self._writing() as connection:
-            row = connection.execute(sa.select(_cells).where(_cells.c.cell == cell)).one()
+            row = connection.execute(
+                sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell)
+            ).one()
             if row.state == "done":
                 alarm = row.result_digest != result_digest
                 if alarm:
                     connection.execute(
-                        _alarms.insert().values(cell=cell, record=text, raised_at=time.time())
+                        tables.ALARMS.insert().values(cell=cell, record=text, raised_at=time.time())
                     )
             else:
                 _check_lease(row, token)
                 alarm = False
                 connection.execute(
-                    _cells.update()
-                    .where(_cells.c.cell == cell)
+                    tables.CELLS.update()
+                    .where(tables.CELLS.c.cell == cell)
                     .values(
                         state="done",
                         record=text,
@@ -316,22 +272,30 @@ class Ledger:
     def alarms(self) -> list[str]:
         """Return the cells that got a second, different result."""
         with self._engine.connect() as connection:
-            return list(connection.scalars(sa.select(_alarms.c.cell).order_by(_alarms.c.id)))
+            return list(
+                connection.scalars(sa.select(tables.ALARMS.c.cell).order_by(tables.ALARMS.c.id))
+            )
 
     # trials and openings
 
     def add_trial(self, cell: str, token: str, number: int, trial: dict[str, Any]) -> None:
         """Write a finished trial."""
         with self._writing() as connection:
-            row = connection.execute(sa.select(_cells).where(_cells.c.cell == cell)).one()
+            row = connection.execute(
+                sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell)
+            ).one()
             _check_lease(row, token)
             connection.execute(
-                _trials.insert().values(cell=cell, number=number, trial=json.dumps(trial))
+                tables.TRIALS.insert().values(cell=cell, number=number, trial=json.dumps(trial))
             )
 
     def trials(self, cell: str) -> list[dict[str, Any]]:
         """Return the finished trials of a cell in their order."""
-        query = sa.select(_trials.c.trial).where(_trials.c.cell == cell).order_by(_trials.c.number)
+        query = (
+            sa.select(tables.TRIALS.c.trial)
+            .where(tables.TRIALS.c.cell == cell)
+            .order_by(tables.TRIALS.c.number)
+        )
         with self._engine.connect() as connection:
             return [json.loads(text) for text in connection.scalars(query)]
 
@@ -344,22 +308,24 @@ class Ledger:
             If the cell has a result already, or this attempt has opened the test part before.
         """
         with self._writing() as connection:
-            row = connection.execute(sa.select(_cells).where(_cells.c.cell == cell)).one()
+            row = connection.execute(
+                sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell)
+            ).one()
             if row.state == "done":
                 raise SealError(f"cell {cell[:12]} has a result: its test part stays sealed.")
             _check_lease(row, token)
-            mine = (_openings.c.cell == cell) & (_openings.c.token == token)
-            if connection.scalar(sa.select(_openings.c.cell).where(mine)) is not None:
+            mine = (tables.OPENINGS.c.cell == cell) & (tables.OPENINGS.c.token == token)
+            if connection.scalar(sa.select(tables.OPENINGS.c.cell).where(mine)) is not None:
                 raise SealError(f"cell {cell[:12]} has opened its test part in this attempt.")
             connection.execute(
-                _openings.insert().values(cell=cell, token=token, opened_at=time.time())
+                tables.OPENINGS.insert().values(cell=cell, token=token, opened_at=time.time())
             )
 
     def openings(self, cell: str) -> list[float]:
         """Return when the test part was opened for a cell, in seconds since 1970."""
-        query = sa.select(_openings.c.opened_at).where(_openings.c.cell == cell)
+        query = sa.select(tables.OPENINGS.c.opened_at).where(tables.OPENINGS.c.cell == cell)
         with self._engine.connect() as connection:
-            return list(connection.scalars(query.order_by(_openings.c.opened_at)))
+            return list(connection.scalars(query.order_by(tables.OPENINGS.c.opened_at)))
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import tempfile
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -280,55 +279,6 @@ def runs_pages(workspace: Workspace, server: str) -> dict[str, str]:
         for e in found
         if e.name != "Default"
     }
-
-
-class BackgroundMirror:
-    """Brings MLflow up to date beside the run, so that a slow or dead server holds up nothing.
-
-    Parameters
-    ----------
-    mirror : MlflowMirror
-        What to call whenever a cell has ended.
-    """
-
-    def __init__(self, mirror: MlflowMirror) -> None:
-        self._mirror = mirror
-        self._wanted = threading.Event()
-        self._closing = False
-        self._working = False
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self.error: Exception | None = None
-        self._thread.start()
-
-    @property
-    def busy(self) -> bool:
-        """Whether something is waiting to be copied or being copied."""
-        return self._wanted.is_set() or self._working
-
-    def poke(self) -> None:
-        """Say that there may be something to copy."""
-        self._wanted.set()
-
-    def close(self) -> None:
-        """Copy what is left and stop."""
-        self._closing = True
-        self._wanted.set()
-        self._thread.join()
-
-    def _work(self) -> None:
-        while True:
-            self._wanted.wait()
-            last = self._closing
-            self._working = True
-            self._wanted.clear()
-            try:
-                self._mirror.sync()
-                self.error = None
-            except Exception as error:  # noqa: BLE001 - MLflow must not end a run
-                self.error = error
-            self._working = False
-            if last:
-                return
 
 
 def _marker(member: Member, status: CellStatus) -> str | None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from recrepro.background import BackgroundMirror
 from recrepro.errors import RecreproError
 from recrepro.ledger import Ledger, Member
-from recrepro.tracking import BackgroundMirror, MlflowMirror, metric_key, runs_pages
+from recrepro.tracking import MlflowMirror, metric_key, runs_pages
 from recrepro.workspace import Workspace
 
 TITLES = {"dataset": "toy", "split": "temporal", "model": "ease", "seed": 1}

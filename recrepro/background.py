@@ -1,0 +1,60 @@
+"""Copying to MLflow beside the run."""
+
+import threading
+from typing import Protocol
+
+
+class Mirror(Protocol):
+    """A copy of the ledger that can be brought up to date."""
+
+    def sync(self) -> int:
+        """Copy what is missing; return how much that was."""
+
+
+class BackgroundMirror:
+    """Brings MLflow up to date beside the run, so that a slow or dead server holds up nothing.
+
+    Parameters
+    ----------
+    mirror : Mirror
+        What to call whenever a cell has ended.
+    """
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+        self._wanted = threading.Event()
+        self._closing = False
+        self._working = False
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self.error: Exception | None = None
+        self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is waiting to be copied or being copied."""
+        return self._wanted.is_set() or self._working
+
+    def poke(self) -> None:
+        """Say that there may be something to copy."""
+        self._wanted.set()
+
+    def close(self) -> None:
+        """Copy what is left and stop."""
+        self._closing = True
+        self._wanted.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            self._wanted.wait()
+            last = self._closing
+            self._working = True
+            self._wanted.clear()
+            try:
+                self._mirror.sync()
+                self.error = None
+            except Exception as error:  # noqa: BLE001 - MLflow must not end a run
+                self.error = error
+            self._working = False
+            if last:
+                return
