@@ -27,6 +27,8 @@ class Parts:
     known : Interactions
         All that is not test: what the final model is fitted on. Train and validation, and the
         interactions that were dropped from validation because they are cold there.
+    hidden : Interactions
+        The test part before cold users and items were dropped from it: no negatives.
     test_negatives : csr_array of bool or None
         Published negatives of the test part.
     dropped : dict of str to int
@@ -37,6 +39,7 @@ class Parts:
     validation: Interactions
     test: Interactions
     known: Interactions
+    hidden: Interactions
     test_negatives: csr_array | None
     dropped: dict[str, int]
 
@@ -74,8 +77,8 @@ class Splitter(BaseModel, ABC):
     ) -> Parts:
         """Draw the parts of a data set."""
         whole = dataset.interactions
-        hidden = self.holdout(whole, rng)
-        return self._carve(whole.select(~hidden), whole.select(hidden), validation_rng, None)
+        rows = self.holdout(whole, rng)
+        return self._carve(whole.select(~rows), whole.select(rows), validation_rng, None)
 
     def _carve(
         self,
@@ -84,12 +87,13 @@ class Splitter(BaseModel, ABC):
         validation_rng: np.random.Generator,
         test_negatives: csr_array | None,
     ) -> Parts:
-        hidden = self._validation_rule().holdout(known, validation_rng)
-        train, validation = known.select(~hidden), known.select(hidden)
+        rows = self._validation_rule().holdout(known, validation_rng)
+        train, validation = known.select(~rows), known.select(rows)
         # Cold is judged against what the model will be fitted on: train while tuning, train and
         # validation for the test.
         validation, lost_validation = self._without_cold(validation, train)
-        test, lost_test = self._without_cold(test, known)
+        hidden = test
+        test, lost_test = self._without_cold(hidden, known)
         for part, name in ((known, "train"), (test, "test")):
             if not len(part):
                 raise DataError(
@@ -99,7 +103,7 @@ class Splitter(BaseModel, ABC):
                 )
         dropped = {f"validation_{k}": v for k, v in lost_validation.items()}
         dropped |= {f"test_{k}": v for k, v in lost_test.items()}
-        return Parts(train, validation, test, known, test_negatives, dropped)
+        return Parts(train, validation, test, known, hidden, test_negatives, dropped)
 
     def _validation_rule(self) -> "Splitter":
         return self

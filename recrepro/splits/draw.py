@@ -67,7 +67,8 @@ def draw_split(
     elif candidates != "full":
         n_negatives = candidates
         rng = generator(seed, "negatives", "test")
-        test_negatives = draw_negatives(parts.known, parts.test, n_negatives, rng)
+        positive = parts.known.union(parts.hidden)
+        test_negatives = draw_negatives(positive, parts.test, n_negatives, rng)
     validation_negatives: csr_array | None = None
     if n_negatives and len(parts.validation):
         rng = generator(seed, "negatives", "validation")

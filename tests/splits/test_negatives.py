@@ -5,8 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recrepro.data.dataset import Dataset
 from recrepro.errors import DataError
+from recrepro.splits.draw import draw_split
 from recrepro.splits.negatives import draw_negatives
+from recrepro.splits.temporal import Temporal
 
 KINDS = st.lists(st.lists(st.sampled_from("k-h-"), min_size=8, max_size=8), min_size=1, max_size=5)
 """Of each user and item: known, held out, or free."""
@@ -64,3 +67,17 @@ def test_the_seed_decides(log):
     )
     assert (one == same).all()
     assert (one != other).any()
+
+
+def test_a_positive_that_was_dropped_as_cold_is_no_negative(log, tmp_path):
+    # Item 5 appears after the cut only: dropped from test, yet a positive of users 0 and 1.
+    rows = [(u, i, u + 2 * i) for u in range(2) for i in range(4)]
+    late = [(0, 4, 0), (1, 4, 1), (0, 5, 90), (1, 5, 91), (0, 3, 92), (1, 2, 93)]
+    rows = [r for r in rows if r[:2] not in {(0, 3), (1, 2)}] + late
+    parts = Temporal(at=80).split(
+        Dataset("toy", log(rows)), np.random.default_rng(1), np.random.default_rng(1)
+    )
+    assert parts.dropped["test_cold_items"] == 2
+    assert sorted(parts.hidden.items.tolist()) == [2, 3, 5, 5]
+    with pytest.raises(DataError, match="only 0 items left"):
+        draw_split(Dataset("toy", log(rows)), Temporal(at=80), 1, 1, tmp_path / "split")

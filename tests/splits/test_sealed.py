@@ -25,7 +25,7 @@ def parts(busy) -> Parts:
     kind = np.arange(len(busy)) % 5
     train, validation, cold, test = (busy.select(kind == k) for k in range(4))
     known = train.union(validation).union(cold)
-    return Parts(train, validation, test, known, None, {"test_cold_users": 2})
+    return Parts(train, validation, test, known, test, None, {"test_cold_users": 2})
 
 
 @pytest.fixture(scope="module")
