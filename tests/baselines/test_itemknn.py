@@ -104,7 +104,7 @@ def test_a_training_row_as_history_scores_by_the_weighted_matrix(
     rng = np.random.default_rng(0)
     x = rng.integers(1, 6, (12, 9)) * (rng.random((12, 9)) < 0.5)
     train = interactions(x)
-    model = ItemKNN(weighting=weighting, similarity=similarity, n_neighbors=4)
+    model = ItemKNN(weighting=weighting, similarity=similarity, n_neighbors=4, profiles="weighted")
     got = scores(model, x)
     weighted = Weighting.fit(weighting, train.matrix).apply(train.matrix)
     weights = csr_array(model.item_weights)
@@ -121,7 +121,9 @@ def test_raw_profiles_keep_the_weighted_similarities(item_weights, scores):
 
 def test_dice_ignores_weighting_in_the_similarity_but_not_in_the_profile(item_weights, scores):
     x = np.array([[3, 1, 0, 0], [0, 2, 5, 0], [1, 0, 1, 0], [4, 4, 0, 1]])
-    plain, weighted = (ItemKNN(similarity="dice", weighting=w) for w in ("none", "bm25"))
+    plain, weighted = (
+        ItemKNN(similarity="dice", weighting=w, profiles="weighted") for w in ("none", "bm25")
+    )
     np.testing.assert_array_equal(item_weights(plain, x), item_weights(weighted, x))
     assert not np.allclose(scores(plain, x), scores(weighted, x))
 

@@ -66,7 +66,7 @@ def test_both_rules_agree_when_everyone_is_a_neighbour(scores, weighting):
 
 def test_the_weighted_matrix_replaces_the_profiles(interactions):
     train = interactions(np.random.default_rng(0).random((15, 10)) < 0.4)
-    model = UserKNN(weighting="bm25").fit(train, np.random.default_rng(0))
+    model = UserKNN(weighting="bm25", profiles="weighted").fit(train, np.random.default_rng(0))
     weighted = Weighting.fit("bm25", train.matrix).apply(train.matrix)
     np.testing.assert_array_equal(model.profiles.toarray(), weighted.toarray())
 
