@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from recrepro.experiment import Experiment
-    from recrepro.ledger import Ledger
+    from recrepro.ledger import CellState, Ledger
 
 EXIT_FAILURE = 3
 KINDS = ("models", "datasets", "metrics", "splits")
@@ -93,7 +93,7 @@ def run(
     spec = load_experiment(experiment)
     plan = make_plan(spec, experiment.parent, data_dir, progress=sys.stderr.isatty())
     place = Workspace.create(workspace)
-    ledger = Ledger.in_workspace(place.root)
+    ledger = _until_the_end(Ledger.in_workspace(place.root))
     source = experiment.read_text(encoding="utf-8")
     name = experiment.stem
     ledger.plan(name, spec.grid_hash, source, [(c.member, c.identity) for c in plan.cells])
@@ -180,8 +180,9 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
         console.print("Every name and value is valid; the cells are known once the data is here.")
         return
     plan = make_plan(here, experiment.parent, data_dir, progress=False)
-    has_ledger = (workspace / "ledger.db").is_file()
-    known = Ledger.in_workspace(workspace).states() if has_ledger else {}
+    known: dict[str, CellState] = {}
+    if (workspace / "ledger.db").is_file():
+        known = _until_the_end(Ledger.in_workspace(workspace)).states()
     for cell in plan.cells:
         state = known.get(cell.key, "to run")
         trials = plan.n_trials(cell)
@@ -284,7 +285,13 @@ def _existing_ledger(workspace: Path) -> "Ledger":
     from recrepro.ledger import Ledger
     from recrepro.workspace import Workspace
 
-    return Ledger.in_workspace(Workspace.existing(workspace).root)
+    return _until_the_end(Ledger.in_workspace(Workspace.existing(workspace).root))
+
+
+def _until_the_end(ledger: "Ledger") -> "Ledger":
+    """Close a ledger when the command ends, however it ends."""
+    click.get_current_context().call_on_close(ledger.close)
+    return ledger
 
 
 def _members(spec: "Experiment", name: str, ledger: "Ledger") -> list[Any]:

@@ -304,6 +304,6 @@ def _numbers(
         raise DataError(
             f"the column {name!r} has {int(bad.sum())} values that are not finite numbers "
             f"(below {largest:.2g}), first "
-            f"{column.iloc[row]!r} in row {row + 1}. Correct or remove these rows."
+            f"'{column.iloc[row]}' in row {row + 1}. Correct or remove these rows."
         )
     return numbers

@@ -6,7 +6,6 @@ search that was cut off anywhere goes on to exactly the trials of an undisturbed
 """
 
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -219,7 +218,7 @@ class Tuner:
             metrics, epochs = self._fit_and_validate(model, number)
         except (ArithmeticError, MemoryError, RecreproError, RuntimeError, ValueError) as error:
             # numpy's LinAlgError is a ValueError, torch's out-of-memory a RuntimeError.
-            reason = traceback.format_exception_only(error)[0].strip()
+            reason = f"{type(error).__name__}: {error}"
             seconds = time.perf_counter() - started
             return Trial(number, params, "failed", reason=reason, seconds=seconds)
         seconds = time.perf_counter() - started

@@ -33,7 +33,7 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the coordinator records it
         traceback.print_exc()
         own = isinstance(error, RecreproError)
-        reason = str(error) if own else traceback.format_exception_only(error)[-1].strip()
+        reason = str(error) if own else f"{type(error).__name__}: {error}"
         emit({"event": "failed", "reason": reason})
         sys.exit(1)
 

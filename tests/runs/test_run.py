@@ -123,7 +123,7 @@ def test_a_failing_model_fails_its_cell_only(place):
     }
     (failed,) = (r for r in board["rows"] if r["model"] == "p3alpha")
     assert "all 3 trials of 'p3alpha' failed" in failed["notes"][0]
-    assert "negative" in failed["notes"][0]
+    assert "values of at least 0, but got -1" in failed["notes"][0]
 
 
 def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(place, finished):
