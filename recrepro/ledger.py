@@ -66,6 +66,13 @@ class Ledger:
         self._engine = sa.create_engine(url)
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _configure_sqlite)
+        try:
+            self._set_up()
+        except BaseException:
+            self.close()
+            raise
+
+    def _set_up(self) -> None:
         with self._writing() as connection:
             tables.METADATA.create_all(connection)
             version = connection.scalar(
@@ -77,7 +84,7 @@ class Ledger:
                 )
             elif int(version) != SCHEMA_VERSION:
                 raise LedgerError(
-                    f"the ledger {url} has schema {version}, this recrepro reads {SCHEMA_VERSION}. "
+                    f"the ledger {self.url} has schema {version}, this recrepro reads {SCHEMA_VERSION}. "
                     "Use another workspace, or the recrepro that wrote it."
                 )
 
