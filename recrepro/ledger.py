@@ -84,8 +84,8 @@ class Ledger:
                 )
             elif int(version) != SCHEMA_VERSION:
                 raise LedgerError(
-                    f"the ledger {self.url} has schema {version}, this recrepro reads {SCHEMA_VERSION}. "
-                    "Use another workspace, or the recrepro that wrote it."
+                    f"the ledger {self.url} has schema {version}, this recrepro reads "
+                    f"{SCHEMA_VERSION}. Use another workspace, or the recrepro that wrote it."
                 )
 
     @classmethod
