@@ -255,8 +255,7 @@ def leaderboard(experiment: Path, workspace: Path, form: str) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 def ui(workspace: Path, port: int) -> None:
     """Open the MLflow UI on the runs of a workspace, on this machine only."""
-    import subprocess
-
+    from recrepro.interrupts import run_in_foreground
     from recrepro.tracking import runs_pages, tracking_uri
     from recrepro.workspace import Workspace
 
@@ -274,8 +273,8 @@ def ui(workspace: Path, port: int) -> None:
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", uri]
-    code = subprocess.call(command)
-    if code not in (0, -2, -15):
+    code = run_in_foreground(command)
+    if code != 0:
         raise RecreproError(
             f"the MLflow server ended with exit code {code}. Is port {port} taken? Try --port."
         )

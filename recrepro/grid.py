@@ -9,6 +9,7 @@ from typing import Protocol
 
 from recrepro.errors import RecreproError
 from recrepro.executors import Event, LocalProcesses
+from recrepro.interrupts import signals_as_interrupt
 from recrepro.ledger import LEASE_SECONDS, Ledger
 from recrepro.plan import Cell, Plan
 from recrepro.workspace import Workspace
@@ -72,25 +73,24 @@ class Grid:
     def run(self) -> None:
         """Run everything that is left; returns when each cell is done or failed.
 
-        Cells that another process is working on are waited for. On Ctrl-C (or SIGTERM) the
+        Cells that another process is working on are waited for. On Ctrl-C (or SIGTERM, SIGHUP) the
         processes are ended, their leases given back, and the interrupt goes on to the caller.
         """
         waiting = deque(self._cells.values())
         renewed = time.monotonic()
-        previous = signal.signal(signal.SIGTERM, _interrupt)
-        try:
-            while waiting or self._executor.running:
-                self._start_what_fits(waiting)
-                with contextlib.suppress(queue.Empty):
-                    self._handle(self._executor.events.get(timeout=1.0))
-                if time.monotonic() - renewed > LEASE_SECONDS / 4:
-                    self._ledger.renew(list(self._tokens.values()))
-                    renewed = time.monotonic()
-        finally:
-            self._executor.stop()
-            for cell, token in self._tokens.items():
-                self._ledger.release(cell, token)
-            signal.signal(signal.SIGTERM, previous)
+        with signals_as_interrupt():
+            try:
+                while waiting or self._executor.running:
+                    self._start_what_fits(waiting)
+                    with contextlib.suppress(queue.Empty):
+                        self._handle(self._executor.events.get(timeout=1.0))
+                    if time.monotonic() - renewed > LEASE_SECONDS / 4:
+                        self._ledger.renew(list(self._tokens.values()))
+                        renewed = time.monotonic()
+            finally:
+                self._executor.stop()
+                for cell, token in self._tokens.items():
+                    self._ledger.release(cell, token)
 
     def _start_what_fits(self, waiting: deque[Cell]) -> None:
         for _ in range(len(waiting)):
@@ -140,7 +140,3 @@ def _died(code: int) -> str:
     name = signal.Signals(-code).name
     hint = " The system kills processes when memory runs out." if name == "SIGKILL" else ""
     return f"its process was ended by {name}.{hint}"
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt

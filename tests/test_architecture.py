@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up; a module may import what stands below it, and its own group.
 LAYERS = [
-    {"recrepro.errors"},
+    {"recrepro.errors", "recrepro.interrupts"},
     {"recrepro.interactions", "recrepro.randomness", "recrepro.space"},
     {"recrepro.model"},
     {"recrepro.experiment", "recrepro.registry", "recrepro.workspace", "recrepro.ledger_tables"},
