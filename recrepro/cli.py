@@ -1,5 +1,6 @@
 """The command line. Heavy imports are inside the commands: `recrepro --help` loads click only."""
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -79,13 +80,15 @@ def run(
     What is done stays done: run the same file again after an interruption, or after adding a
     model, and only the rest is run.
     """
+    from rich.text import Text
+
     from recrepro.background import BackgroundMirror
     from recrepro.experiment import load_experiment
     from recrepro.grid import Grid
     from recrepro.ledger import Ledger
     from recrepro.listing import make_console
     from recrepro.plan import make_plan
-    from recrepro.progress import Progress
+    from recrepro.progress import Progress, count
     from recrepro.tracking import MlflowMirror
     from recrepro.workspace import Workspace
 
@@ -99,10 +102,10 @@ def run(
     ledger.plan(name, spec.grid_hash, source, [(c.member, c.identity) for c in plan.cells])
 
     left = [c for c in plan.cells if ledger.status(c.key).state != "done"]
-    console.print(f"[bold]{name}[/]: {spec.claim}")
+    console.print(Text.assemble((name, "bold"), ": ", spec.claim))
     console.print(
-        f"{len(plan.cells)} cells ({len(plan.cells) - len(left)} done before), "
-        f"{sum(map(plan.n_trials, left))} trials to run, in {place.root}",
+        f"{count(len(plan.cells), 'cell')} ({len(plan.cells) - len(left)} done before), "
+        f"{count(sum(map(plan.n_trials, left)), 'trial')} to run, in {place.root}",
         style="dim",
         soft_wrap=True,
     )
@@ -138,14 +141,21 @@ def run(
         raise
     failed = _print_tables(console, spec, name, ledger)
     if mirror.busy:
-        console.print("\nCopying the last runs to MLflow ...", style="dim")
+        console.print("\nCopying to MLflow (Ctrl-C leaves it to the next run) ...", style="dim")
     mirror.close()
-    if mirror.error is not None:
+    if mirror.error is None:
         console.print(
-            f"\n[yellow]MLflow could not be brought up to date:[/] {mirror.error}\nNothing is "
-            "lost: the results are in the workspace, and the next run of this file sends them.",
+            f"\nLook at the runs:  {_program()} ui --workspace {workspace}", soft_wrap=True
         )
-    console.print(f"\nLook at the runs:  {_program()} ui --workspace {workspace}", soft_wrap=True)
+    else:
+        reason = str(mirror.error).strip().partition("\n")[0]
+        console.print(
+            f"\nMLflow could not be brought up to date: {reason}\nNothing is lost: the results are "
+            "in the workspace, and each run of this file tries again. If the workspace's own "
+            f"{place.root / 'mlflow.db'} is damaged, delete it: it is made anew.",
+            style="yellow",
+            soft_wrap=True,
+        )
     if failed:
         names = ", ".join(str(place.log(c)) for c in failed)
         raise RecreproError(
@@ -168,6 +178,7 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
     from recrepro.ledger import Ledger
     from recrepro.listing import make_console
     from recrepro.plan import check_names, make_plan
+    from recrepro.progress import count, title
 
     console = make_console()
     spec = load_experiment(experiment)
@@ -183,20 +194,18 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
     known: dict[str, CellState] = {}
     if (workspace / "ledger.db").is_file():
         known = _until_the_end(Ledger.in_workspace(workspace)).states()
+    for name, facts in plan.try_splits():
+        sizes = ", ".join(f"{p['interactions']:,} {part}" for part, p in facts["parts"].items())
+        console.print(f"{name}: {sizes} interactions", soft_wrap=True)
     for cell in plan.cells:
         state = known.get(cell.key, "to run")
         trials = plan.n_trials(cell)
-        work = f"{trials} trials" if trials else "one fit"
-        titles = cell.titles
-        console.print(
-            f"{titles['dataset']} / {titles['split']} / {titles['model']} / seed {titles['seed']}"
-            f"  {work}, {state}",
-            soft_wrap=True,
-        )
+        work = count(trials, "trial") if trials else "one fit"
+        console.print(f"{title(cell)}  {work}, {state}", soft_wrap=True)
     left = [c for c in plan.cells if known.get(c.key) != "done"]
     console.print(
-        f"The experiment is valid: {len(plan.cells)} cells, {len(left)} to run with "
-        f"{sum(map(plan.n_trials, left))} trials.",
+        f"The experiment is valid: {count(len(plan.cells), 'cell')}, {len(left)} to run with "
+        f"{count(sum(map(plan.n_trials, left)), 'trial')}."
     )
 
 
@@ -265,7 +274,12 @@ def ui(workspace: Path, port: int) -> None:
     server = uri.rstrip("/") if remote else f"http://127.0.0.1:{port}"
     what = f"On the server {uri}" if remote else "Starting MLflow here (Ctrl-C ends it)"
     click.echo(f"{what}. The runs of")
-    for name, page in runs_pages(place, server).items():
+    try:
+        pages = runs_pages(place, server)
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise RecreproError(f"MLflow at {uri} cannot be read: {reason}") from error
+    for name, page in pages.items():
         click.echo(f"  {name}\n    {page}")
     if remote:
         return
@@ -330,6 +344,9 @@ def _cores() -> int:
 
 def main() -> None:
     """Run the command line; every error becomes one message and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows ASCII only
     debug = "--debug" in sys.argv[1:]
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     try:

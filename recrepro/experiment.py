@@ -8,6 +8,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Collection
+from math import isfinite
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -94,6 +95,13 @@ class SplitSpec(Table):
     @model_validator(mode="after")
     def _distinct_seeds(self) -> "SplitSpec":
         _refuse_repeats("seed", self.seeds)
+        return self
+
+    @model_validator(mode="after")
+    def _finite_options(self) -> "SplitSpec":
+        for name, value in self.options.items():
+            if isinstance(value, float) and not isfinite(value):
+                raise ValueError(f"the option {name!r} must be a finite number, but got {value}")
         return self
 
     @property
@@ -208,7 +216,8 @@ class Experiment(Table):
         ):
             twice = sorted({t for t in titles if titles.count(t) > 1})
             if twice:
-                raise ValueError(f"two {kind} are called {twice[0]!r}: give each its own 'label'")
+                key = "name" if kind == "datasets" else "label"
+                raise ValueError(f"two {kind} are called {twice[0]!r}: give each its own {key!r}")
         return self
 
     @model_validator(mode="after")
@@ -263,8 +272,13 @@ def load_experiment(path: Path) -> Experiment:
         raise UsageError(f"cannot read the experiment file {path}: {error}.") from error
     try:
         content = json.dumps(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, TypeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not a valid experiment file: {error}.") from error
+    except TypeError as error:
+        raise UsageError(
+            f"{path} holds a date or a time of day. Write moments as numbers in the unit of the "
+            "data, such as seconds since 1970."
+        ) from error
     try:
         return Experiment.model_validate_json(content)
     except ValidationError as error:

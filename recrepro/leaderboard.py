@@ -54,8 +54,10 @@ class Leaderboard:
         Best first; rows without a result last.
     users : int or None
         Number of users evaluated, for the first seed.
-    sampled : bool
-        Whether held-out items were ranked against sampled negatives only.
+    sampled : bool or None
+        Whether held-out items were ranked against sampled negatives only; None without a result.
+    notes : tuple of str
+        What a reader has to know of the split.
     """
 
     dataset: str
@@ -63,7 +65,8 @@ class Leaderboard:
     metrics: tuple[str, ...]
     rows: list[Row]
     users: int | None
-    sampled: bool
+    sampled: bool | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,23 @@ def _board(
         metrics,
         rows,
         records[0]["users"] if records else None,
-        any(record["sampled"] for record in records),
+        any(record["sampled"] for record in records) if records else None,
+        _split_notes(records[0]) if records else (),
     )
+
+
+def _split_notes(record: dict[str, Any]) -> tuple[str, ...]:
+    """Say what of the test part is not tested because it is cold."""
+    dropped = record["split"]["dropped"]
+    users, items = dropped.get("test_cold_users", 0), dropped.get("test_cold_items", 0)
+    if not users + items:
+        return ()
+    held = record["split"]["parts"]["test"]["interactions"] + users + items
+    note = (
+        f"{users + items:,} of {held:,} held-out interactions are not tested: {users:,} of users "
+        f"without any in training, {items:,} with items that nobody has there"
+    )
+    return (note,)
 
 
 def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
@@ -170,8 +188,8 @@ def _verdicts(expected: Iterable[Expected], board: Leaderboard) -> list[Verdict]
 def heading(board: Leaderboard) -> str:
     """Return what a table is called: data, split, users, and whether ranking was sampled."""
     users = "" if board.users is None else f", {board.users:,} users"
-    ranking = "sampled ranking" if board.sampled else "full ranking"
-    return f"{board.dataset} · {board.split} ({ranking}{users})"
+    ranking = {True: " (sampled ranking", False: " (full ranking", None: " (no result yet"}
+    return f"{board.dataset} · {board.split}{ranking[board.sampled]}{users})"
 
 
 def number(row: Row, metric: str) -> str:
@@ -196,7 +214,7 @@ def to_markdown(boards: list[Leaderboard], verdicts: list[Verdict]) -> str:
                 for m in board.metrics
             ]
             lines += _markdown_row([row.model, *cells, row.status, "; ".join(row.notes)])
-        lines.append("")
+        lines += ["", *(f"{note}." for note in board.notes), ""]
     if verdicts:
         lines += ["### Expected against got", ""]
         names = list(verdict_cells(verdicts[0]))
@@ -234,6 +252,7 @@ def to_json(boards: list[Leaderboard], verdicts: list[Verdict]) -> str:
                 "split": board.split,
                 "users": board.users,
                 "sampled": board.sampled,
+                "notes": board.notes,
                 "metrics": board.metrics,
                 "rows": [
                     {

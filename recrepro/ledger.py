@@ -59,22 +59,34 @@ class Ledger:
     ----------
     url : str
         SQLAlchemy address, such as ``sqlite:////home/me/recrepro-runs/ledger.db``.
+    read_only : bool
+        For a ledger that cannot be written, on a read-only disk.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
         self.url = url
         self._engine = sa.create_engine(url)
-        if self._engine.dialect.name == "sqlite":
+        if self._engine.dialect.name == "sqlite" and not read_only:
             sa.event.listen(self._engine, "connect", _configure_sqlite)
         try:
-            self._set_up()
+            self._set_up(read_only=read_only)
+        except sa.exc.OperationalError:
+            self.close()
+            raise
+        except sa.exc.DatabaseError as error:
+            self.close()
+            raise LedgerError(
+                f"{url} cannot be read as a ledger: {error.orig}. It is damaged or something else: "
+                "restore it from a copy, or use another workspace (--workspace DIR)."
+            ) from error
         except BaseException:
             self.close()
             raise
 
-    def _set_up(self) -> None:
-        with self._writing() as connection:
-            tables.METADATA.create_all(connection)
+    def _set_up(self, *, read_only: bool) -> None:
+        with self._engine.connect() if read_only else self._writing() as connection:
+            if not read_only:
+                tables.METADATA.create_all(connection)
             version = connection.scalar(
                 sa.select(tables.META.c.value).where(tables.META.c.key == "schema")
             )
@@ -91,7 +103,10 @@ class Ledger:
     @classmethod
     def in_workspace(cls, workspace: Path) -> "Ledger":
         """Open the SQLite ledger of a workspace folder, which must exist."""
-        return cls(f"sqlite:///{(workspace / 'ledger.db').resolve()}")
+        path = (workspace / "ledger.db").resolve()
+        if path.is_file() and not os.access(workspace, os.W_OK):
+            return cls(f"sqlite:///file:{path}?mode=ro&immutable=1&uri=true", read_only=True)
+        return cls(f"sqlite:///{path}")
 
     def close(self) -> None:
         """Close all connections."""

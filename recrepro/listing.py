@@ -1,6 +1,8 @@
 """What the command line shows as tables: the registries and the leaderboard."""
 
 import ast
+import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,10 +28,22 @@ PIPE_WIDTH = 160
 """Columns of a table that does not go to a terminal."""
 
 
+class _PlainConsole(Console):
+    """Prints what it is given: names such as ``ndcg[recsys2019]`` are no markup."""
+
+    def __init__(self, width: int | None = None) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, width=width)
+
+    def on_broken_pipe(self) -> None:
+        """Go on in silence: whoever reads `recrepro run | head` has seen enough, not the run."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def make_console() -> Console:
     """Return a console on standard output; a pipe or a file gets wide lines."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+    console = _PlainConsole()
+    return console if console.is_terminal else _PlainConsole(width=PIPE_WIDTH)
 
 
 def show(console: Console, kind: str, name: str | None = None) -> None:
@@ -60,6 +74,8 @@ def _show_models(console: Console) -> None:
         for name in MODELS.names()
     ]
     _print(console, "Models", ("name", "what it does", "from"), rows)
+    for fault in MODELS.faults():
+        console.print(fault, style="yellow", soft_wrap=True)
     console.print("Hyperparameters of one: recrepro ls models NAME\n", style="dim")
 
 
@@ -68,7 +84,7 @@ def _show_model(console: Console, name: str) -> None:
     from recrepro.space import declared_space
 
     model = MODELS.resolve(name)
-    console.print(f"[bold]{name}[/] (version {model.version})\n\n{_doc(model)}\n")
+    console.print(Text(name, style="bold"), f"(version {model.version})\n\n{_doc(model)}\n")
     space = declared_space(model.Config)
     rows = [
         (field, repr(f.default), str(space.get(field, "not searched")), f.description or "")
@@ -92,7 +108,7 @@ def _show_split(console: Console, name: str) -> None:
     from recrepro.splits import SPLITS
 
     strategy = SPLITS.resolve(name)
-    console.print(f"[bold]{name}[/]\n\n{_doc(strategy)}\n")
+    console.print(Text(name, style="bold"), f"\n\n{_doc(strategy)}\n")
     rows = [
         (option, repr(f.default), f.description or "")
         for option, f in strategy.model_fields.items()
@@ -128,7 +144,7 @@ def _show_dataset(console: Console, name: str) -> None:
 
     entry = find_entry(name)
     counts = f"{entry.users:,} users, {entry.items:,} items, {entry.interactions:,} interactions"
-    console.print(f"[bold]{name}[/]: {entry.title}\n{counts}\n")
+    console.print(Text(name, style="bold"), f"\n{entry.title}\n{counts}\n")
     rows = [("home page", entry.homepage), ("licence", entry.licence), ("cite", entry.citation)]
     for source in entry.sources:
         rows.append(("download", source.url or "none: local copies only"))
@@ -206,9 +222,11 @@ def show_leaderboard(
         console.print()
         for metrics in _columns_that_fit(console, board):
             console.print(_leaderboard_table(board, metrics))
+        for note in board.notes:
+            console.print(note, style="dim", soft_wrap=True)
         for row in board.rows:
             for note in row.notes:
-                console.print(f"{row.model}: {note}", style="dim", soft_wrap=True, markup=False)
+                console.print(f"{row.model}: {note}", style="dim", soft_wrap=True)
     if verdicts:
         console.print()
         _show_verdicts(console, verdicts)
@@ -262,8 +280,8 @@ def _show_verdicts(console: Console, verdicts: list[Verdict]) -> None:
         table.add_row(*shown, Text(f"[{sources.index(cell['source']) + 1}]"))
     console.print(table)
     for place, source in enumerate(sources, start=1):
-        console.print(f"[{place}] {source}", style="dim", soft_wrap=True, markup=False)
+        console.print(f"[{place}] {source}", style="dim", soft_wrap=True)
     for model, note in dict.fromkeys((c["model"], c["note"]) for c in cells if c["note"]):
-        console.print(f"{model}: {note}", style="dim", soft_wrap=True, markup=False)
+        console.print(f"{model}: {note}", style="dim", soft_wrap=True)
     ok = sum(v.verdict == "ok" for v in verdicts)
     console.print(f"{ok} of {len(verdicts)} as expected.")

@@ -1,6 +1,7 @@
 """From an experiment to its cells: names resolved, data loaded, impossible cells refused."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +21,7 @@ from recrepro.runner import MODELS
 from recrepro.splits import SPLITS
 from recrepro.splits.base import Splitter
 from recrepro.splits.draw import (
+    Drawn,
     ResolvedCandidates,
     draw_split,
     resolve_candidates,
@@ -89,15 +91,23 @@ class Plan:
 
     def stored_split(self, cell: Cell, workspace: Workspace) -> StoredSplit:
         """Return the split of a cell, drawing and storing it if the workspace lacks it."""
-        split = cell.identity["split"]
-        digest = hashlib.sha256(canonical_json(split).encode()).hexdigest()
+        digest = hashlib.sha256(canonical_json(cell.identity["split"]).encode()).hexdigest()
         stored = StoredSplit(workspace.splits / digest[:32])
-        if not stored.exists:
-            candidates: ResolvedCandidates = split["candidates"]
-            dataset = self.datasets[cell.dataset]
-            splitter = self.splitters[cell.split]
-            draw_split(dataset, splitter, cell.seed, candidates, stored.folder)
-        return stored
+        return stored if stored.is_whole else self._draw(cell).store(stored.folder)
+
+    def try_splits(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Draw every split in memory; yield its name and its facts."""
+        tried = set()
+        for cell in self.cells:
+            name = f"{cell.dataset} / {cell.split} / seed {cell.seed}"
+            if name not in tried:
+                tried.add(name)
+                yield name, self._draw(cell).facts
+
+    def _draw(self, cell: Cell) -> Drawn:
+        candidates: ResolvedCandidates = cell.identity["split"]["candidates"]
+        dataset, splitter = self.datasets[cell.dataset], self.splitters[cell.split]
+        return draw_split(dataset, splitter, cell.seed, candidates)
 
     def job(self, cell: Cell, token: str, workspace: Workspace, ledger_url: str) -> Job:
         """Return a leased cell as it is handed to a process."""

@@ -124,7 +124,7 @@ class Progress:
         state.best = content["best"]
         quarter = max(1, content["total"] // 4)
         if self._live is None and state.finished and state.finished % quarter == 0:
-            self._line("tune", cell, f"{state.finished}/{state.total} trials, {self._best(state)}")
+            self._line("tune", cell, f"trial {state.finished}/{state.total}, {self._best(state)}")
 
     def ended(self, cell: Cell, reason: str | None) -> None:
         """Take note of a cell that is done, or failed for a reason."""
@@ -134,7 +134,7 @@ class Progress:
         else:
             self._totals.failed += 1
             self._totals.trials_done += self._trials_of(cell) - state.finished
-        tried = f"{state.finished} trials, {self._best(state)}, " if state.finished else ""
+        tried = f"{count(state.finished, 'trial')}, {self._best(state)}, " if state.finished else ""
         seconds = f"{time.monotonic() - began:.1f} s"
         self._line("done" if reason is None else "FAIL", cell, reason or f"{tried}{seconds}")
         self._on_end()
@@ -145,8 +145,7 @@ class Progress:
         self._totals.skipped += 1
 
     def _best(self, state: _Running) -> str:
-        best = "none" if state.best is None else f"{state.best:.4f}"
-        return f"best validation {self._metric} {best}"
+        return "" if state.best is None else f"best {self._metric} {state.best:.4f}"
 
     def _line(self, word: str, cell: Cell, text: str) -> None:
         totals = self._totals
@@ -155,7 +154,7 @@ class Progress:
         line = Text.assemble(
             (f"{place:>8} ", "dim"), (f"{word:<5} ", style), title(cell), "  ", (text, "dim")
         )
-        self._console.print(line, soft_wrap=True)
+        self._console.print(line, soft_wrap=not self._console.is_terminal)
 
     def _render(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))
@@ -180,6 +179,11 @@ class Progress:
 def title(cell: Cell) -> str:
     """Return what a cell is called on the screen."""
     return f"{cell.dataset} / {cell.split} / {cell.model.title} / seed {cell.seed}"
+
+
+def count(n: int, what: str) -> str:
+    """Return a number with its noun: 1 trial, 2 trials."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _duration(seconds: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.ledger import Ledger
-from recrepro.model import Recommender
+from recrepro.model import ModelConfig, Recommender
 from recrepro.provenance import environment, peak_memory_bytes
 from recrepro.randomness import generator
 from recrepro.records import RECORD_SCHEMA, Job, per_user_table, result_digest
@@ -19,8 +19,18 @@ from recrepro.splits.sealed import StoredSplit
 from recrepro.tuning import Trial, Tuner, best_of, chosen_params, search_space
 from recrepro.workspace import Workspace
 
+
+def _model_fault(model: Any) -> str | None:
+    if not (isinstance(model, type) and issubclass(model, Recommender)):
+        return "is no model: derive it from recrepro.model.Recommender"
+    config = getattr(model, "Config", None)
+    if not (isinstance(config, type) and issubclass(config, ModelConfig)):
+        return "has no hyperparameters: give it a `class Config(ModelConfig)`, empty if need be"
+    return None
+
+
 MODELS: Registry[type[Recommender]] = Registry(
-    "model", group="recrepro.models", hint="List them: recrepro ls models."
+    "model", group="recrepro.models", hint="List them: recrepro ls models.", fault=_model_fault
 )
 
 Emit = Callable[[dict[str, Any]], None]
@@ -64,7 +74,8 @@ def run_cell(job: Job, emit: Emit = lambda _: None) -> None:
     emit({"event": "stage", "stage": "final fit"})
     config = chosen_params(model_class, job.model_spec, trials)
     known = split.known()
-    model = model_class(config).fit(known, generator(job.seed, "fit"))
+    model = model_class(config)
+    model.fit(known, generator(job.seed, "fit"))
     watch.lap("fit")
 
     emit({"event": "stage", "stage": "test"})

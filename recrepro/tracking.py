@@ -49,8 +49,8 @@ def silence_mlflow() -> None:
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # A server that is down is given up soon: the next run sends what it missed.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -250,7 +250,7 @@ class MlflowMirror:
             root = Path(folder)
             (root / "record.json").write_text(json.dumps(record, indent=1))
             (root / "experiment.toml").write_text(self._source, encoding="utf-8")
-            per_user = self._workspace.blob(record["per_user"]).read_bytes()
+            per_user = self._workspace.read_blob(record["per_user"])
             (root / "per_user.parquet").write_bytes(per_user)
             trials = self._ledger.trials(record["cell"])
             if trials:

@@ -62,6 +62,18 @@ class Workspace:
         """Path of a blob."""
         return self.root / "blobs" / digest[:2] / digest
 
+    def read_blob(self, digest: str) -> bytes:
+        """Return the bytes stored under a SHA-256, or say that they are gone or altered."""
+        path = self.blob(digest)
+        content = path.read_bytes() if path.is_file() else None
+        if content is None or hashlib.sha256(content).hexdigest() != digest:
+            what = "is missing" if content is None else "was altered"
+            raise RecreproError(
+                f"the blob {path} {what}. Restore it from a copy, or run the experiment in another "
+                "workspace."
+            )
+        return content
+
     def write_blob(self, content: bytes) -> str:
         """Store bytes under their SHA-256; they are on disk, whole, when this returns."""
         digest = hashlib.sha256(content).hexdigest()

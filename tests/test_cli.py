@@ -1,6 +1,7 @@
 """Bad input: one message that names the place and the next step, an exit code, no traceback."""
 
 import gzip
+import subprocess
 import sys
 
 import pytest
@@ -71,6 +72,10 @@ def change(recrepro, old, new):
         (GOOD, GOOD + '[[models]]\nname = "toppopular"\nlabel = "again"', "cells are the same"),
         ('file = "log.csv"', 'format = "csv"', "go with 'file'"),
         ("schema = 1", "schema = 2", "schema"),
+        ('name = "random-holdout"', 'name = "random-holdout"\nfraction = nan', "finite number"),
+        ('name = "random-holdout"', 'name = "temporal"\nat = 2020-05-01', "seconds since 1970"),
+        ("[[models]]", '[evaluate]\nmetrics = ["ndcg@99999999999"]\n[[models]]', "1,000,000"),
+        ("[[splits]]", '[[datasets]]\nname = "log"\nfile = "log.csv"\n[[splits]]', "own 'name'"),
         ("schema = 1", "schema = ", "not a valid experiment file"),
         (GOOD, GOOD + '[[models]]\nname = "toppopular"', "give each its own 'label'"),
         ("[[models]]", "[tune]\ntrials = 0\n[[models]]", "tune.trials"),
@@ -213,3 +218,60 @@ def test_the_leaderboard_comes_in_every_format(recrepro, form):
     code, out, _ = recrepro("leaderboard", "e.toml", "--format", form)
     assert code == 0
     assert "toppopular" in out
+
+
+def test_names_and_claims_are_printed_as_written(recrepro):
+    metric = "ndcg[recsys2019]@10"
+    claim = "wins [/b] on ndcg[recsys2019]@10 :smile:"
+    text = GOOD.replace('claim = "c"', f'claim = "{claim}"')
+    text = text.replace("[[models]]", f'[evaluate]\nmetrics = ["ndcg@10", "{metric}"]\n[[models]]')
+    (recrepro.folder / "e.toml").write_text(text)
+    code, out, err = recrepro("run", "e.toml")
+    assert code == 0, err
+    assert claim in out
+    assert "ndcg[recsys2019]" in out.partition("toppopular")[2]
+
+
+def test_check_finds_what_would_fail_in_a_run(recrepro):
+    change(recrepro, "[[models]]", "[evaluate]\ncandidates = 5000\n[[models]]")
+    code, _, err = recrepro("check", "e.toml")
+    assert code == 3
+    assert "5000 negatives were asked for" in err
+
+
+def test_a_split_that_was_cut_off_is_drawn_again(recrepro):
+    assert recrepro("run", "e.toml")[0] == 0
+    (known,) = (recrepro.folder / "recrepro-runs" / "splits").glob("*/known.npz")
+    known.write_bytes(known.read_bytes()[:60])
+    (recrepro.folder / "e.toml").write_text(GOOD + '[[models]]\nname = "random"\n')
+    code, out, err = recrepro("run", "e.toml")
+    assert code == 0, out + err
+
+
+def test_a_ledger_that_is_something_else_is_named(recrepro):
+    (recrepro.folder / "recrepro-runs").mkdir()
+    (recrepro.folder / "recrepro-runs" / "ledger.db").write_text("not a database " * 100)
+    code, _, err = recrepro("leaderboard", "e.toml")
+    assert code == 3
+    assert "ledger.db cannot be read as a ledger" in err
+
+
+def test_what_was_dropped_as_cold_stands_below_the_table(recrepro):
+    rows = [f"{u},{i},{10 * i + u}" for u in range(5) for i in range(6)]
+    rows += ["9,1,1000", "1,77,1001", "2,5,1002"]
+    (recrepro.folder / "log.csv").write_text("user,item,time\n" + "\n".join(rows))
+    change(recrepro, '"random-holdout"', '"temporal"\nat = 52')
+    code, out, err = recrepro("run", "e.toml")
+    assert code == 0, err
+    assert "held-out interactions are not tested: 1 of users without any in training" in out
+
+
+def test_a_reader_that_leaves_does_not_stop_the_run(recrepro):
+    command = [sys.executable, "-P", "-c", "from recrepro.cli import main; main()", "run", "e.toml"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.stdout.close()
+    with process.stderr as errors:
+        said = errors.read()
+    assert process.wait(timeout=120) == 0, said
+    assert recrepro("leaderboard", "e.toml")[0] == 0

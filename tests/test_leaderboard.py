@@ -49,6 +49,10 @@ def done(cell, ndcg, recall, edge=()):
         "tuning": {"at_edge": list(edge), "failed": 0},
         "users": 1234,
         "sampled": True,
+        "split": {
+            "dropped": {"test_cold_users": 1500, "test_cold_items": 3, "validation_cold_users": 9},
+            "parts": {"test": {"interactions": 497}},
+        },
     }
     return CellStatus(cell, "done", None, record, None)
 
@@ -92,6 +96,12 @@ def test_what_a_reader_must_know_is_noted(built):
     assert board.rows[1].notes == ("best l2 at the edge of its range",)
     assert board.rows[0].notes == ("1 of 2 seeds failed: no memory",)
     assert tables.heading(board) == "toy · temporal (sampled ranking, 1,234 users)"
+
+
+def test_what_is_not_tested_because_it_is_cold_is_noted(built):
+    (board,), _ = built
+    (note,) = board.notes
+    assert note.startswith("1,503 of 2,000 held-out interactions are not tested: 1,500 of users")
 
 
 def test_expected_values_get_a_verdict(built):

@@ -80,3 +80,21 @@ def test_two_packages_with_one_name_are_both_named(monkeypatch):
 def test_a_target_that_does_not_exist_names_its_table():
     with pytest.raises(RecreproError, match="collections:Nothing, which does not exist"):
         Registry("model", {"x": "collections:Nothing"}).resolve("x")
+
+
+def test_a_broken_table_is_told_of_and_does_not_stop_the_others(monkeypatch):
+    announce(monkeypatch, good={"mf": "collections:Counter"})
+    good = registry.entry_points("g")
+    broken = EntryPoint("bad", "plugin_good:NOTHING", "g")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [broken, *good] if group else [])
+    models = Registry("model", group="g")
+    assert models.names() == ["mf"]
+    assert "plugin_good:NOTHING" in models.faults()[0]
+    with pytest.raises(UnknownName, match="plugin_good:NOTHING"):
+        models.resolve("knn")
+
+
+def test_what_is_resolved_is_looked_over():
+    models = Registry("model", TABLE, fault=lambda thing: f"is {thing.__name__}")
+    with pytest.raises(RecreproError, match="collections:OrderedDict, which is OrderedDict"):
+        models.resolve("ease")

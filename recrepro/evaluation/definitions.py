@@ -12,6 +12,8 @@ from recrepro.errors import UnknownName, UsageError
 from recrepro.evaluation import metrics
 from recrepro.evaluation.metrics import PerUser, Ranking
 
+LARGEST_CUTOFF = 1_000_000
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -119,6 +121,8 @@ def parse_metric(name: str) -> Metric:
         meant = _OTHER_NAMES.get(identifier, _OTHER_NAMES.get(identifier.lower()))
         hint = f"It is called {meant!r} here." if meant else "List them: recrepro ls metrics."
         raise UnknownName("metric", identifier, DEFINITIONS, hint)
-    if cutoff < 1:
-        raise UsageError(f"the cutoff of the metric {name!r} must be at least 1.")
+    if not 1 <= cutoff <= LARGEST_CUTOFF:
+        raise UsageError(
+            f"the cutoff of the metric {name!r} must lie between 1 and {LARGEST_CUTOFF:,}."
+        )
     return Metric(DEFINITIONS[identifier], cutoff)

@@ -1,5 +1,6 @@
-"""From a data set and a strategy to a stored split."""
+"""From a data set and a strategy to a split."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -8,10 +9,10 @@ import numpy as np
 from recrepro.data.dataset import Dataset
 from recrepro.errors import UsageError
 from recrepro.randomness import generator
-from recrepro.splits.base import Splitter
+from recrepro.splits.base import Parts, Splitter
 from recrepro.splits.negatives import draw_negatives
 from recrepro.splits.published import Published
-from recrepro.splits.sealed import StoredSplit
+from recrepro.splits.sealed import StoredSplit, describe
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -42,14 +43,33 @@ def resolve_candidates(
     return candidates
 
 
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A split in memory, before its test part is sealed."""
+
+    parts: Parts
+    validation_negatives: "csr_array | None"
+    test_negatives: "csr_array | None"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Counts, dropped interactions and fingerprint."""
+        return describe(self.parts, self.validation_negatives, self.test_negatives)
+
+    def store(self, folder: Path) -> StoredSplit:
+        """Write to the workspace's cache, the test part under its seal."""
+        return StoredSplit.write(
+            folder,
+            self.parts,
+            validation_negatives=self.validation_negatives,
+            test_negatives=self.test_negatives,
+        )
+
+
 def draw_split(
-    dataset: Dataset,
-    splitter: Splitter,
-    seed: int,
-    candidates: ResolvedCandidates,
-    folder: Path,
-) -> StoredSplit:
-    """Draw a split and its negatives and store them, the test part under its seal.
+    dataset: Dataset, splitter: Splitter, seed: int, candidates: ResolvedCandidates
+) -> Drawn:
+    """Draw a split and its negatives.
 
     Validation negatives are always drawn anew: the published ones were drawn by someone who knew
     the test part.
@@ -73,12 +93,7 @@ def draw_split(
     if n_negatives and len(parts.validation):
         rng = generator(seed, "negatives", "validation")
         validation_negatives = draw_negatives(parts.known, parts.validation, n_negatives, rng)
-    return StoredSplit.write(
-        folder,
-        parts,
-        validation_negatives=validation_negatives,
-        test_negatives=test_negatives,
-    )
+    return Drawn(parts, validation_negatives, test_negatives)
 
 
 def split_identity(

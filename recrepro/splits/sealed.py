@@ -97,20 +97,29 @@ class StoredSplit:
             if test_negatives is not None:
                 save_npz(sealed / "negatives.npz", test_negatives)
             facts = describe(parts, validation_negatives, test_negatives)
+            facts["files"] = {
+                str(p.relative_to(draft)): p.stat().st_size for p in draft.rglob("*.npz")
+            }
             (draft / "split.json").write_text(json.dumps(facts, indent=1))
+            if not cls(folder).is_whole:
+                shutil.rmtree(folder, ignore_errors=True)
             try:
                 draft.rename(folder)
             except OSError:
-                if not (folder / "split.json").is_file():  # not another process's same split
+                if not cls(folder).is_whole:  # else another process stored the same split
                     raise
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         return cls(folder)
 
     @property
-    def exists(self) -> bool:
-        """Whether the split is stored."""
-        return (self.folder / "split.json").is_file()
+    def is_whole(self) -> bool:
+        """Whether the split is stored with all its files, none of them cut off."""
+        try:
+            sizes = self.facts["files"]
+            return all((self.folder / n).stat().st_size == size for n, size in sizes.items())
+        except (OSError, ValueError, KeyError):
+            return False
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def test_the_seed_decides(log):
     assert (one != other).any()
 
 
-def test_a_positive_that_was_dropped_as_cold_is_no_negative(log, tmp_path):
+def test_a_positive_that_was_dropped_as_cold_is_no_negative(log):
     # Item 5 appears after the cut only: dropped from test, yet a positive of users 0 and 1.
     rows = [(u, i, u + 2 * i) for u in range(2) for i in range(4)]
     late = [(0, 4, 0), (1, 4, 1), (0, 5, 90), (1, 5, 91), (0, 3, 92), (1, 2, 93)]
@@ -80,4 +80,4 @@ def test_a_positive_that_was_dropped_as_cold_is_no_negative(log, tmp_path):
     assert parts.dropped["test_cold_items"] == 2
     assert sorted(parts.hidden.items.tolist()) == [2, 3, 5, 5]
     with pytest.raises(DataError, match="only 0 items left"):
-        draw_split(Dataset("toy", log(rows)), Temporal(at=80), 1, 1, tmp_path / "split")
+        draw_split(Dataset("toy", log(rows)), Temporal(at=80), 1, 1)

@@ -146,15 +146,17 @@ def test_two_writers_of_the_same_split_both_succeed(tmp_path, parts, monkeypatch
         writer.start()
     for writer in writers:
         writer.join()
-    assert [split.exists for split in found] == [True, True]
+    assert [split.is_whole for split in found] == [True, True]
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
 
 
-def test_a_folder_that_is_no_split_is_not_taken_for_one(tmp_path, parts):
-    (tmp_path / "s").mkdir()
-    (tmp_path / "s" / "other").touch()
-    with pytest.raises(OSError, match="s"):
-        store(tmp_path / "s", parts)
+@pytest.mark.parametrize("damage", ["split.json", "known.npz", "sealed/test.npz"])
+def test_a_damaged_split_is_known_and_replaced_as_a_whole(tmp_path, parts, damage):
+    store(tmp_path / "s", parts)
+    with (tmp_path / "s" / damage).open("r+b") as file:
+        file.truncate(10)
+    assert not StoredSplit(tmp_path / "s").is_whole
+    assert store(tmp_path / "s", parts).is_whole
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
 
 
