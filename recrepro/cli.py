@@ -113,7 +113,7 @@ def run(
     mirror.poke()
     progress = Progress(
         console,
-        n_cells=len(plan.cells),
+        cells=plan.cells,
         n_trials=sum(map(plan.n_trials, left)),
         trials_of=plan.n_trials,
         metric=spec.selection_metric,
@@ -178,7 +178,7 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
     from recrepro.ledger import Ledger
     from recrepro.listing import make_console
     from recrepro.plan import check_names, make_plan
-    from recrepro.progress import count, title
+    from recrepro.progress import count, short_titles
 
     console = make_console()
     spec = load_experiment(experiment)
@@ -197,11 +197,12 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
     for name, facts in plan.try_splits():
         sizes = ", ".join(f"{p['interactions']:,} {part}" for part, p in facts["parts"].items())
         console.print(f"{name}: {sizes} interactions", soft_wrap=True)
+    names = short_titles(plan.cells)
     for cell in plan.cells:
         state = known.get(cell.key, "to run")
         trials = plan.n_trials(cell)
         work = count(trials, "trial") if trials else "one fit"
-        console.print(f"{title(cell)}  {work}, {state}", soft_wrap=True)
+        console.print(f"{names[cell.key]}  {work}, {state}", soft_wrap=True)
     left = [c for c in plan.cells if known.get(c.key) != "done"]
     console.print(
         f"The experiment is valid: {count(len(plan.cells), 'cell')}, {len(left)} to run with "

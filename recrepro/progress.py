@@ -1,7 +1,7 @@
 """What a running grid shows: a live display on a terminal, else a plain log."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -57,8 +57,10 @@ class Progress:
     console : rich.console.Console
         A terminal gets a live display and a line for each finished cell; anything else gets
         lines only.
-    n_cells, n_trials : int
-        Size of the grid: cells, and trials of all cells that are left.
+    cells : sequence of Cell
+        The grid.
+    n_trials : int
+        Number of trials of all cells that are left.
     trials_of : callable
         Number of trials of a cell.
     metric : str
@@ -71,14 +73,15 @@ class Progress:
         self,
         console: Console,
         *,
-        n_cells: int,
+        cells: Sequence[Cell],
         n_trials: int,
         trials_of: Callable[[Cell], int],
         metric: str,
         on_end: Callable[[], None],
     ) -> None:
         self._console = console
-        self._totals = _Totals(n_cells, n_trials)
+        self._totals = _Totals(len(cells), n_trials)
+        self._titles = short_titles(cells)
         self._trials_of = trials_of
         self._metric = metric
         self._on_end = on_end
@@ -152,7 +155,11 @@ class Progress:
         place = f"[{totals.done + totals.failed + totals.skipped}/{totals.cells}]"
         style = {"done": "green", "FAIL": "bold red"}.get(word, "dim")
         line = Text.assemble(
-            (f"{place:>8} ", "dim"), (f"{word:<5} ", style), title(cell), "  ", (text, "dim")
+            (f"{place:>8} ", "dim"),
+            (f"{word:<5} ", style),
+            self._titles[cell.key],
+            "  ",
+            (text, "dim"),
         )
         self._console.print(line, soft_wrap=not self._console.is_terminal)
 
@@ -162,9 +169,9 @@ class Progress:
             bar: RenderableType = Text(state.stage, style="dim")
             if state.stage == "tuning" and state.total:
                 bar = ProgressBar(total=state.total, completed=state.finished, width=20)
-            count = f"{state.finished}/{state.total}" if state.total else ""
+            tried = f"{state.finished}/{state.total}" if state.total else ""
             seconds = f"{time.monotonic() - began:.0f} s"
-            table.add_row(title(cell), bar, count, self._best(state), seconds)
+            table.add_row(self._titles[cell.key], bar, tried, self._best(state), seconds)
         totals = self._totals
         left = totals.seconds_left
         foot = f"{totals.done + totals.skipped} of {totals.cells} cells done"
@@ -176,9 +183,23 @@ class Progress:
         return Group(table, Text(foot, style="bold"))
 
 
-def title(cell: Cell) -> str:
-    """Return what a cell is called on the screen."""
-    return f"{cell.dataset} / {cell.split} / {cell.model.title} / seed {cell.seed}"
+def short_titles(cells: Sequence[Cell]) -> dict[str, str]:
+    """Name cells on the screen, by key: the model, and of the rest what differs between cells."""
+    parts = [
+        {
+            "dataset": cell.dataset,
+            "split": cell.split,
+            "model": cell.model.title,
+            "seed": f"seed {cell.seed}",
+        }
+        for cell in cells
+    ]
+    shown = [k for k in ("dataset", "split", "model", "seed") if len({p[k] for p in parts}) > 1]
+    shown = shown if "model" in shown else [*shown, "model"]
+    return {
+        cell.key: " / ".join(part[k] for k in shown)
+        for cell, part in zip(cells, parts, strict=True)
+    }
 
 
 def count(n: int, what: str) -> str:

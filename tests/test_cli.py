@@ -172,7 +172,8 @@ def test_an_unknown_command_is_a_usage_error(recrepro):
 def test_check_runs_nothing_and_lists_the_cells(recrepro):
     code, out, _ = recrepro("check", "e.toml")
     assert code == 0
-    assert "log / random-holdout / toppopular / seed 1  one fit, to run" in out
+    assert "log / random-holdout / seed 1: " in out
+    assert "toppopular  one fit, to run" in out
     assert not (recrepro.folder / "recrepro-runs").exists()
 
 
