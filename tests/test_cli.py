@@ -94,9 +94,8 @@ def test_what_cannot_be_meant_is_a_usage_error(recrepro, old, new, said):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("user,rating\n1,2\n", "item"),
         ("user,item,rating\n1,2,nan\n3,4,1\n", "not a finite number"),
-        ("user,item,rating\n,2,1\n", "empty label"),
+        ("user,item,rating\n,2,1\n", "log.csv, line 2: the user is empty"),
         ("user,item,rating\n1,2,1\n", "part of the split is empty"),
         ("", "empty"),
     ],
@@ -106,6 +105,14 @@ def test_bad_data_is_a_failure_that_names_the_file(recrepro, content, said):
     code, out, err = recrepro("run", "e.toml")
     assert code == 3
     assert said in err + out
+
+
+def test_a_missing_column_is_a_usage_error_because_the_experiment_can_name_it(recrepro):
+    (recrepro.folder / "log.csv").write_text("user,itm,rating\n1,2,3\n")
+    code, _, err = recrepro("run", "e.toml")
+    assert code == 2
+    assert "no column 'item'" in err
+    assert "Did you mean 'itm'" in err
 
 
 def test_a_broken_gzip_is_named(recrepro):

@@ -9,7 +9,7 @@ from recrepro.data.datasets import DATASETS, NamedDataset, Source
 from recrepro.data.fetch import download_path, fetch, read_member
 from recrepro.data.formats import build_interactions, guess_format, read_frame, read_published
 from recrepro.data.parsing import parse_frame
-from recrepro.errors import DataError, UnknownName
+from recrepro.errors import DataError, UnknownName, UsageError
 
 _MB = 1_000_000
 _UNPACKED = 10
@@ -49,11 +49,14 @@ def load_named(name: str, data_dir: Path | None = None, *, progress: bool = True
     try:
         dataset = _read(name, entry, found)
         _verify(name, entry, dataset, found, certain=certain)
-    except DataError:
+    except (DataError, UsageError) as error:
         for source, path in fetched:
             if source.sha256 is None:
                 path.unlink()
-        raise
+        if isinstance(error, DataError):
+            raise
+        # The columns of a known data set are known: with others it is another file.
+        raise DataError(f"this is not the data set {name!r}: {error} {_leave(entry)}") from error
     return dataset
 
 
@@ -110,7 +113,7 @@ def _read(name: str, entry: NamedDataset, found: list[Path]) -> Dataset:
     else:
         where = str(path)
         frame = read_frame(path, guess_format(path.name) or entry.format)
-    return Dataset(name, build_interactions(frame, where))
+    return Dataset(name, build_interactions(frame, where), has_values="value" in frame)
 
 
 def _verify(
@@ -132,7 +135,13 @@ def _verify(
     raise DataError(
         f"{', '.join(map(str, found))}: this is not the data set {name!r}: {difference}. "
         + (f"It is {others[0]!r}; use that name. " if others else "")
-        + f"Local files are left alone: move them away to use another copy ({entry.homepage}), "
+        + _leave(entry)
+    )
+
+
+def _leave(entry: NamedDataset) -> str:
+    return (
+        f"Local files are left alone: move them away to use another copy ({entry.homepage}), "
         f"or read them under a name of your own with `file` in the experiment."
     )
 

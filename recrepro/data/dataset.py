@@ -37,11 +37,14 @@ class Dataset:
         All of them; train and test together where the split is published.
     published : PublishedSplit or None
         The published parts, if the data set is a published split.
+    has_values : bool
+        Whether the data come with values; if not, each of them is 1.
     """
 
     name: str
     interactions: Interactions
     published: PublishedSplit | None = None
+    has_values: bool = True
 
 
 def content_checksum(dataset: Dataset, *, times: bool) -> str:

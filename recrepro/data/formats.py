@@ -59,7 +59,8 @@ def read_frame(
     Raises
     ------
     UsageError
-        If the file is not there, or its format is neither given nor told by its ending.
+        If the file is not there, its format is neither given nor told by its ending, or a column
+        that is needed is not there or could be one of several.
     DataError
         If the content is not of the format; the message names the file and the line.
     """
@@ -162,7 +163,15 @@ def read_published(
     ------
     DataError
         On a malformed file, or if the negatives belong to another test part.
+    UsageError
+        As `read_frame`, and if one file is given for two of them.
     """
+    given = [path for path in (train, test, negatives) if path is not None]
+    if len({path.resolve() for path in given}) < len(given):
+        raise UsageError(
+            f"train, test and negatives of the data set {name!r} must be different files; given: "
+            f"{', '.join(map(str, given))}."
+        )
     frames = {
         train: read_frame(train, format, columns),
         test: read_frame(test, format, columns, allow_empty_users=True),
@@ -190,7 +199,8 @@ def read_published(
         _check_holdouts(negatives, frames[negatives], test, frames[test])
         sampled = parts[2].matrix.astype(bool)
     split = PublishedSplit(parts[0], parts[1], sampled)
-    return Dataset(name, split.train.union(split.test), split)
+    has_values = all("value" in frames[path] for path in (train, test))
+    return Dataset(name, split.train.union(split.test), split, has_values)
 
 
 def _labels(columns: "list[pd.Series[Any]]") -> NDArray[Any]:

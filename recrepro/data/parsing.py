@@ -14,7 +14,8 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from recrepro.data.columns import COLUMNS, arrow_frame, match_columns
+from recrepro.data.columns import COLUMNS, match_columns
+from recrepro.data.conversion import arrow_frame
 from recrepro.errors import DataError, UnknownName, UsageError
 
 FORMATS = {
@@ -33,18 +34,9 @@ _DELIMITERS = {"csv": ",", "tsv": "\t", "recbole": "\t", "ncf": "\t", "movielens
 
 def read_bytes(path: Path) -> bytes:
     """Return the content of a file, unpacked if it is gzipped."""
-    if not path.is_file():
-        folder = path if path.is_dir() else path.parent
-        present = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-        near = [repr(n) for n in get_close_matches(path.name, present, n=3, cutoff=0.5)]
-        what = "is a folder, not a file" if path.is_dir() else "is not there"
-        hint = "Its folder is not there either."
-        if near:
-            hint = f"Did you mean {' or '.join(near)}?"
-        elif folder.is_dir():
-            hint = f"Its folder holds {', '.join(present[:5]) or 'nothing'}."
-        raise UsageError(f"the file {path.resolve()} {what}. {hint}")
     try:
+        if not path.is_file():
+            raise _no_file(path)
         raw = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
@@ -57,6 +49,28 @@ def read_bytes(path: Path) -> bytes:
             f"{path} is not a whole gzip file ({error}). Fetch it again, or drop the .gz from "
             f"its name if it is not packed."
         ) from error
+
+
+def _no_file(path: Path) -> UsageError:
+    whole = path.resolve()
+    if path.is_dir():
+        present = sorted(p.name for p in path.iterdir())
+        more = ", ..." if len(present) > 5 else ""
+        holds = f"it holds {', '.join(present[:5])}{more}" if present else "it is empty"
+        return UsageError(f"{whole} is a folder, and a file is needed; {holds}.")
+    if path.exists():
+        return UsageError(f"{whole} is not a regular file. Name a file that can be read again.")
+    if path.is_symlink():
+        return UsageError(f"{path} is a link to {path.readlink()}, which is not there.")
+    folder = path.parent
+    if not folder.is_dir():
+        return UsageError(f"the file {whole} is not there. Its folder is not there either.")
+    present = sorted(p.name for p in folder.iterdir())
+    near = [repr(n) for n in get_close_matches(path.name, present, n=3, cutoff=0.5)]
+    hint = f"Its folder holds {', '.join(present[:5]) or 'nothing'}."
+    if near:
+        hint = f"Did you mean {' or '.join(near)}?"
+    return UsageError(f"the file {whole} is not there. {hint}")
 
 
 def check_text(raw: bytes, where: str) -> bytes:
@@ -109,26 +123,21 @@ def _parquet(raw: bytes, where: str, columns: Mapping[str, str]) -> pd.DataFrame
     try:
         table = parquet.read_table(pa.BufferReader(raw))
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{where} is not a whole Parquet file: {error}.") from error
+        raise DataError(f"{where} is not a whole Parquet file: {_reason(error)}.") from error
+    if not table.num_rows:
+        raise DataError(f"{where} has no rows. Was the export interrupted?")
     chosen = match_columns(table.column_names, columns, where)
     arrays = {ours: table.column(at) for ours, at in chosen.items()}
-    return arrow_frame(arrays, lambda row: f"{where}, row {row + 1}")
+    return arrow_frame(arrays, where, lambda row: f"{where}, row {row + 1}")
 
 
 def _delimited(text: bytes, where: str, fmt: str, columns: Mapping[str, str]) -> pd.DataFrame:
     if fmt == "movielens":
         text = text.replace(b"::", b"\x1f")
-    line, first = next(_records(text, fmt))
+    line, first = next(_records(text, fmt, where))
+    chosen = _chosen(first, fmt, columns, where, line)
     start = 0
-    if fmt in {"ncf", "movielens"}:
-        if not 2 <= len(first) <= 4:
-            raise DataError(
-                f"{where}, line {line}: {len(first)} fields where the format {fmt!r} "
-                f"({FORMATS[fmt]}) has 2 to 4. Is it another format?"
-            )
-        chosen = {name: at for at, name in enumerate(list(COLUMNS)[: len(first)])}
-    else:
-        chosen = match_columns(first, columns, where)
+    if fmt not in {"ncf", "movielens"}:
         start = len(text) - len(text.lstrip(b"\r\n").partition(b"\n")[2])
         if not text[start:].strip():
             raise DataError(f"{where} has a header line and no rows below it.")
@@ -145,25 +154,63 @@ def _delimited(text: bytes, where: str, fmt: str, columns: Mapping[str, str]) ->
             ),
         )
     except pa.ArrowInvalid as error:
-        for line, fields in _records(text, fmt):
+        for line, fields in _records(text, fmt, where):
             if len(fields) != len(first):
                 raise DataError(
                     f"{where}, line {line}: the number of fields is {len(fields)}, in the first "
                     f"line {len(first)}. Correct or remove the line."
                 ) from error
-        raise DataError(f"{where} is not of the format {fmt!r}: {error}.") from error
+        raise DataError(f"{where} is not of the format {fmt!r}: {_reason(error)}.") from error
 
     def locate(row: int) -> str:
-        return f"{where}, line {list(_records(text, fmt))[row - table.num_rows][0]}"
+        return f"{where}, line {list(_records(text, fmt, where))[row - table.num_rows][0]}"
 
-    frame = arrow_frame({ours: table[names[at]] for ours, at in chosen.items()}, locate)
+    arrays = {ours: table[names[at]] for ours, at in chosen.items()}
+    frame = arrow_frame(arrays, where, locate)
     if fmt == "ncf" and "time" in frame:
         # Rebuilt copies of NCF's files write 0 for a time that could not be recovered.
         frame["time"] = frame["time"].mask(frame["time"] == 0)
     return frame
 
 
-def _records(text: bytes, fmt: str) -> Iterator[tuple[int, list[str]]]:
+def _chosen(
+    first: list[str], fmt: str, columns: Mapping[str, str], where: str, line: int
+) -> dict[str, int]:
+    """Find the position of each of our columns, by the first line or by the format."""
+    if fmt in {"ncf", "movielens"}:
+        if not 2 <= len(first) <= 4:
+            raise DataError(
+                f"{where}, line {line}: {len(first)} fields where the format {fmt!r} "
+                f"({FORMATS[fmt]}) has 2 to 4. Is it another format?"
+            )
+        return {name: at for at, name in enumerate(list(COLUMNS)[: len(first)])}
+    if len(first) == 1:
+        _check_delimiter(first[0], fmt, f"{where}, line {line}")
+    return match_columns(first, columns, where)
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().rstrip(".")
+
+
+def _check_delimiter(header: str, fmt: str, place: str) -> None:
+    """Refuse a header of a single field that some other character would take apart."""
+    wanted = "tabs" if _DELIMITERS[fmt] == "\t" else "commas"
+    for mark, name, other in (
+        ("\t", "tabs", "tsv"),
+        (",", "commas", "csv"),
+        ("::", "'::'", "movielens"),
+        (";", "semicolons", None),
+        ("|", "bars", None),
+    ):
+        if mark in header:
+            problem = f"{place}: the format {fmt!r} has {wanted} between the fields, not {name}."
+            if other is None:
+                raise DataError(f"{problem} Write the file with {wanted}.")
+            raise UsageError(f'{problem} Say format = "{other}".')
+
+
+def _records(text: bytes, fmt: str, where: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the (last) line number and the fields of each record that is not blank."""
     lines = io.TextIOWrapper(io.BytesIO(text), "utf-8", newline="")
     reader = csv.reader(
@@ -171,9 +218,14 @@ def _records(text: bytes, fmt: str) -> Iterator[tuple[int, list[str]]]:
         delimiter=_DELIMITERS[fmt],
         quoting=csv.QUOTE_MINIMAL if fmt in {"csv", "tsv"} else csv.QUOTE_NONE,
     )
-    for fields in reader:
-        if fields:
-            yield reader.line_num, fields
+    try:
+        for fields in reader:
+            if fields:
+                yield reader.line_num, fields
+    except csv.Error as error:
+        raise DataError(
+            f"{where}, line {reader.line_num}: {error}. Is it of the format {fmt!r}?"
+        ) from error
 
 
 def _adjacency(text: bytes, where: str, allow_empty_users: bool) -> pd.DataFrame:

@@ -1,14 +1,13 @@
 """From an experiment file's ``[[datasets]]`` table to a data set."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from recrepro.data.catalogue import load_named, missing_locally
 from recrepro.data.dataset import Dataset, PublishedSplit
-from recrepro.data.formats import read_interactions, read_published
+from recrepro.data.formats import build_interactions, read_frame, read_published
 from recrepro.data.synthetic import synthetic
-from recrepro.errors import DataError
+from recrepro.errors import UsageError
 from recrepro.experiment import DatasetSpec
 from recrepro.interactions import Interactions
 
@@ -28,22 +27,43 @@ def load_dataset(
         Folder with local copies of named data sets.
     progress : bool
         Whether a download may draw a progress bar.
+
+    Raises
+    ------
+    UsageError
+        If the experiment file asks for what the data do not have.
+    DataError
+        If a file is not what it should be.
     """
     dataset = _read(spec, base, data_dir, progress=progress)
-    return _map_parts(dataset, lambda part: _filtered(part, spec))
+    if spec.min_value is not None and not dataset.has_values:
+        own = spec.file is not None or spec.train is not None
+        which = ", or say which column it is with columns = { value = '...' }" if own else ""
+        both = " in both train and test" if dataset.published is not None else ""
+        raise UsageError(
+            f"'min_value' needs values, and the data set {spec.name!r} has none{both}. Take "
+            f"'min_value' away{which}."
+        )
+    split = dataset.published
+    if split is None:
+        kept = _filtered(dataset.interactions, spec, "the data set")
+        return replace(dataset, interactions=kept.without_unused_labels())
+    train = _filtered(split.train, spec, "the train part of")
+    test = _filtered(split.test, spec, "the test part of")
+    published = PublishedSplit(train, test, split.negatives)
+    return replace(dataset, interactions=train.union(test), published=published)
 
 
 def _read(spec: DatasetSpec, base: Path, data_dir: Path | None, *, progress: bool) -> Dataset:
     columns: dict[str, str] = {str(ours): theirs for ours, theirs in spec.columns.items()}
     if spec.synthetic is not None:
         made = spec.synthetic
-        return Dataset(
-            spec.name,
-            synthetic(made.users, made.items, made.interactions, seed=made.seed),
-        )
+        interactions = synthetic(made.users, made.items, made.interactions, seed=made.seed)
+        return Dataset(spec.name, interactions, has_values=False)
     if spec.file is not None:
         path = base / spec.file
-        return Dataset(spec.name, read_interactions(path, spec.format, columns))
+        frame = read_frame(path, spec.format, columns)
+        return Dataset(spec.name, build_interactions(frame, str(path)), has_values="value" in frame)
     if spec.train is not None and spec.test is not None:
         negatives = base / spec.negatives if spec.negatives is not None else None
         return read_published(
@@ -52,26 +72,16 @@ def _read(spec: DatasetSpec, base: Path, data_dir: Path | None, *, progress: boo
     return load_named(spec.name, data_dir, progress=progress)
 
 
-def _filtered(interactions: Interactions, spec: DatasetSpec) -> Interactions:
+def _filtered(interactions: Interactions, spec: DatasetSpec, what: str) -> Interactions:
     if spec.min_value is not None:
-        interactions = interactions.select(interactions.values >= spec.min_value)
-        if not len(interactions):
-            raise DataError(
-                f"the data set {spec.name!r} has no interaction with a value of at least "
-                f"{spec.min_value}: lower 'min_value'."
+        kept = interactions.select(interactions.values >= spec.min_value)
+        if not len(kept):
+            raise UsageError(
+                f"'min_value' = {spec.min_value:g} leaves nothing of {what} {spec.name!r}: its "
+                f"largest value is {interactions.values.max():g}. Lower 'min_value'."
             )
+        interactions = kept
     return interactions.binarised() if spec.values == "binary" else interactions
-
-
-def _map_parts(dataset: Dataset, change: Callable[[Interactions], Interactions]) -> Dataset:
-    if dataset.published is None:
-        return replace(dataset, interactions=change(dataset.interactions).without_unused_labels())
-    published = PublishedSplit(
-        change(dataset.published.train),
-        change(dataset.published.test),
-        dataset.published.negatives,
-    )
-    return Dataset(dataset.name, published.train.union(published.test), published)
 
 
 def unavailable(spec: DatasetSpec, data_dir: Path | None = None) -> str | None:

@@ -13,6 +13,9 @@ FIRST_DAY = 1_577_836_800
 N_DAYS = 1_095
 """Length of the period in days."""
 
+LARGEST = 100_000_000
+"""At most so many users, items and interactions; each takes some 100 bytes of memory."""
+
 _DAY_S = 86_400
 _MIN_ACTIVITY = 5
 _TOPICS_OF_A_USER = 3
@@ -35,7 +38,8 @@ def synthetic(
     n_users, n_items : int
         The labels are 0, 1, 2, ...; an item may go without interactions.
     n_interactions : int
-        Number of distinct pairs. Every user has at least 5 where the numbers allow it.
+        Number of distinct pairs; like users and items at most `LARGEST`. Every user has at
+        least 5 where the numbers allow it.
     seed : int
         Equal arguments and seeds give equal interactions.
     n_topics : int
@@ -55,6 +59,11 @@ def synthetic(
         raise UsageError(
             f"users, items, interactions and topics must each be at least 1; given: {n_users}, "
             f"{n_items}, {n_interactions}, {n_topics}."
+        )
+    if max(n_users, n_items, n_interactions) > LARGEST:
+        raise UsageError(
+            f"the generator makes at most {LARGEST:,} users, items and interactions each; given: "
+            f"{n_users} users, {n_items} items, {n_interactions} interactions. Ask for fewer."
         )
     if n_interactions > n_users * n_items:
         raise UsageError(

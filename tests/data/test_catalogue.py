@@ -101,6 +101,19 @@ def test_another_local_file_is_refused_and_left(tmp_path, content, message):
     assert path.read_text() == content
 
 
+def test_another_header_is_another_data_set(toy, tmp_path, monkeypatch):
+    entry = replace(toy, format="csv", sources=(Source(("toy/log.csv",), URL),))
+    monkeypatch.setattr(catalogue, "DATASETS", {"toy": entry})
+    path = put(tmp_path / "toy/log.csv", "who,what\n1,2\n")
+    with pytest.raises(DataError, match=r"not the data set 'toy': .*log\.csv has no column 'user'"):
+        load_named("toy", tmp_path)
+    assert path.exists()
+    serve(monkeypatch, path)
+    with pytest.raises(DataError, match="no column 'user'"):
+        load_named("toy")
+    assert not path.exists()
+
+
 def test_another_known_data_set_is_recognised(toy, tmp_path, monkeypatch):
     other = replace(toy, content="0" * 64)
     monkeypatch.setattr(catalogue, "DATASETS", {"other": other, "toy": toy})

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recrepro.data.synthetic import FIRST_DAY, N_DAYS, synthetic
+from recrepro.data.synthetic import FIRST_DAY, LARGEST, N_DAYS, synthetic
 from recrepro.errors import UsageError
 
 
@@ -34,6 +34,14 @@ def test_the_seed_decides():
 @pytest.mark.parametrize("numbers", [(0, 5, 5), (5, 5, 0), (5, 5, 26)])
 def test_what_cannot_be_made(numbers):
     with pytest.raises(UsageError, match=str(numbers[2])):
+        synthetic(*numbers)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_absurd_sizes_are_refused_before_anything_is_made(at):
+    numbers = [50, 40, 600]
+    numbers[at] = 10**12
+    with pytest.raises(UsageError, match=rf"at most {LARGEST:,} users.* given: .*{10**12}"):
         synthetic(*numbers)
 
 

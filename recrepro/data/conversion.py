@@ -1,0 +1,160 @@
+"""The columns of an interaction file once read: cleaned, turned into labels and numbers."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recrepro.errors import DataError
+
+_LARGEST = {"value": float(np.finfo(np.float32).max), "time": 2.0**62}
+"""What `Interactions` can hold."""
+
+
+def arrow_frame(
+    arrays: Mapping[str, Any], where: str, locate: Callable[[int], str]
+) -> pd.DataFrame:
+    """Turn Arrow columns into a data frame of labels and numbers.
+
+    Parameters
+    ----------
+    arrays : mapping of str to pyarrow.ChunkedArray
+        Our column names to the columns as read.
+    where : str
+        What error messages call the file.
+    locate : callable
+        Names the place of a row for an error message.
+
+    Returns
+    -------
+    pandas.DataFrame
+        User and item as text, or as integers where whole numbers are stored as numbers; value
+        and time as float, a time NaN where it is empty.
+
+    Raises
+    ------
+    DataError
+        If a column is of another kind, a label, or a value, is empty, a value or a time is not a
+        finite number (or, for a time, a date), or a label spans lines.
+    """
+    frame = {}
+    for name, given in arrays.items():
+        array = given
+        if pa.types.is_dictionary(array.type):
+            array = pc.cast(array, array.type.value_type)
+        _check_kind(array.type, name, where)
+        if _is_text(array.type):
+            array = pc.utf8_trim_whitespace(array)
+            # pandas writes an unknown time as "nan" or "NaT"; a label may well be "nan".
+            blanks = pa.array(["", "nan", "nat"] if name == "time" else [""], array.type)
+            blank = pc.is_in(pc.utf8_lower(array), blanks)
+            array = pc.if_else(blank, pa.scalar(None, array.type), array)
+        if name in {"user", "item"}:
+            array = _whole(array)
+            _refuse_spanning(array, name, locate)
+        if name != "time":
+            _refuse_empty(array, name, locate)
+        is_label = name in {"user", "item"}
+        frame[name] = array.to_pandas() if is_label else _numbers(array, name, locate)
+    return pd.DataFrame(frame)
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _check_kind(kind: Any, name: str, where: str) -> None:
+    kinds = pa.types
+    number = (kinds.is_integer, kinds.is_floating, kinds.is_decimal, kinds.is_boolean)
+    if _is_text(kind) or kinds.is_null(kind) or any(is_kind(kind) for is_kind in number):
+        return
+    if name == "time" and (kinds.is_timestamp(kind) or kinds.is_date(kind)):
+        return
+    allowed = {"value": "numbers", "time": "numbers or dates"}.get(name, "text or numbers")
+    raise DataError(
+        f"{where}: the column for the {name} holds {kind}, and should hold {allowed}. Convert it, "
+        f"or choose another one with columns = {{ {name} = '...' }}."
+    )
+
+
+def _whole(labels: Any) -> Any:
+    """Return floats as integers if all of them are whole: 5 and 5.0 are one user."""
+    if not pa.types.is_floating(labels.type):
+        return labels
+    known = pc.if_else(pc.is_nan(labels), pa.scalar(None, labels.type), labels)
+    try:
+        return pc.cast(known, pa.int64())
+    except pa.ArrowInvalid:
+        return known
+
+
+def _refuse_spanning(labels: Any, name: str, locate: Callable[[int], str]) -> None:
+    if not _is_text(labels.type):
+        return
+    at = pc.index(pc.match_substring(labels, "\n"), True).as_py()
+    if at >= 0:
+        raise DataError(
+            f"{locate(at)}: the {name} {labels[at].as_py()[:40]!r} spans lines. Is a quote left "
+            f"open?"
+        )
+
+
+def _refuse_empty(array: Any, name: str, locate: Callable[[int], str]) -> None:
+    if array.null_count:
+        row = int(np.flatnonzero(array.is_null().to_numpy())[0])
+        raise DataError(
+            f"{locate(row)}: the {name} is empty ({_rows(array.null_count)}). Fill in or remove "
+            f"what is empty."
+        )
+
+
+def _numbers(array: Any, name: str, locate: Callable[[int], str]) -> "pd.Series[float]":
+    allowed = "a finite number" + (" or a date such as 2024-05-31" if name == "time" else "")
+    try:
+        given = numbers = pc.cast(array, pa.float64()).to_pandas()
+    except pa.ArrowException:
+        given = array.to_pandas()
+        if _is_text(array.type):
+            numbers = pd.to_numeric(given, errors="coerce")
+            n_numbers = int(numbers.notna().sum())
+            if name == "time" and 2 * n_numbers < int(given.notna().sum()):
+                dates = _seconds(given.mask(numbers.notna()))
+                if dates.notna().any():
+                    numbers, allowed = dates, "a date, as other times here are"
+            elif name == "time":
+                allowed = "a finite number, as other times here are"
+        else:
+            numbers = _seconds(given)
+    sizes = np.abs(numbers.to_numpy(np.float64))
+    # An empty time is Arrow's null (or, in Parquet, a float's NaN): it is unknown.
+    bad = array.is_valid().to_numpy() & ~(sizes <= _LARGEST[name])
+    if name == "time" and pa.types.is_floating(array.type):
+        bad &= numbers.notna().to_numpy()
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        large = np.isfinite(sizes[row])
+        raise DataError(
+            f"{locate(row)}: the {name} '{given.iloc[row]}' is "
+            + (f"too large: the limit is {_LARGEST[name]:.2g}" if large else f"not {allowed}")
+            + f" ({_rows(int(bad.sum()))}). Correct or remove what is wrong."
+        )
+    finite: pd.Series[float] = numbers.astype(np.float64)
+    return finite
+
+
+def _seconds(given: "pd.Series[Any]") -> "pd.Series[float]":
+    """Return seconds since 1970 (UTC where no zone is given), NaN for what is no ISO date."""
+    dates = pd.to_datetime(given, format="ISO8601", utc=True, errors="coerce")
+    try:
+        since = dates.dt.as_unit("us") - pd.Timestamp(0, tz="UTC").as_unit("us")
+    except pd.errors.OutOfBoundsDatetime:  # seconds and milliseconds were mixed up, perhaps
+        since = dates.dt.as_unit("s") - pd.Timestamp(0, tz="UTC").as_unit("s")
+    seconds: pd.Series[float] = since.dt.total_seconds()
+    return seconds
+
+
+def _rows(count: int) -> str:
+    return "1 such row" if count == 1 else f"{count} such rows"
