@@ -118,7 +118,7 @@ REFUSED = [
     ("synthetic =", 'file = "x"\nsynthetic =', "datasets #2: give one of"),
     ("columns =", 'test = "x"\ncolumns =', "'train' and 'test' go together"),
     ("columns =", 'negatives = "x"\ncolumns =', "'negatives' needs 'train' and 'test'"),
-    ("claim =", "claim = 1979-05-27 #", "not a valid experiment file.*date"),
+    ("claim =", "claim = 1979-05-27 #", "date or a time of day"),
     ("claim =", "claim = = ", "not a valid experiment file"),
 ]
 
