@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import psutil
 import sqlalchemy as sa
+from filelock import FileLock
 
 from recrepro import ledger_tables as tables
 from recrepro.errors import LedgerError, SealError
@@ -106,7 +107,9 @@ class Ledger:
         path = (workspace / "ledger.db").resolve()
         if path.is_file() and not os.access(workspace, os.W_OK):
             return cls(f"sqlite:///file:{path}?mode=ro&immutable=1&uri=true", read_only=True)
-        return cls(f"sqlite:///{path}")
+        # SQLite does not wait for anybody while it switches a new file to write-ahead logging.
+        with FileLock(workspace / "ledger.lock"):
+            return cls(f"sqlite:///{path}")
 
     def close(self) -> None:
         """Close all connections."""
@@ -352,7 +355,7 @@ class Ledger:
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's BEGIN is ours, see Ledger._writing
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=60000"):
+    for pragma in ("busy_timeout=60000", "journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")
 
 

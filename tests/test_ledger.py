@@ -153,3 +153,32 @@ def test_a_ledger_of_another_schema_is_refused(ledger, tmp_path):
     raw.close()
     with pytest.raises(LedgerError, match="schema 999"):
         Ledger.in_workspace(tmp_path)
+
+
+OPEN_EACH = """
+import sys
+from pathlib import Path
+from recrepro.ledger import Ledger
+print("ready", flush=True)
+for folder in sys.stdin:
+    Ledger.in_workspace(Path(folder.strip())).close()
+    print("opened", flush=True)
+"""
+
+
+def test_a_new_ledger_can_be_opened_by_many_processes_at_once(tmp_path):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    workers = [subprocess.Popen([sys.executable, "-c", OPEN_EACH], **pipes) for _ in range(4)]
+    assert [worker.stdout.readline() for worker in workers] == ["ready\n"] * 4
+    for attempt in range(20):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        for worker in workers:
+            worker.stdin.write(f"{folder}\n")
+            worker.stdin.flush()
+        answers = [worker.stdout.readline() for worker in workers]
+        if answers != ["opened\n"] * 4:
+            break
+    for worker in workers:
+        worker.communicate(timeout=60)
+    assert answers == ["opened\n"] * 4

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from scipy.sparse import csr_array, load_npz, save_npz
 
 from recrepro.errors import SealError
@@ -101,13 +102,10 @@ class StoredSplit:
                 str(p.relative_to(draft)): p.stat().st_size for p in draft.rglob("*.npz")
             }
             (draft / "split.json").write_text(json.dumps(facts, indent=1))
-            if not cls(folder).is_whole:
-                shutil.rmtree(folder, ignore_errors=True)
-            try:
-                draft.rename(folder)
-            except OSError:
-                if not cls(folder).is_whole:  # else another process stored the same split
-                    raise
+            with FileLock(folder.parent / ".lock"):
+                if not cls(folder).is_whole:  # else another process has stored the same split
+                    shutil.rmtree(folder, ignore_errors=True)
+                    draft.rename(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         return cls(folder)

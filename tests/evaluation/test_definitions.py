@@ -21,7 +21,7 @@ def test_a_missing_or_malformed_cutoff_is_refused_with_a_way_to_write_it(name):
 
 
 def test_a_cutoff_of_zero_is_refused():
-    with pytest.raises(UsageError, match="must be at least 1"):
+    with pytest.raises(UsageError, match="between 1 and 1,000,000"):
         parse_metric("recall@0")
 
 
