@@ -4,8 +4,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from shutil import which
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,9 +12,6 @@ from recrepro import __version__
 from recrepro.errors import RecreproError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from recrepro.experiment import Experiment
     from recrepro.ledger import CellState, Ledger
 
 EXIT_FAILURE = 3
@@ -80,88 +76,9 @@ def run(
     What is done stays done: run the same file again after an interruption, or after adding a
     model, and only the rest is run.
     """
-    from rich.text import Text
+    from recrepro.running import run_experiment
 
-    from recrepro.background import BackgroundMirror
-    from recrepro.experiment import load_experiment
-    from recrepro.grid import Grid
-    from recrepro.ledger import Ledger
-    from recrepro.listing import make_console
-    from recrepro.plan import make_plan
-    from recrepro.progress import Progress, count
-    from recrepro.tracking import MlflowMirror
-    from recrepro.workspace import Workspace
-
-    console = make_console()
-    spec = load_experiment(experiment)
-    plan = make_plan(spec, experiment.parent, data_dir, progress=sys.stderr.isatty())
-    place = Workspace.create(workspace)
-    ledger = _until_the_end(Ledger.in_workspace(place.root))
-    source = experiment.read_text(encoding="utf-8")
-    name = experiment.stem
-    ledger.plan(name, spec.grid_hash, source, [(c.member, c.identity) for c in plan.cells])
-
-    left = [c for c in plan.cells if ledger.status(c.key).state != "done"]
-    console.print(Text.assemble((name, "bold"), ": ", spec.claim))
-    console.print(
-        f"{count(len(plan.cells), 'cell')} ({len(plan.cells) - len(left)} done before), "
-        f"{count(sum(map(plan.n_trials, left)), 'trial')} to run, in {place.root}",
-        style="dim",
-        soft_wrap=True,
-    )
-    mirror = BackgroundMirror(MlflowMirror(ledger, place, name, spec.grid_hash, source))
-    mirror.poke()
-    progress = Progress(
-        console,
-        cells=plan.cells,
-        n_trials=sum(map(plan.n_trials, left)),
-        trials_of=plan.n_trials,
-        metric=spec.selection_metric,
-        on_end=mirror.poke,
-    )
-    grid = Grid(
-        plan,
-        ledger,
-        place,
-        jobs=jobs or max(1, _cores() // threads),
-        threads=threads,
-        observer=progress,
-    )
-    try:
-        with progress:
-            grid.run()
-    except KeyboardInterrupt:
-        done = sum(ledger.status(c.key).state == "done" for c in plan.cells)
-        command = " ".join([_program(), *sys.argv[1:]])
-        console.print(
-            f"\nStopped. {done} of {len(plan.cells)} cells are done and kept, with every finished "
-            f"trial of the others. To go on: {command}",
-            soft_wrap=True,
-        )
-        raise
-    failed = _print_tables(console, spec, name, ledger)
-    if mirror.busy:
-        console.print("\nCopying to MLflow (Ctrl-C leaves it to the next run) ...", style="dim")
-    mirror.close()
-    if mirror.error is None:
-        console.print(
-            f"\nLook at the runs:  {_program()} ui --workspace {workspace}", soft_wrap=True
-        )
-    else:
-        reason = str(mirror.error).strip().partition("\n")[0]
-        console.print(
-            f"\nMLflow could not be brought up to date: {reason}\nNothing is lost: the results are "
-            "in the workspace, and each run of this file tries again. If the workspace's own "
-            f"{place.root / 'mlflow.db'} is damaged, delete it: it is made anew.",
-            style="yellow",
-            soft_wrap=True,
-        )
-    if failed:
-        names = ", ".join(str(place.log(c)) for c in failed)
-        raise RecreproError(
-            f"{len(failed)} of {len(plan.cells)} cells failed (see the notes above). What their "
-            f"processes printed: {names}. Running the same file again retries them."
-        )
+    run_experiment(experiment, data_dir, workspace, jobs=jobs, threads=threads)
 
 
 @cli.command()
@@ -244,13 +161,14 @@ def leaderboard(experiment: Path, workspace: Path, form: str) -> None:
     from recrepro import leaderboard as tables
     from recrepro.experiment import load_experiment
     from recrepro.listing import make_console
+    from recrepro.running import print_leaderboard
 
     spec = load_experiment(experiment)
     ledger = _existing_ledger(workspace)
     if form == "text":
-        _print_tables(make_console(), spec, experiment.stem, ledger)
+        print_leaderboard(make_console(), spec, experiment.stem, ledger)
         return
-    members = _members(spec, experiment.stem, ledger)
+    members = tables.members(spec, experiment.stem, ledger)
     boards, verdicts = tables.build(spec, ledger, members)
     if form == "md":
         click.echo(tables.to_markdown(boards, verdicts))
@@ -306,41 +224,6 @@ def _until_the_end(ledger: "Ledger") -> "Ledger":
     """Close a ledger when the command ends, however it ends."""
     click.get_current_context().call_on_close(ledger.close)
     return ledger
-
-
-def _members(spec: "Experiment", name: str, ledger: "Ledger") -> list[Any]:
-    members = ledger.members(name, spec.grid_hash)
-    if not members:
-        raise RecreproError(
-            f"nothing of {name!r}, as the file is now, was run in this workspace. Run it: "
-            f"recrepro run {name}.toml (results of equal cells are reused)."
-        )
-    return members
-
-
-def _print_tables(console: "Console", spec: "Experiment", name: str, ledger: "Ledger") -> list[str]:
-    """Print the leaderboard; return the cells that failed."""
-    from recrepro import leaderboard as tables
-    from recrepro.listing import show_leaderboard
-
-    members = _members(spec, name, ledger)
-    boards, verdicts = tables.build(spec, ledger, members)
-    show_leaderboard(console, boards, verdicts)
-    return [m.cell for m in members if ledger.status(m.cell).state == "failed"]
-
-
-def _program() -> str:
-    """Return how this program was called, for commands to be copied from the screen."""
-    called = sys.argv[0]
-    if Path(called).name != "recrepro" or which("recrepro") == str(Path(called).resolve()):
-        return "recrepro"
-    return called
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def main() -> None:

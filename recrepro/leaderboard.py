@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Any
 
+from recrepro.errors import RecreproError
 from recrepro.experiment import Expected, Experiment
 from recrepro.ledger import CellStatus, Ledger, Member
 
@@ -86,6 +87,17 @@ class Verdict:
             off = abs(self.got - self.expected.value)
             verdict = "ok" if off <= self.expected.tolerance + 1e-12 else "off"
         object.__setattr__(self, "verdict", verdict)
+
+
+def members(experiment: Experiment, name: str, ledger: Ledger) -> list[Member]:
+    """Return the cells of an experiment, or say that it has to be run first."""
+    found = ledger.members(name, experiment.grid_hash)
+    if not found:
+        raise RecreproError(
+            f"nothing of {name!r}, as the file is now, was run in this workspace. Run it: "
+            f"recrepro run {name}.toml (results of equal cells are reused)."
+        )
+    return found
 
 
 def build(

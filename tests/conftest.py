@@ -1,9 +1,14 @@
 """Fixtures that tests of several parts share."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import ArrayLike
+
+from recrepro.interactions import Interactions
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +20,22 @@ def data_dir() -> Path:
     if not (Path(folder) / "ml-100k").is_dir():
         pytest.skip(f"real data: {folder} has no ml-100k")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def interactions() -> Callable[[ArrayLike], Interactions]:
+    """Make interactions from a dense matrix; zeros are no interactions."""
+
+    def make(rows: ArrayLike) -> Interactions:
+        matrix = np.asarray(rows, np.float32)
+        users, items = np.nonzero(matrix)
+        return Interactions(
+            users.astype(np.int32),
+            items.astype(np.int32),
+            matrix[users, items],
+            None,
+            np.arange(matrix.shape[0]),
+            np.arange(matrix.shape[1]),
+        )
+
+    return make

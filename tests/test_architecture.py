@@ -21,6 +21,7 @@ LAYERS = [
     {"recrepro.worker", "recrepro.executors", "recrepro.plan"},
     {"recrepro.grid", "recrepro.leaderboard", "recrepro.tracking", "recrepro.background"},
     {"recrepro.progress", "recrepro.listing"},
+    {"recrepro.running"},
     {"recrepro.cli"},
 ]
 FOR_MODELS = {"interactions", "model", "space", "errors"}

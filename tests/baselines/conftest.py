@@ -9,25 +9,6 @@ from recrepro.model import Recommender
 
 
 @pytest.fixture(scope="session")
-def interactions() -> Callable[[ArrayLike], Interactions]:
-    """Make interactions from a dense matrix."""
-
-    def make(rows: ArrayLike) -> Interactions:
-        matrix = np.asarray(rows, np.float32)
-        users, items = np.nonzero(matrix)
-        return Interactions(
-            users.astype(np.int32),
-            items.astype(np.int32),
-            matrix[users, items],
-            None,
-            np.arange(matrix.shape[0]),
-            np.arange(matrix.shape[1]),
-        )
-
-    return make
-
-
-@pytest.fixture(scope="session")
 def toy(interactions) -> Interactions:
     """The matrix of the worked examples."""
     return interactions([[1, 1, 0], [0, 1, 1], [1, 0, 0]])
