@@ -47,9 +47,11 @@ class BackgroundMirror:
     def _work(self) -> None:
         while True:
             self._wanted.wait()
-            last = self._closing
             self._working = True
+            # Cleared before the question whether it was the last time: a `close` in between
+            # wakes us once more, instead of never.
             self._wanted.clear()
+            last = self._closing
             try:
                 self._mirror.sync()
                 self.error = None

@@ -1,6 +1,7 @@
 """The MLflow copy: complete, found by search, made once, made again after it was torn."""
 
 import json
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -188,6 +189,22 @@ def test_a_dead_server_ends_no_run_and_is_reported(mirror, monkeypatch):
     assert background.error is not None
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert mirror.sync() == 2
+
+
+def test_a_close_at_the_worst_moment_still_ends_the_thread(mirror, monkeypatch):
+    class ClosedWhileCleared(threading.Event):
+        """`close` comes in just before the wish is cleared, and is cleared with it."""
+
+        def clear(self):
+            background._closing = True
+            super().clear()
+
+    monkeypatch.setattr("recrepro.background.threading.Event", ClosedWhileCleared)
+    monkeypatch.setattr(mirror, "sync", lambda: 0)
+    background = BackgroundMirror(mirror)
+    background.poke()
+    background._thread.join(timeout=30)
+    assert not background._thread.is_alive()
 
 
 def test_the_pages_of_the_ui_show_tested_models_only(mirror, workspace):
