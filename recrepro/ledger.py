@@ -50,7 +50,6 @@ class CellStatus:
     state: CellState
     reason: str | None
     record: dict[str, Any] | None
-    owner: str | None
 
 
 class Ledger:
@@ -71,11 +70,10 @@ class Ledger:
             sa.event.listen(self._engine, "connect", _configure_sqlite)
         try:
             self._set_up(read_only=read_only)
-        except sa.exc.OperationalError:
-            self.close()
-            raise
         except sa.exc.DatabaseError as error:
             self.close()
+            if isinstance(error, sa.exc.OperationalError):
+                raise  # the disk or the server, not the file's content
             raise LedgerError(
                 f"{url} cannot be read as a ledger: {error.orig}. It is damaged or something else: "
                 "restore it from a copy, or use another workspace (--workspace DIR)."
@@ -163,27 +161,14 @@ class Ledger:
         with self._engine.connect() as connection:
             return [Member(cell, json.loads(titles)) for cell, titles in connection.execute(query)]
 
-    def experiments(self) -> list[tuple[str, str]]:
-        """Return name and grid hash of all experiments, latest plan last."""
-        query = sa.select(tables.EXPERIMENTS.c.name, tables.EXPERIMENTS.c.grid_hash)
-        with self._engine.connect() as connection:
-            rows = connection.execute(query.order_by(tables.EXPERIMENTS.c.planned_at))
-            return [(name, grid_hash) for name, grid_hash in rows]
-
     # cells
 
     def status(self, cell: str) -> CellStatus:
         """Return what is known of a cell."""
-        columns = (
-            tables.CELLS.c.state,
-            tables.CELLS.c.reason,
-            tables.CELLS.c.record,
-            tables.CELLS.c.owner,
-        )
         with self._engine.connect() as connection:
-            row = connection.execute(sa.select(*columns).where(tables.CELLS.c.cell == cell)).one()
+            row = _row(connection, cell)
         record = json.loads(row.record) if row.record else None
-        return CellStatus(cell, row.state, row.reason, record, row.owner)
+        return CellStatus(cell, row.state, row.reason, record)
 
     def states(self) -> dict[str, CellState]:
         """Return the state of every cell."""
@@ -200,9 +185,7 @@ class Ledger:
             The token of the lease, or None if the cell is done or someone else is at it.
         """
         with self._writing() as connection:
-            row = connection.execute(
-                sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell)
-            ).one()
+            row = _row(connection, cell)
             if row.state == "done" or (row.state == "leased" and _holds(row.owner, row.deadline)):
                 return None
             if row.state == "failed":
@@ -262,9 +245,7 @@ class Ledger:
         """
         text = json.dumps(record)
         with self._writing() as connection:
-            row = connection.execute(
-                sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell)
-            ).one()
+            row = _row(connection, cell)
             if row.state == "done":
                 alarm = row.result_digest != result_digest
                 if alarm:
@@ -306,9 +287,7 @@ class Ledger:
     def add_trial(self, cell: str, token: str, number: int, trial: dict[str, Any]) -> None:
         """Write a finished trial."""
         with self._writing() as connection:
-            row = connection.execute(
-                sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell)
-            ).one()
+            row = _row(connection, cell)
             _check_lease(row, token)
             connection.execute(
                 tables.TRIALS.insert().values(cell=cell, number=number, trial=json.dumps(trial))
@@ -333,9 +312,7 @@ class Ledger:
             If the cell has a result already, or this attempt has opened the test part before.
         """
         with self._writing() as connection:
-            row = connection.execute(
-                sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell)
-            ).one()
+            row = _row(connection, cell)
             if row.state == "done":
                 raise SealError(f"cell {cell[:12]} has a result: its test part stays sealed.")
             _check_lease(row, token)
@@ -357,6 +334,10 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's BEGIN is ours, see Ledger._writing
     for pragma in ("busy_timeout=60000", "journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _row(connection: sa.Connection, cell: str) -> Any:
+    return connection.execute(sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell)).one()
 
 
 def _check_lease(row: Any, token: str) -> None:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from recrepro.errors import RecreproError, UsageError
 
-DEFAULT_WORKSPACE = Path("recrepro-runs")
-
 
 @dataclass(frozen=True)
 class Workspace:

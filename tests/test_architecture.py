@@ -131,26 +131,24 @@ def test_only_the_randomness_module_makes_generators_in_the_core():
     assert makers == {"recrepro.randomness"}
 
 
-def test_help_loads_none_of_the_heavy_libraries():
+@pytest.mark.parametrize(
+    ("command", "heavy", "said"),
+    [
+        (
+            ["--help"],
+            {"torch", "mlflow", "optuna", "numpy", "pandas", "sqlalchemy", "rich"},
+            "leaderboard",
+        ),
+        (["ls", "models"], {"torch", "mlflow"}, "toppopular"),
+    ],
+)
+def test_a_command_loads_none_of_the_libraries_that_it_does_not_need(command, heavy, said):
     code = (
         "import sys\n"
         "from recrepro.cli import cli\n"
-        "cli.main(['--help'], standalone_mode=False)\n"
-        "heavy = {'torch', 'mlflow', 'optuna', 'numpy', 'pandas', 'sqlalchemy', 'rich'}\n"
-        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
+        f"cli.main({command}, standalone_mode=False)\n"
+        f"sys.exit(', '.join({heavy} & set(sys.modules)) or 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"loaded: {done.stderr}"
-    assert "leaderboard" in done.stdout
-
-
-def test_listing_models_loads_no_torch_mlflow_or_optuna():
-    code = (
-        "import sys\n"
-        "from recrepro.cli import cli\n"
-        "cli.main(['ls', 'models'], standalone_mode=False)\n"
-        "sys.exit(', '.join({'torch', 'mlflow'} & set(sys.modules)) or 0)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"loaded: {done.stderr}"
-    assert "toppopular" in done.stdout
+    assert said in done.stdout

@@ -54,7 +54,7 @@ def done(cell, ndcg, recall, edge=()):
             "parts": {"test": {"interactions": 497}},
         },
     }
-    return CellStatus(cell, "done", None, record, None)
+    return CellStatus(cell, "done", None, record)
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def built():
         "a1": done("a1", 0.3, 0.2, edge=["l2"]),
         "a2": done("a2", 0.4, 0.2),
         "b1": done("b1", 0.5, 0.1),
-        "b2": CellStatus("b2", "failed", "no memory", None, None),
-        "l1": CellStatus("l1", "pending", None, None, None),
-        "l2": CellStatus("l2", "pending", None, None, None),
+        "b2": CellStatus("b2", "failed", "no memory", None),
+        "l1": CellStatus("l1", "pending", None, None),
+        "l2": CellStatus("l2", "pending", None, None),
     }
     names = {"a": "a", "b": "b", "l": "lost"}
     members = [

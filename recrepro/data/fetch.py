@@ -211,7 +211,7 @@ def read_member(archive: Path, member: str, size_limit: int) -> bytes:
         raise DataError(
             f"{archive} is not a whole zip archive ({error}). Delete it and fetch it again."
         ) from error
-    except (RuntimeError, NotImplementedError) as error:
+    except (RuntimeError, NotImplementedError) as error:  # encrypted; packed in an unknown way
         raise DataError(f"{archive}: {member!r} cannot be unpacked: {error}.") from error
     if len(content) > size_limit:
         raise DataError(
