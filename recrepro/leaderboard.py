@@ -169,6 +169,8 @@ def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
     if not records:
         words = {"failed": "failed", "leased": "running"}
         return Row(model, {}, {}, 0, words.get(statuses[0].state, "not run"), tuple(notes))
+    if any(s.alarmed for s in statuses):
+        notes.append("determinism alarm: a second run gave another result; the first one is shown")
     edges = sorted({n for r in records if r["tuning"] for n in r["tuning"]["at_edge"]})
     if edges:
         notes.append(f"best {', '.join(edges)} at the edge of its range")

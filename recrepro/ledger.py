@@ -44,12 +44,16 @@ class Member:
 
 @dataclass(frozen=True)
 class CellStatus:
-    """What the ledger knows of a cell; `record` is set once it is done."""
+    """What the ledger knows of a cell; `record` is set once it is done.
+
+    `alarmed` says that a second run gave another result, which was not taken.
+    """
 
     cell: str
     state: CellState
     reason: str | None
     record: dict[str, Any] | None
+    alarmed: bool = False
 
 
 class Ledger:
@@ -167,8 +171,10 @@ class Ledger:
         """Return what is known of a cell."""
         with self._engine.connect() as connection:
             row = _row(connection, cell)
+            alarms = sa.select(tables.ALARMS.c.id).where(tables.ALARMS.c.cell == cell)
+            alarmed = connection.scalar(alarms.limit(1)) is not None
         record = json.loads(row.record) if row.record else None
-        return CellStatus(cell, row.state, row.reason, record)
+        return CellStatus(cell, row.state, row.reason, record, alarmed)
 
     def states(self) -> dict[str, CellState]:
         """Return the state of every cell."""
@@ -273,13 +279,6 @@ class Ledger:
             raise LedgerError(
                 f"determinism alarm: cell {cell[:12]} already has another result. The first one "
                 "stays; compare the two records in the ledger's table 'alarms'."
-            )
-
-    def alarms(self) -> list[str]:
-        """Return the cells that got a second, different result."""
-        with self._engine.connect() as connection:
-            return list(
-                connection.scalars(sa.select(tables.ALARMS.c.cell).order_by(tables.ALARMS.c.id))
             )
 
     # trials and openings

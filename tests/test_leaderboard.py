@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -96,6 +97,12 @@ def test_what_a_reader_must_know_is_noted(built):
     assert board.rows[1].notes == ("best l2 at the edge of its range",)
     assert board.rows[0].notes == ("1 of 2 seeds failed: no memory",)
     assert tables.heading(board) == "toy · temporal (sampled ranking, 1,234 users)"
+
+
+def test_a_determinism_alarm_is_noted():
+    alarmed = replace(done("a1", 0.3, 0.2), alarmed=True)
+    row = tables._row("a", ("ndcg@10",), [alarmed, done("a2", 0.4, 0.2)])
+    assert "determinism alarm" in row.notes[0]
 
 
 def test_what_is_not_tested_because_it_is_cold_is_noted(built):
