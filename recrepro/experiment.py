@@ -51,6 +51,30 @@ class SyntheticSpec(Table):
     seed: NonNegativeInt = 0
 
 
+class _Optioned(Table):
+    """A name from a registry, with options that what bears the name checks itself."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Name
+
+    @model_validator(mode="after")
+    def _finite_options(self) -> "_Optioned":
+        for name, value in self.options.items():
+            if isinstance(value, float) and not isfinite(value):
+                raise ValueError(f"the option {name!r} must be a finite number, but got {value}")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options, as written."""
+        return dict(self.model_extra or {})
+
+
+class FilterSpec(_Optioned):
+    """A filter and its options."""
+
+
 class DatasetSpec(Table):
     """Where interactions come from, and what is done to them before the split.
 
@@ -62,11 +86,14 @@ class DatasetSpec(Table):
     file: str | None = None
     train: str | None = None
     test: str | None = None
+    validation: str | None = None
     negatives: str | None = None
     format: str | None = None
     columns: dict[Literal["user", "item", "value", "time"], str] = {}
     synthetic: SyntheticSpec | None = None
+    duplicates: Literal["last", "first", "max", "sum", "error"] = "last"
     min_value: float | None = None
+    filters: tuple[FilterSpec, ...] = ()
     values: Literal["binary", "keep"] = "binary"
 
     @model_validator(mode="after")
@@ -76,19 +103,17 @@ class DatasetSpec(Table):
             raise ValueError(f"give one of 'file', 'train' and 'synthetic', not {given}")
         if (self.train is None) != (self.test is None):
             raise ValueError("'train' and 'test' go together")
-        if self.negatives is not None and self.test is None:
-            raise ValueError("'negatives' needs 'train' and 'test'")
+        for name in ("validation", "negatives"):
+            if getattr(self, name) is not None and self.test is None:
+                raise ValueError(f"{name!r} needs 'train' and 'test'")
         if self.file is None and self.train is None and (self.format or self.columns):
             raise ValueError("'format' and 'columns' go with 'file' or 'train' and 'test' only")
         return self
 
 
-class SplitSpec(Table):
-    """A splitting strategy, its own options (checked by the strategy), and the seeds to draw."""
+class SplitSpec(_Optioned):
+    """A splitting strategy, its own options, and the seeds to draw."""
 
-    model_config = ConfigDict(extra="allow")
-
-    name: Name
     label: Name | None = None
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (1,)
 
@@ -97,22 +122,10 @@ class SplitSpec(Table):
         _refuse_repeats("seed", self.seeds)
         return self
 
-    @model_validator(mode="after")
-    def _finite_options(self) -> "SplitSpec":
-        for name, value in self.options.items():
-            if isinstance(value, float) and not isfinite(value):
-                raise ValueError(f"the option {name!r} must be a finite number, but got {value}")
-        return self
-
     @property
     def title(self) -> str:
         """What tables call it."""
         return self.label or self.name
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The strategy's own options, as written."""
-        return dict(self.model_extra or {})
 
 
 class RangeSpec(Table):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 UNKNOWN_TIME = np.iinfo(np.int64).min
 """Stands for a time that the data does not give; it sorts before every known one."""
 
-Duplicates = Literal["last", "first", "error"]
+Duplicates = Literal["last", "first", "max", "sum", "error"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +70,10 @@ class Interactions:
             Labels of any kind; labels that all look like whole numbers become such.
         user, item, value, time : str
             Column names; without `value` every value is 1, without `time` there are no times.
-        duplicates : {"last", "first", "error"}
-            Which row of a repeated pair stays. "Last" is the latest in time, then in the file.
+        duplicates : {"last", "first", "max", "sum", "error"}
+            What becomes of a repeated pair: its last row stays (the latest in time, then in the
+            file), or its first; or it gets the largest value or the sum of all, with the latest
+            time.
         user_ids, item_ids : array, optional
             Labels to use, sorted; by default those that occur.
 
@@ -110,15 +112,22 @@ class Interactions:
                 f"({user_labels[users[at]]}, {item_labels[items[at]]})."
             )
         keep = np.ones(len(users), bool)
-        if duplicates == "last":
-            keep[:-1] = ~same
-        else:
+        if duplicates == "first":
             keep[1:] = ~same
-        order = order[keep]
+        else:
+            keep[:-1] = ~same
+        if duplicates in ("max", "sum"):
+            starts = np.flatnonzero(np.concatenate([[True], ~same])[: len(users)])
+            combine = np.maximum if duplicates == "max" else np.add
+            combined = combine.reduceat(values[order], starts) if len(order) else values
+            order = order[keep]
+        else:
+            order = order[keep]
+            combined = values[order]
         return cls(
             users[keep],
             items[keep],
-            values[order],
+            combined,
             None if times is None else times[order],
             user_labels,
             item_labels,
@@ -201,6 +210,16 @@ class Interactions:
             times = np.concatenate([self.times, other.times])[order]
         values = np.concatenate([self.values, other.values])[order]
         return type(self)(users[order], items[order], values, times, self.user_ids, self.item_ids)
+
+    def in_common_with(self, other: Self) -> NDArray[np.bool_]:
+        """Mark the pairs that `other`, which shares the labels, has too."""
+        mine = self.users.astype(np.int64) * self.n_items + self.items
+        theirs = other.users.astype(np.int64) * self.n_items + other.items
+        if not len(theirs):
+            return np.zeros(len(mine), bool)
+        places = np.minimum(np.searchsorted(theirs, mine), len(theirs) - 1)
+        common: NDArray[np.bool_] = theirs[places] == mine
+        return common
 
     def binarised(self) -> Self:
         """Return the same pairs, each with the value 1."""

@@ -15,18 +15,18 @@ from recrepro.ledger import CellStatus, Ledger, Member
 
 @dataclass(frozen=True)
 class Row:
-    """One model: its metrics, averaged over seeds.
+    """One model: its metrics, averaged over seeds and folds.
 
     Parameters
     ----------
     model : str
         Title of the model.
     means : dict of str to float
-        Empty if no seed has a result.
+        Empty if there is no result.
     spreads : dict of str to float
-        Standard deviation over seeds; empty for fewer than two.
-    seeds : int
-        How many seeds have a result.
+        Standard deviation over seeds and folds; empty for fewer than two.
+    repeats : int
+        How many of its seeds and folds have a result.
     status : str
         tuned, fixed, untuned or parameter-free; or failed, running, not run.
     notes : tuple of str
@@ -36,7 +36,7 @@ class Row:
     model: str
     means: dict[str, float]
     spreads: dict[str, float]
-    seeds: int
+    repeats: int
     status: str
     notes: tuple[str, ...] = ()
 
@@ -54,7 +54,7 @@ class Leaderboard:
     rows : list of Row
         Best first; rows without a result last.
     users : int or None
-        Number of users evaluated, for the first seed.
+        Number of users evaluated, in the first repeat.
     sampled : bool or None
         Whether held-out items were ranked against sampled negatives only; None without a result.
     notes : tuple of str
@@ -165,7 +165,7 @@ def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
     notes: list[str] = []
     failed = [s for s in statuses if s.state == "failed"]
     if failed:
-        notes.append(f"{len(failed)} of {len(statuses)} seeds failed: {failed[0].reason}")
+        notes.append(f"{len(failed)} of {len(statuses)} repeats failed: {failed[0].reason}")
     if not records:
         words = {"failed": "failed", "leased": "running"}
         return Row(model, {}, {}, 0, words.get(statuses[0].state, "not run"), tuple(notes))
@@ -178,7 +178,7 @@ def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
     if bad_trials:
         notes.append(f"{bad_trials} failed trials")
     if len(records) < len(statuses) and not failed:
-        notes.append(f"{len(records)} of {len(statuses)} seeds")
+        notes.append(f"{len(records)} of {len(statuses)} repeats")
     values = {m: [r["metrics"][m] for r in records] for m in metrics}
     return Row(
         model,
@@ -207,7 +207,7 @@ def heading(board: Leaderboard) -> str:
 
 
 def number(row: Row, metric: str) -> str:
-    """Return a value with four digits, with its spread over seeds if there are several."""
+    """Return a value with four digits, with its spread over repeats if there are several."""
     if metric not in row.means:
         return "-"
     spread = f" ± {row.spreads[metric]:.4f}" if metric in row.spreads else ""
@@ -245,7 +245,7 @@ def to_csv(boards: list[Leaderboard]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(
-        ["dataset", "split", "ranking", "model", "status", "metric", "mean", "std", "seeds"]
+        ["dataset", "split", "ranking", "model", "status", "metric", "mean", "std", "repeats"]
     )
     for board in boards:
         ranking = "sampled" if board.sampled else "full"
@@ -253,7 +253,7 @@ def to_csv(boards: list[Leaderboard]) -> str:
             for metric in board.metrics:
                 place = [board.dataset, board.split, ranking, row.model, row.status, metric]
                 mean, std = row.means.get(metric, ""), row.spreads.get(metric, "")
-                writer.writerow([*place, mean, std, row.seeds])
+                writer.writerow([*place, mean, std, row.repeats])
     return buffer.getvalue()
 
 
@@ -272,7 +272,7 @@ def to_json(boards: list[Leaderboard], verdicts: list[Verdict]) -> str:
                     {
                         "model": row.model,
                         "status": row.status,
-                        "seeds": row.seeds,
+                        "repeats": row.repeats,
                         "means": row.means,
                         "spreads": row.spreads,
                         "notes": row.notes,

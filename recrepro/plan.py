@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from recrepro.data.dataset import Dataset, content_checksum
+from recrepro.data.filters import make_filter
 from recrepro.data.source import load_dataset
 from recrepro.errors import UsageError
 from recrepro.evaluation.definitions import parse_metric
@@ -34,13 +36,17 @@ from recrepro.workspace import Workspace
 
 @dataclass(frozen=True)
 class Cell:
-    """A data set, a split with its seed, and a model; `identity` decides its numbers."""
+    """A data set, a split with its seed and fold, and a model; `identity` decides its numbers.
+
+    `fold` is None where a seed gives one split only.
+    """
 
     identity: dict[str, Any]
     dataset: str
     split: str
     model: ModelSpec
     seed: int
+    fold: int | None = None
 
     @property
     def key(self) -> str:
@@ -49,13 +55,14 @@ class Cell:
 
     @property
     def titles(self) -> dict[str, Any]:
-        """What the experiment calls the cell's parts."""
-        return {
+        """What the experiment calls the cell's parts; folds are counted from 1."""
+        titles = {
             "dataset": self.dataset,
             "split": self.split,
             "model": self.model.title,
             "seed": self.seed,
         }
+        return titles if self.fold is None else {**titles, "fold": self.fold + 1}
 
     @property
     def member(self) -> Member:
@@ -99,7 +106,8 @@ class Plan:
         """Draw every split in memory; yield its name and its facts."""
         tried = set()
         for cell in self.cells:
-            name = f"{cell.dataset} / {cell.split} / seed {cell.seed}"
+            fold = "" if cell.fold is None else f" / fold {cell.fold + 1}"
+            name = f"{cell.dataset} / {cell.split} / seed {cell.seed}{fold}"
             if name not in tried:
                 tried.add(name)
                 yield name, self._draw(cell).facts
@@ -107,7 +115,7 @@ class Plan:
     def _draw(self, cell: Cell) -> Drawn:
         candidates: ResolvedCandidates = cell.identity["split"]["candidates"]
         dataset, splitter = self.datasets[cell.dataset], self.splitters[cell.split]
-        return draw_split(dataset, splitter, cell.seed, candidates)
+        return draw_split(dataset, splitter, cell.seed, candidates, cell.fold or 0)
 
     def job(self, cell: Cell, token: str, workspace: Workspace, ledger_url: str) -> Job:
         """Return a leased cell as it is handed to a process."""
@@ -152,6 +160,9 @@ def check_names(experiment: Experiment) -> tuple[dict[str, type[Recommender]], d
         search_space(model, spec)
         models[spec.title] = model
     _check_expected(experiment)
+    for dataset in experiment.datasets:
+        for filter_spec in dataset.filters:
+            make_filter(filter_spec, f"data set {dataset.name!r}")
     return models, {spec.title: _splitter(spec) for spec in experiment.splits}
 
 
@@ -177,20 +188,18 @@ def make_plan(
         dataset = load_dataset(dataset_spec, base, data_dir, progress=progress)
         plan.datasets[dataset.name] = dataset
         fingerprint = content_checksum(dataset, times=True)
-        data = {
-            "fingerprint": fingerprint,
-            "min_value": dataset_spec.min_value,
-            "values": dataset_spec.values,
-        }
+        data = {"fingerprint": fingerprint, "preprocessing": list(dataset.preprocessing)}
         for split_spec in experiment.splits:
             splitter = splitters[split_spec.title]
             splitter.check(dataset)
             candidates = resolve_candidates(experiment.evaluate.candidates, dataset, splitter)
-            for seed in split_spec.seeds:
-                split = split_identity(fingerprint, split_spec.name, splitter, seed, candidates)
+            for seed, fold in product(split_spec.seeds, range(splitter.n_folds)):
+                split = split_identity(
+                    fingerprint, dataset, split_spec.name, splitter, seed, fold, candidates
+                )
                 for spec in experiment.models:
                     model = models[spec.title]
-                    _check_capability(model, spec, dataset)
+                    _check_capability(model, spec, dataset, splitter)
                     identity = {
                         "data": data,
                         "split": split,
@@ -199,7 +208,17 @@ def make_plan(
                         "metrics": list(experiment.evaluate.metrics),
                         "harness": HARNESS_VERSION,
                     }
-                    plan.cells.append(Cell(identity, dataset.name, split_spec.title, spec, seed))
+                    one = splitter.n_folds == 1
+                    plan.cells.append(
+                        Cell(
+                            identity,
+                            dataset.name,
+                            split_spec.title,
+                            spec,
+                            seed,
+                            None if one else fold,
+                        )
+                    )
     _check_distinct(plan.cells)
     return plan
 
@@ -241,7 +260,14 @@ def _check_expected(experiment: Experiment) -> None:
                 )
 
 
-def _check_capability(model: type[Recommender], spec: ModelSpec, dataset: Dataset) -> None:
+def _check_capability(
+    model: type[Recommender], spec: ModelSpec, dataset: Dataset, splitter: Splitter
+) -> None:
+    if splitter.unseen_users and not model.inductive:
+        raise UsageError(
+            f"the model {spec.title!r} cannot score users it was not fitted on, and the split is "
+            "one of unseen users. Leave one of them out."
+        )
     if model.needs_times and dataset.interactions.times is None:
         raise UsageError(
             f"the model {spec.title!r} learns from times, and the data set {dataset.name!r} has "

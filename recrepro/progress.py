@@ -191,10 +191,11 @@ def short_titles(cells: Sequence[Cell]) -> dict[str, str]:
             "split": cell.split,
             "model": cell.model.title,
             "seed": f"seed {cell.seed}",
+            "fold": "" if cell.fold is None else f"fold {cell.fold + 1}",
         }
         for cell in cells
     ]
-    shown = [k for k in ("dataset", "split", "model", "seed") if len({p[k] for p in parts}) > 1]
+    shown = [k for k in (parts[0] if parts else ()) if len({p[k] for p in parts}) > 1]
     shown = shown if "model" in shown else [*shown, "model"]
     return {
         cell.key: " / ".join(part[k] for k in shown)

@@ -13,7 +13,7 @@ from recrepro.interactions import Interactions
 
 RECORD_SCHEMA = 1
 
-HARNESS_VERSION = 1
+HARNESS_VERSION = 2
 """Part of a cell's identity; bumped whenever the harness can give other numbers than before."""
 
 

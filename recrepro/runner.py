@@ -15,7 +15,7 @@ from recrepro.randomness import generator
 from recrepro.records import RECORD_SCHEMA, Job, per_user_table, result_digest
 from recrepro.registry import Registry
 from recrepro.space import at_edge
-from recrepro.splits.sealed import StoredSplit
+from recrepro.splits.sealed import StoredSplit, histories
 from recrepro.tuning import Trial, Tuner, best_of, chosen_params, search_space
 from recrepro.workspace import Workspace
 
@@ -80,7 +80,9 @@ def run_cell(job: Job, emit: Emit = lambda _: None) -> None:
 
     emit({"event": "stage", "stage": "test"})
     opened = split.sealed(lambda: ledger.open_seal(job.cell, job.token)).open()
-    evaluation = evaluator.evaluate(model, known.matrix, opened.test, opened.negatives)
+    evaluation = evaluator.evaluate(
+        model, histories(known, opened.shown), opened.test, opened.negatives
+    )
     watch.lap("score")
 
     params = config.model_dump(mode="json")

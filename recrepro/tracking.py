@@ -170,7 +170,7 @@ class MlflowMirror:
             "mlflow.source.type": "LOCAL",
         }
         name = f"{titles['model']} · {titles['split']} · {titles['dataset']} · {titles['seed']}"
-        params = {key: str(titles[key]) for key in ("dataset", "split", "model", "seed")}
+        params = {key: str(value) for key, value in titles.items()}
         if record is None:
             tags["mlflow.note.content"] = f"Failed: {status.reason}"
             run_id = self._run(target, name, tags, params, {}, (0, 0))
@@ -210,7 +210,7 @@ class MlflowMirror:
                 tags["mlflow.note.content"] = f"Failed: {trial['reason']}"
             metrics = {f"validation.{metric_key(k)}": v for k, v in trial["metrics"].items()}
             params = {str(k): str(v) for k, v in trial["params"].items()}
-            params |= {key: str(titles[key]) for key in ("dataset", "split", "model", "seed")}
+            params |= {key: str(value) for key, value in titles.items()}
             ended = started + _ms(trial["seconds"])
             name = f"{titles['model']} · trial {trial['number']}"
             run_id = self._run(target, name, tags, params, metrics, (started, ended))

@@ -10,13 +10,20 @@ from recrepro.data.fetch import download_path, fetch, read_member
 from recrepro.data.formats import build_interactions, guess_format, read_frame, read_published
 from recrepro.data.parsing import parse_frame
 from recrepro.errors import DataError, UnknownName, UsageError
+from recrepro.interactions import Duplicates
 
 _MB = 1_000_000
 _UNPACKED = 10
 """A file in an archive may be this many times larger than the archive may be."""
 
 
-def load_named(name: str, data_dir: Path | None = None, *, progress: bool = True) -> Dataset:
+def load_named(
+    name: str,
+    data_dir: Path | None = None,
+    *,
+    duplicates: Duplicates = "last",
+    progress: bool = True,
+) -> Dataset:
     """Load a data set by its name, from a local copy if there is one, else by download.
 
     Local copies are looked for in `data_dir`, then in the folder that ``RECREPRO_DATA`` names.
@@ -27,6 +34,8 @@ def load_named(name: str, data_dir: Path | None = None, *, progress: bool = True
         A key of `DATASETS`.
     data_dir : Path, optional
         A folder with local copies.
+    duplicates
+        As in `Interactions.from_frame`.
     progress : bool
         Whether a download may draw a progress bar.
 
@@ -57,7 +66,8 @@ def load_named(name: str, data_dir: Path | None = None, *, progress: bool = True
             raise
         # The columns of a known data set are known: with others it is another file.
         raise DataError(f"this is not the data set {name!r}: {error} {_leave(entry)}") from error
-    return dataset
+    # What the table says of a data set holds for the usual rule.
+    return dataset if duplicates == "last" else _read(name, entry, found, duplicates)
 
 
 def _folders(data_dir: Path | None) -> list[Path]:
@@ -100,10 +110,13 @@ def _locate(entry: NamedDataset, source: Source, data_dir: Path | None, *, progr
         ) from error
 
 
-def _read(name: str, entry: NamedDataset, found: list[Path]) -> Dataset:
+def _read(
+    name: str, entry: NamedDataset, found: list[Path], duplicates: Duplicates = "last"
+) -> Dataset:
     if len(found) > 1:
+        negatives = found[2] if len(found) > 2 else None
         return read_published(
-            name, found[0], found[1], found[2] if len(found) > 2 else None, entry.format
+            name, found[0], found[1], negatives, entry.format, duplicates=duplicates
         )
     path, source = found[0], entry.sources[0]
     if path.suffix == ".zip":
@@ -113,7 +126,8 @@ def _read(name: str, entry: NamedDataset, found: list[Path]) -> Dataset:
     else:
         where = str(path)
         frame = read_frame(path, guess_format(path.name) or entry.format)
-    return Dataset(name, build_interactions(frame, where), has_values="value" in frame)
+    interactions = build_interactions(frame, where, duplicates=duplicates)
+    return Dataset(name, interactions, has_values="value" in frame)
 
 
 def _verify(

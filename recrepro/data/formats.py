@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from recrepro.data.dataset import Dataset, PublishedSplit
 from recrepro.data.parsing import FORMATS, check_text, parse_frame, read_bytes
@@ -92,10 +93,7 @@ def build_interactions(
 ) -> Interactions:
     """Build interactions from what `read_frame` returns, and name the file in every error."""
     value, time = (name if name in frame else None for name in ("value", "time"))
-    try:
-        return Interactions.from_frame(frame, value=value, time=time, duplicates=duplicates)
-    except DataError as error:
-        raise DataError(f"{where}: {error}") from error
+    return _build(frame, where, value=value, time=time, duplicates=duplicates)
 
 
 def read_negatives(path: Path) -> pd.DataFrame:
@@ -144,6 +142,9 @@ def read_published(
     negatives: Path | None = None,
     format: str | None = None,  # noqa: A002  # as in read_frame
     columns: Mapping[str, str] | None = None,
+    *,
+    validation: Path | None = None,
+    duplicates: Duplicates = "last",
 ) -> Dataset:
     """Read a split as someone published it.
 
@@ -154,10 +155,12 @@ def read_published(
     ----------
     name : str
         What tables call the data set.
-    train, test, negatives : Path
+    train, test, validation, negatives : Path
         The files; the negatives in the layout of `read_negatives`.
     format, columns
-        As in `read_frame`, for train and test alike.
+        As in `read_frame`, for all parts alike.
+    duplicates
+        As in `Interactions.from_frame`, within each part.
 
     Raises
     ------
@@ -166,41 +169,56 @@ def read_published(
     UsageError
         As `read_frame`, and if one file is given for two of them.
     """
-    given = [path for path in (train, test, negatives) if path is not None]
+    paths = {"train": train, "validation": validation, "test": test}
+    parts = {part: path for part, path in paths.items() if path is not None}
+    given = [*parts.values(), *([negatives] if negatives is not None else [])]
     if len({path.resolve() for path in given}) < len(given):
         raise UsageError(
-            f"train, test and negatives of the data set {name!r} must be different files; given: "
-            f"{', '.join(map(str, given))}."
+            f"{', '.join(parts)}{' and negatives' if negatives else ''} of the data set {name!r} "
+            f"must be different files; given: {', '.join(map(str, given))}."
         )
     frames = {
-        train: read_frame(train, format, columns),
-        test: read_frame(test, format, columns, allow_empty_users=True),
+        part: read_frame(path, format, columns, allow_empty_users=part != "train")
+        for part, path in parts.items()
     }
-    if negatives is not None:
-        frames[negatives] = read_negatives(negatives)
-    ids = {of: _labels([frame[of] for frame in frames.values()]) for of in ("user", "item")}
-    timed = all("time" in frames[path] for path in (train, test))
-    parts = []
-    for path, frame in frames.items():
-        try:
-            part = Interactions.from_frame(
-                frame,
-                value="value" if "value" in frame else None,
-                time="time" if timed and "time" in frame else None,
-                user_ids=ids["user"],
-                item_ids=ids["item"],
-            )
-        except DataError as error:
-            raise DataError(f"{path}: {error}") from error
-        parts.append(part)
-    if negatives is None:
-        sampled = None
-    else:
-        _check_holdouts(negatives, frames[negatives], test, frames[test])
-        sampled = parts[2].matrix.astype(bool)
-    split = PublishedSplit(parts[0], parts[1], sampled)
-    has_values = all("value" in frames[path] for path in (train, test))
-    return Dataset(name, split.train.union(split.test), split, has_values)
+    drawn = None if negatives is None else read_negatives(negatives)
+    everything = [*frames.values(), *([drawn] if drawn is not None else [])]
+    ids = {of: _labels([frame[of] for frame in everything]) for of in ("user", "item")}
+    has_values = all("value" in frame for frame in frames.values())
+    has_times = all("time" in frame for frame in frames.values())
+    made = {
+        part: _build(
+            frame,
+            str(parts[part]),
+            value="value" if "value" in frame else None,
+            time="time" if has_times else None,
+            duplicates=duplicates,
+            user_ids=ids["user"],
+            item_ids=ids["item"],
+        )
+        for part, frame in frames.items()
+    }
+    sampled = None
+    if negatives is not None and drawn is not None:
+        _check_holdouts(negatives, drawn, test, frames["test"])
+        sampled = _count_negatives(drawn, str(negatives), ids)
+    split = PublishedSplit(made["train"], made["test"], sampled, made.get("validation"))
+    return Dataset(name, split.union, split, has_values)
+
+
+def _count_negatives(drawn: pd.DataFrame, where: str, ids: Mapping[str, NDArray[Any]]) -> csr_array:
+    """Count how often each negative is listed for one test item of the user."""
+    listed = drawn.value_counts(sort=False).rename("listed").reset_index()
+    options = {"user_ids": ids["user"], "item_ids": ids["item"]}
+    counts = _build(listed, where, value="listed", duplicates="max", **options)
+    return counts.matrix.astype(np.int32)
+
+
+def _build(frame: pd.DataFrame, where: str, **options: Any) -> Interactions:
+    try:
+        return Interactions.from_frame(frame, **options)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
 
 
 def _labels(columns: "list[pd.Series[Any]]") -> NDArray[Any]:

@@ -1,10 +1,13 @@
 """From an experiment file's ``[[datasets]]`` table to a data set."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from recrepro.data.catalogue import load_named, missing_locally
 from recrepro.data.dataset import Dataset, PublishedSplit
+from recrepro.data.filters import Filter, MinValue, make_filter
 from recrepro.data.formats import build_interactions, read_frame, read_published
 from recrepro.data.synthetic import synthetic
 from recrepro.errors import UsageError
@@ -36,22 +39,75 @@ def load_dataset(
         If a file is not what it should be.
     """
     dataset = _read(spec, base, data_dir, progress=progress)
-    if spec.min_value is not None and not dataset.has_values:
+    _check_values(spec, dataset)
+    filters: list[tuple[str, Filter]] = []
+    if spec.min_value is not None:
+        filters.append(("min-value", MinValue(value=spec.min_value)))
+    filters += [(f.name, make_filter(f, f"data set {spec.name!r}")) for f in spec.filters]
+    done: list[dict[str, Any]] = [{"step": "duplicates", "rule": spec.duplicates, "on": "all"}]
+    for name, step in filters:
+        options = step.model_dump(mode="json", exclude={"on"})
+        entry = {"step": name, **options, "on": step.on, "learns": step.learns}
+        if step.on == "all":
+            before = len(dataset.interactions)
+            dataset = _apply(step, name, dataset)
+            entry["removed"] = before - len(dataset.interactions)
+        done.append(entry)
+    if spec.values == "binary":
+        dataset = _each_part(dataset, Interactions.binarised)
+    done.append({"step": "values", "rule": spec.values, "on": "all"})
+    if dataset.published is None:
+        dataset = replace(dataset, interactions=dataset.interactions.without_unused_labels())
+    return replace(
+        dataset,
+        train_filters=tuple(step for _, step in filters if step.on == "train"),
+        preprocessing=tuple(done),
+    )
+
+
+def _check_values(spec: DatasetSpec, dataset: Dataset) -> None:
+    needs = ["min_value"] if spec.min_value is not None else []
+    needs += ["min-value" for f in spec.filters if f.name == "min-value"]
+    if spec.duplicates in ("max", "sum") and dataset.has_values is False:
+        needs.append(f"duplicates = {spec.duplicates!r}")
+    if needs and not dataset.has_values:
         own = spec.file is not None or spec.train is not None
         which = ", or say which column it is with columns = { value = '...' }" if own else ""
-        both = " in both train and test" if dataset.published is not None else ""
+        both = " in all its parts" if dataset.published is not None else ""
         raise UsageError(
-            f"'min_value' needs values, and the data set {spec.name!r} has none{both}. Take "
-            f"'min_value' away{which}."
+            f"{needs[0]!r} needs values, and the data set {spec.name!r} has none{both}. Take "
+            f"{needs[0]!r} away{which}."
         )
+
+
+def _apply(step: Filter, name: str, dataset: Dataset) -> Dataset:
+    """Keep what a filter keeps of all parts together."""
+    whole = dataset.interactions
+    kept = whole.select(step.keep(whole))
+    filtered = _each_part(dataset, lambda part: part.select(part.in_common_with(kept)))
+    parts = filtered.published.parts if filtered.published else {"": filtered.interactions}
+    for part, left in parts.items():
+        if not len(left):
+            where = f"the {part} part of {dataset.name!r}" if part else repr(dataset.name)
+            largest = f"; its largest value is {whole.values.max():g}" if len(whole) else ""
+            raise UsageError(
+                f"the filter {name!r} leaves nothing of {where}"
+                f"{largest if name == 'min-value' else ''}. Weaken it, or take it away."
+            )
+    return filtered
+
+
+def _each_part(dataset: Dataset, change: Callable[[Interactions], Interactions]) -> Dataset:
     split = dataset.published
     if split is None:
-        kept = _filtered(dataset.interactions, spec, "the data set")
-        return replace(dataset, interactions=kept.without_unused_labels())
-    train = _filtered(split.train, spec, "the train part of")
-    test = _filtered(split.test, spec, "the test part of")
-    published = PublishedSplit(train, test, split.negatives)
-    return replace(dataset, interactions=train.union(test), published=published)
+        return replace(dataset, interactions=change(dataset.interactions))
+    changed = PublishedSplit(
+        change(split.train),
+        change(split.test),
+        split.negatives,
+        None if split.validation is None else change(split.validation),
+    )
+    return replace(dataset, interactions=changed.union, published=changed)
 
 
 def _read(spec: DatasetSpec, base: Path, data_dir: Path | None, *, progress: bool) -> Dataset:
@@ -63,25 +119,21 @@ def _read(spec: DatasetSpec, base: Path, data_dir: Path | None, *, progress: boo
     if spec.file is not None:
         path = base / spec.file
         frame = read_frame(path, spec.format, columns)
-        return Dataset(spec.name, build_interactions(frame, str(path)), has_values="value" in frame)
+        interactions = build_interactions(frame, str(path), duplicates=spec.duplicates)
+        return Dataset(spec.name, interactions, has_values="value" in frame)
     if spec.train is not None and spec.test is not None:
         negatives = base / spec.negatives if spec.negatives is not None else None
         return read_published(
-            spec.name, base / spec.train, base / spec.test, negatives, spec.format, columns
+            spec.name,
+            base / spec.train,
+            base / spec.test,
+            negatives,
+            spec.format,
+            columns,
+            validation=base / spec.validation if spec.validation is not None else None,
+            duplicates=spec.duplicates,
         )
-    return load_named(spec.name, data_dir, progress=progress)
-
-
-def _filtered(interactions: Interactions, spec: DatasetSpec, what: str) -> Interactions:
-    if spec.min_value is not None:
-        kept = interactions.select(interactions.values >= spec.min_value)
-        if not len(kept):
-            raise UsageError(
-                f"'min_value' = {spec.min_value:g} leaves nothing of {what} {spec.name!r}: its "
-                f"largest value is {interactions.values.max():g}. Lower 'min_value'."
-            )
-        interactions = kept
-    return interactions.binarised() if spec.values == "binary" else interactions
+    return load_named(spec.name, data_dir, duplicates=spec.duplicates, progress=progress)
 
 
 def unavailable(spec: DatasetSpec, data_dir: Path | None = None) -> str | None:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -15,6 +16,24 @@ from recrepro.interactions import UNKNOWN_TIME, Interactions
 
 ColdRule = Literal["drop", "keep"]
 
+Order = Literal["none", "user", "global"]
+"""What a split promises about time: nothing; that no user has a training interaction later than
+one of their held-out ones; that nobody has."""
+
+
+class Role(IntEnum):
+    """What an interaction is for in a split."""
+
+    TRAIN = 0
+    VALIDATION = 1
+    TEST = 2
+    VALIDATION_SHOWN = 3
+    """Of a user whom nobody is fitted on while tuning: what the model is shown of them."""
+    TEST_SHOWN = 4
+    """The same for the test part."""
+    UNUSED = 5
+    """In no part at all, such as what comes after the window that is tested."""
+
 
 @dataclass(frozen=True, eq=False)
 class Parts:
@@ -25,14 +44,17 @@ class Parts:
     train, validation, test : Interactions
         They share their labels. Train does not contain validation.
     known : Interactions
-        All that is not test: what the final model is fitted on. Train and validation, and the
-        interactions that were dropped from validation because they are cold there.
+        What the final model is fitted on: train and validation, what was dropped from validation
+        because it is cold there, and what validation users were shown.
     hidden : Interactions
         The test part before cold users and items were dropped from it: no negatives.
-    test_negatives : csr_array of bool or None
-        Published negatives of the test part.
     dropped : dict of str to int
-        How many held-out interactions were dropped, by reason.
+        How many held-out interactions were dropped, by reason, and how many the strategy does not
+        use.
+    validation_shown, test_shown : Interactions or None
+        Where held-out users are not fitted on: the part of their history that the model is shown.
+    test_negatives : csr_array of int or None
+        Published negatives, with how often each is listed.
     """
 
     train: Interactions
@@ -40,15 +62,17 @@ class Parts:
     test: Interactions
     known: Interactions
     hidden: Interactions
-    test_negatives: csr_array | None
     dropped: dict[str, int]
+    validation_shown: Interactions | None = None
+    test_shown: Interactions | None = None
+    test_negatives: csr_array | None = None
 
 
 class Splitter(BaseModel, ABC):
     """Base of the splitting strategies; a strategy's fields are its options.
 
-    A strategy says which interactions it holds out. Validation is carved from train by the same
-    rule. Interactions are held out of, never added to, what the data set contains.
+    A strategy gives each interaction one role. Most hold out once for test and, by the same rule,
+    once more for validation: they define `holdout` and nothing else.
     """
 
     model_config = ConfigDict(
@@ -57,13 +81,25 @@ class Splitter(BaseModel, ABC):
 
     version: ClassVar[int] = 1
     """Bumped whenever the strategy can draw other parts than before."""
+    unseen_users: ClassVar[bool] = False
+    """Whether held-out users have no interaction in train."""
 
     cold_users: ColdRule = "drop"
-    """Held-out interactions of users without a training interaction: dropped (and counted), or
-    kept, in which case the model has to score them from an empty history."""
+    """Held-out interactions of users of whom nothing is known: dropped (and counted), or kept, in
+    which case the model has to score them from an empty history."""
     cold_items: ColdRule = "drop"
     """Held-out interactions with items that nobody has in training: dropped (and counted), or
     kept, in which case no model can find them."""
+
+    @property
+    def order(self) -> Order:
+        """What the strategy promises about time."""
+        return "none"
+
+    @property
+    def n_folds(self) -> int:
+        """How many splits one seed gives, numbered from 0."""
+        return 1
 
     @abstractmethod
     def holdout(self, interactions: Interactions, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -71,47 +107,117 @@ class Splitter(BaseModel, ABC):
 
     def check(self, dataset: Dataset) -> None:
         """Raise if a data set lacks what the strategy needs."""
+        if self.order != "none":
+            needed_times(dataset.interactions, type(self).__name__)
+
+    def assign(
+        self,
+        interactions: Interactions,
+        rng: np.random.Generator,
+        validation_rng: np.random.Generator,
+        fold: int,
+    ) -> NDArray[np.int8]:
+        """Give each interaction its `Role`.
+
+        Parameters
+        ----------
+        interactions : Interactions
+            All of them.
+        rng, validation_rng : numpy.random.Generator
+            For what is drawn for test, and for validation.
+        fold : int
+            Which of the `n_folds` splits.
+
+        Returns
+        -------
+        array of int8, shape (n,)
+        """
+        del fold
+        roles = np.full(len(interactions), Role.TRAIN, np.int8)
+        roles[self.holdout(interactions, rng)] = Role.TEST
+        rest = roles == Role.TRAIN
+        held = self._validation_rule().holdout(interactions.select(rest), validation_rng)
+        roles[np.flatnonzero(rest)[held]] = Role.VALIDATION
+        return roles
 
     def split(
-        self, dataset: Dataset, rng: np.random.Generator, validation_rng: np.random.Generator
+        self,
+        dataset: Dataset,
+        rng: np.random.Generator,
+        validation_rng: np.random.Generator,
+        fold: int = 0,
     ) -> Parts:
         """Draw the parts of a data set."""
         whole = dataset.interactions
-        rows = self.holdout(whole, rng)
-        return self._carve(whole.select(~rows), whole.select(rows), validation_rng, None)
+        roles = self.assign(whole, rng, validation_rng, fold)
 
-    def _carve(
+        def part(*wanted: Role) -> Interactions:
+            return whole.select(np.isin(roles, wanted))
+
+        unused = int((roles == Role.UNUSED).sum())
+        return self._parts(
+            dataset,
+            train=part(Role.TRAIN),
+            validation=part(Role.VALIDATION),
+            known=part(Role.TRAIN, Role.VALIDATION, Role.VALIDATION_SHOWN),
+            test=part(Role.TEST),
+            validation_shown=part(Role.VALIDATION_SHOWN) if self.unseen_users else None,
+            test_shown=part(Role.TEST_SHOWN) if self.unseen_users else None,
+            dropped={"unused": unused} if unused else {},
+        )
+
+    def _parts(
         self,
+        dataset: Dataset,
+        *,
+        train: Interactions,
+        validation: Interactions,
         known: Interactions,
         test: Interactions,
-        validation_rng: np.random.Generator,
-        test_negatives: csr_array | None,
+        validation_shown: Interactions | None = None,
+        test_shown: Interactions | None = None,
+        test_negatives: csr_array | None = None,
+        dropped: dict[str, int] | None = None,
     ) -> Parts:
-        rows = self._validation_rule().holdout(known, validation_rng)
-        train, validation = known.select(~rows), known.select(rows)
+        """Apply the filters that run on train only, then drop what is cold."""
+        unfiltered = len(known)
+        for train_filter in dataset.train_filters:
+            train = train.select(train_filter.keep(train))
+            known = known.select(train_filter.keep(known))
+        filtered = {"train_filters": unfiltered - len(known)} if dataset.train_filters else {}
         # Cold is judged against what the model will be fitted on: train while tuning, train and
         # validation for the test.
-        validation, lost_validation = self._without_cold(validation, train)
-        hidden = test
-        test, lost_test = self._without_cold(hidden, known)
-        for part, name in ((known, "train"), (test, "test")):
+        warm, lost_validation = self._without_cold(validation, train, validation_shown)
+        tested, lost_test = self._without_cold(test, known, test_shown)
+        for part, name in ((known, "train"), (tested, "test")):
             if not len(part):
                 raise DataError(
                     f"the {name} part of the split is empty: {len(known)} interactions to train "
-                    f"on, {len(test)} to test, {sum(lost_test.values())} dropped as cold. Use "
+                    f"on, {len(tested)} to test, {sum(lost_test.values())} dropped as cold. Use "
                     "more data, another split, or keep cold users and items."
                 )
-        dropped = {f"validation_{k}": v for k, v in lost_validation.items()}
-        dropped |= {f"test_{k}": v for k, v in lost_test.items()}
-        return Parts(train, validation, test, known, hidden, test_negatives, dropped)
+        counts = {f"validation_{k}": v for k, v in lost_validation.items()}
+        counts |= {f"test_{k}": v for k, v in lost_test.items()}
+        return Parts(
+            train,
+            warm,
+            tested,
+            known,
+            test,
+            counts | filtered | (dropped or {}),
+            validation_shown,
+            test_shown,
+            test_negatives,
+        )
 
     def _validation_rule(self) -> "Splitter":
         return self
 
     def _without_cold(
-        self, held: Interactions, fitted: Interactions
+        self, held: Interactions, fitted: Interactions, shown: Interactions | None
     ) -> tuple[Interactions, dict[str, int]]:
-        cold_user = fitted.user_counts[held.users] == 0
+        seen = fitted.user_counts if shown is None else fitted.user_counts + shown.user_counts
+        cold_user = seen[held.users] == 0
         cold_item = fitted.item_counts[held.items] == 0
         lost = {"cold_users": 0, "cold_items": 0}
         keep = np.ones(len(held), bool)
@@ -150,3 +256,13 @@ def rank_within_user(
     ranks = np.empty(len(interactions), np.int64)
     ranks[order] = np.arange(len(interactions)) - np.repeat(starts, interactions.user_counts)
     return ranks
+
+
+def rounded_share(counts: NDArray[np.int64], fraction: float) -> NDArray[np.int64]:
+    """Return a share of counts, at least 1 and never all; 0 where a count is below 2.
+
+    Halves are rounded up, not to even: 5 interactions at 0.1 and 15 at 0.1 are treated alike.
+    """
+    # Rounded first, because 50 x 0.29 is 14.499999999999998 in floating point.
+    wanted = np.floor(np.round(counts * fraction, 6) + 0.5).astype(np.int64)
+    return np.clip(wanted, 1, counts - 1, where=counts >= 2, out=np.zeros_like(counts))

@@ -67,7 +67,11 @@ class Drawn:
 
 
 def draw_split(
-    dataset: Dataset, splitter: Splitter, seed: int, candidates: ResolvedCandidates
+    dataset: Dataset,
+    splitter: Splitter,
+    seed: int,
+    candidates: ResolvedCandidates,
+    fold: int = 0,
 ) -> Drawn:
     """Draw a split and its negatives.
 
@@ -75,7 +79,7 @@ def draw_split(
     the test part.
     """
     parts = splitter.split(
-        dataset, generator(seed, "split"), generator(seed, "split", "validation")
+        dataset, generator(seed, "split"), generator(seed, "split", "validation"), fold
     )
     test_negatives: csr_array | None = None
     n_negatives = 0
@@ -88,6 +92,8 @@ def draw_split(
         n_negatives = candidates
         rng = generator(seed, "negatives", "test")
         positive = parts.known.union(parts.hidden)
+        if parts.test_shown is not None:
+            positive = positive.union(parts.test_shown)
         test_negatives = draw_negatives(positive, parts.test, n_negatives, rng)
     validation_negatives: csr_array | None = None
     if n_negatives and len(parts.validation):
@@ -97,14 +103,22 @@ def draw_split(
 
 
 def split_identity(
-    data: str, name: str, splitter: Splitter, seed: int, candidates: ResolvedCandidates
+    data: str,
+    dataset: Dataset,
+    name: str,
+    splitter: Splitter,
+    seed: int,
+    fold: int,
+    candidates: ResolvedCandidates,
 ) -> dict[str, Any]:
     """Return what decides the content of a split."""
     return {
         "data": data,
+        "train_filters": [s for s in dataset.preprocessing if s["on"] == "train"],
         "strategy": name,
         "version": splitter.version,
         "options": splitter.model_dump(mode="json"),
         "seed": seed,
+        "fold": fold,
         "candidates": candidates,
     }

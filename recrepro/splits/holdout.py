@@ -1,31 +1,35 @@
-"""Random holdout: a share of each user's interactions."""
+"""Random holdout: a random share of each user's interactions, or of all of them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from recrepro.interactions import Interactions
-from recrepro.splits.base import Splitter, rank_within_user
+from recrepro.splits.base import Splitter, rank_within_user, rounded_share
 
 
 class RandomHoldout(Splitter):
-    """Hold out a random share of each user's interactions.
+    """Hold out a random share of each user's interactions, or of all interactions.
 
-    Of n interactions round(n x fraction) are held out, but at least one where n >= 2, and never
-    all. A user with one interaction keeps it in train.
+    Of a user's n interactions round(n x fraction) are held out, but at least one where n >= 2, and
+    never all: a user with one interaction keeps it in train. Over all interactions, floor(n x
+    fraction) are held out whosever they are.
     """
 
     fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of each user's interactions that is held out."""
+    """Share that is held out."""
+    over: Literal["user", "all"] = "user"
+    """Whether it is a share of each user's interactions, or of all of them."""
 
     def holdout(self, interactions: Interactions, rng: np.random.Generator) -> NDArray[np.bool_]:
-        """Mark a random share of each user's interactions."""
-        ranks = rank_within_user(interactions, (rng.random(len(interactions)),))
-        counts = interactions.user_counts
-        # Half up, not numpy's half to even: 5 interactions at 0.1 and 15 at 0.1 are treated alike.
-        # Rounded first, because 50 x 0.29 is 14.499999999999998 in floating point.
-        wanted = np.floor(np.round(counts * self.fraction, 6) + 0.5).astype(np.int64)
-        wanted = np.clip(wanted, 1, counts - 1, where=counts >= 2, out=np.zeros_like(counts))
-        return ranks < wanted[interactions.users]
+        """Mark a random share."""
+        draws = rng.random(len(interactions))
+        if self.over == "all":
+            n_held = int(np.round(len(draws) * self.fraction, 6))
+            held = np.zeros(len(draws), bool)
+            held[np.argsort(draws, kind="stable")[:n_held]] = True
+            return held
+        ranks = rank_within_user(interactions, (draws,))
+        return ranks < rounded_share(interactions.user_counts, self.fraction)[interactions.users]

@@ -11,6 +11,7 @@ import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +25,41 @@ from recrepro.splits.base import Parts
 
 @dataclass(frozen=True, eq=False)
 class TuningView:
-    """The part of a split that tuning works on."""
+    """The part of a split that tuning works on.
+
+    Parameters
+    ----------
+    train, validation : Interactions
+        What models are fitted on, and what they have to find.
+    validation_negatives : csr_array of bool or None
+        What validation items are ranked against, if not all.
+    shown : Interactions or None
+        Where validation users are not in train: what a model is shown of them.
+    """
 
     train: Interactions
     validation: Interactions
     validation_negatives: csr_array | None
+    shown: Interactions | None = None
+
+    @cached_property
+    def histories(self) -> csr_array:
+        """What a model is shown of each user, shape (n_users, n_items)."""
+        return histories(self.train, self.shown)
 
 
 @dataclass(frozen=True, eq=False)
 class OpenedTest:
-    """The test part, after the seal was opened."""
+    """The test part, after the seal was opened; its fields are as in `TuningView`."""
 
     test: Interactions
     negatives: csr_array | None
+    shown: Interactions | None = None
+
+
+def histories(fitted: Interactions, shown: Interactions | None) -> csr_array:
+    """Return what a model is shown of each user: what it was fitted on, and the shown part."""
+    return (fitted if shown is None else fitted.union(shown)).matrix
 
 
 class SealedTest:
@@ -64,6 +87,7 @@ class SealedTest:
         return OpenedTest(
             Interactions.load(self._folder / "test.npz"),
             _load_negatives(self._folder / "negatives.npz"),
+            _load_shown(self._folder / "shown.npz"),
         )
 
 
@@ -93,6 +117,10 @@ class StoredSplit:
             parts.validation.save(draft / "validation.npz")
             parts.known.save(draft / "known.npz")
             parts.test.save(sealed / "test.npz")
+            if parts.validation_shown is not None:
+                parts.validation_shown.save(draft / "validation_shown.npz")
+            if parts.test_shown is not None:
+                parts.test_shown.save(sealed / "shown.npz")
             if validation_negatives is not None:
                 save_npz(draft / "validation_negatives.npz", validation_negatives)
             if test_negatives is not None:
@@ -131,6 +159,7 @@ class StoredSplit:
             Interactions.load(self.folder / "train.npz"),
             Interactions.load(self.folder / "validation.npz"),
             _load_negatives(self.folder / "validation_negatives.npz"),
+            _load_shown(self.folder / "validation_shown.npz"),
         )
 
     def known(self) -> Interactions:
@@ -157,6 +186,8 @@ def describe(
             "items": int((part.item_counts > 0).sum()),
             "interactions": len(part),
         }
+    for shown in (parts.validation_shown, parts.test_shown):
+        digest.update(b"none" if shown is None else shown.fingerprint.encode())
     for negatives in (validation_negatives, test_negatives):
         digest.update(b"none" if negatives is None else _negatives_bytes(negatives))
     return {
@@ -172,6 +203,10 @@ def describe(
 def _negatives_bytes(negatives: csr_array) -> bytes:
     ordered = negatives.sorted_indices()
     return ordered.indptr.astype("int64").tobytes() + ordered.indices.astype("int64").tobytes()
+
+
+def _load_shown(path: Path) -> Interactions | None:
+    return Interactions.load(path) if path.is_file() else None
 
 
 def _load_negatives(path: Path) -> csr_array | None:

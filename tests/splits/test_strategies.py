@@ -15,7 +15,7 @@ from recrepro.errors import DataError, UsageError
 from recrepro.interactions import UNKNOWN_TIME, Interactions
 from recrepro.splits import SPLITS
 from recrepro.splits.holdout import RandomHoldout
-from recrepro.splits.leave_one_out import LeaveOneOut
+from recrepro.splits.leave_out import LeaveOneOut
 from recrepro.splits.published import Published
 from recrepro.splits.temporal import Temporal
 
