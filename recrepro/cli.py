@@ -4,7 +4,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -68,8 +68,20 @@ def cli(*, debug: bool) -> None:
     show_default=True,
     help="Threads of the numeric libraries in each process.",
 )
+@click.option(
+    "--reopen",
+    multiple=True,
+    metavar="NAME",
+    help="Test cells again that have a result; every table says so. A model, a cell as the "
+    "progress lines name it, or 8 or more characters of its key.",
+)
 def run(
-    experiment: Path, data_dir: Path | None, workspace: Path, jobs: int | None, threads: int
+    experiment: Path,
+    data_dir: Path | None,
+    workspace: Path,
+    jobs: int | None,
+    threads: int,
+    reopen: tuple[str, ...],
 ) -> None:
     """Run what is left of an experiment, then print its leaderboard.
 
@@ -78,7 +90,7 @@ def run(
     """
     from recrepro.running import run_experiment
 
-    run_experiment(experiment, data_dir, workspace, jobs=jobs, threads=threads)
+    run_experiment(experiment, data_dir, workspace, jobs=jobs, threads=threads, reopen=reopen)
 
 
 @cli.command()
@@ -111,9 +123,11 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
     known: dict[str, CellState] = {}
     if (workspace / "ledger.db").is_file():
         known = _until_the_end(Ledger.in_workspace(workspace)).states()
-    for name, facts in plan.try_splits():
-        sizes = ", ".join(f"{p['interactions']:,} {part}" for part, p in facts["parts"].items())
-        console.print(f"{name}: {sizes} interactions", soft_wrap=True)
+    for name, drawn in plan.draw_splits():
+        parts = {"train": drawn.parts.train, "validation": drawn.parts.validation}
+        parts["test"] = drawn.parts.test
+        sizes = ", ".join(f"{len(part):,} {title}" for title, part in parts.items())
+        console.print(f"{name}: {sizes} interactions; audit: {drawn.audit.line}", soft_wrap=True)
     names = short_titles(plan.cells)
     for cell in plan.cells:
         state = known.get(cell.key, "to run")
@@ -125,6 +139,80 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
         f"The experiment is valid: {count(len(plan.cells), 'cell')}, {len(left)} to run with "
         f"{count(sum(map(plan.n_trials, left)), 'trial')}."
     )
+
+
+@cli.command()
+@click.argument("experiment", type=click.Path(path_type=Path), required=False)
+@_data
+@click.option("--train", type=click.Path(path_type=Path), help="Train part, in a file.")
+@click.option("--test", type=click.Path(path_type=Path), help="Test part.")
+@click.option("--validation", type=click.Path(path_type=Path), help="Validation part.")
+@click.option("--negatives", type=click.Path(path_type=Path), help="Sampled negatives.")
+@click.option("--file-format", help="Of these files, where their ending does not tell it.")
+@click.option(
+    "--column", "columns", multiple=True, help="A column of these files, such as user=buyer."
+)
+@click.option(
+    "--order",
+    type=click.Choice(["none", "user", "global"]),
+    help="What these files promise about time.  [default: what they look like]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "md", "json"]),
+    default="text",
+    show_default=True,
+    help="How to write it.",
+)
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw popularity of train, test and a random test part (.svg, .png, .pdf).",
+)
+def audit(
+    experiment: Path | None,
+    data_dir: Path | None,
+    form: str,
+    picture: Path | None,
+    columns: tuple[str, ...],
+    **files: Any,
+) -> None:
+    """Audit the splits of an experiment, or one that lies in files, for leakage.
+
+    \b
+    recrepro audit experiments/quickstart.toml
+    recrepro audit --train train.tsv --test test.tsv --picture audit.svg
+
+    The verdict is clean, suspicious or leaking; exit code 1 if it is leaking.
+    """
+    from recrepro import auditing
+    from recrepro.errors import UsageError
+    from recrepro.listing import make_console
+    from recrepro.plots import check_picture, draw_popularity
+
+    if picture is not None:
+        check_picture(picture)
+    given = sorted(name for name, value in files.items() if value is not None)
+    if experiment is not None and (given or columns):
+        raise UsageError(
+            f"give an experiment, or the files of a split, not both: got {experiment} and "
+            f"{', '.join(given) or 'columns'}."
+        )
+    if experiment is not None:
+        audits = auditing.audit_experiment(experiment, data_dir)
+    elif files["train"] is not None and files["test"] is not None:
+        audits = auditing.audit_files(**files, columns=auditing.parse_columns(columns))
+    else:
+        raise UsageError("say what to audit: an experiment file, or --train FILE and --test FILE.")
+    if form == "text":
+        auditing.show(make_console(), audits)
+    else:
+        click.echo(auditing.to_json(audits) if form == "json" else auditing.to_markdown(audits))
+    if picture is not None:
+        draw_popularity(audits, picture)
+        click.echo(f"Drawn: {picture}", err=True)
+    click.get_current_context().exit(1 if auditing.worst(audits) == "leaking" else 0)
 
 
 @cli.command(name="ls")

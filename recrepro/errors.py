@@ -7,7 +7,7 @@
     │   └── UnknownName      a name that no registry or schema knows
     ├── DataError            a data file or an interaction log is not what it should be
     ├── ModelError           a model broke its contract (NaN scores, wrong shape)
-    ├── SealError            the test part was asked for against the rules
+    ├── SealError            the test part was asked for against the rules, or does not open
     └── LedgerError          the ledger refused a write (lost lease, two different results)
 
 Every message says what is wrong, what was given, what is allowed and what to do next.
@@ -68,7 +68,7 @@ class ModelError(RecreproError):
 
 
 class SealError(RecreproError):
-    """The sealed test part was asked for twice, or by someone who must not see it."""
+    """The test part was asked for against the rules, or a locked file does not open."""
 
 
 class LedgerError(RecreproError):

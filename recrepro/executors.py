@@ -24,6 +24,10 @@ THREAD_VARIABLES = (
 )
 
 
+SAYINGS = frozenset({"stage", "trial", "failed", "unseal"})
+"""The events that a job's process may send; anything else on its standard output is ignored."""
+
+
 @dataclass(frozen=True)
 class Event:
     """Something a job's process said, or its end (``{"event": "exit", "code": ...}``)."""
@@ -71,22 +75,32 @@ class LocalProcesses:
                 start_new_session=True,  # Ctrl-C is for the coordinator, which ends us in order
             )
         self._processes[job.cell] = process
-        assert process.stdin is not None
         assert process.stdout is not None
         threading.Thread(
             target=self._listen, args=(job.cell, process, process.stdout), daemon=True
         ).start()
-        with contextlib.suppress(BrokenPipeError):  # it died at once, and its end is reported
-            process.stdin.write(job.to_json() + "\n")
+        self._send(process, job.to_json())
+
+    def answer(self, cell: str, content: dict[str, str]) -> None:
+        """Send a line to a job's process."""
+        self._send(self._processes[cell], json.dumps(content))
+
+    @staticmethod
+    def _send(process: subprocess.Popen[str], line: str) -> None:
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has died, and its end is reported
+            process.stdin.write(line + "\n")
             process.stdin.flush()
 
     def _listen(self, cell: str, process: subprocess.Popen[str], lines: IO[str]) -> None:
         with lines:
             for line in lines:
                 try:
-                    self.events.put(Event(cell, json.loads(line)))
+                    content = json.loads(line)
                 except ValueError:
                     continue  # the process was killed inside a line
+                if isinstance(content, dict) and content.get("event") in SAYINGS:
+                    self.events.put(Event(cell, content))
         self.events.put(Event(cell, {"event": "exit", "code": process.wait()}))
 
     def forget(self, cell: str) -> None:

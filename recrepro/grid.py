@@ -5,9 +5,10 @@ import queue
 import signal
 import time
 from collections import deque
+from collections.abc import Collection
 from typing import Protocol
 
-from recrepro.errors import RecreproError
+from recrepro.errors import LedgerError, RecreproError, SealError
 from recrepro.executors import Event, LocalProcesses
 from recrepro.interrupts import signals_as_interrupt
 from recrepro.ledger import LEASE_SECONDS, Ledger
@@ -48,6 +49,9 @@ class Grid:
         Threads of the numeric libraries in each of them.
     observer : Observer
         Is told what happens.
+    reopen : collection of str
+        Keys of done cells that are run again, from their trials, to a second opening of the test
+        part. Their first results stay unless the second are equal.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Grid:
         jobs: int,
         threads: int,
         observer: Observer,
+        reopen: Collection[str] = (),
     ) -> None:
         self._plan = plan
         self._ledger = ledger
@@ -69,9 +74,11 @@ class Grid:
         self._cells = {cell.key: cell for cell in plan.cells}
         self._tokens: dict[str, str] = {}
         self._reasons: dict[str, str] = {}
+        self._reopen = frozenset(reopen)
+        self.failed: list[str] = []
 
     def run(self) -> None:
-        """Run everything that is left; returns when each cell is done or failed.
+        """Run everything that is left; returns when each cell is done or in `failed`.
 
         Cells that another process is working on are waited for. On Ctrl-C (or SIGTERM, SIGHUP) the
         processes are ended, their leases given back, and the interrupt goes on to the caller.
@@ -97,10 +104,11 @@ class Grid:
             if len(self._executor.running) >= self._jobs:
                 return
             cell = waiting.popleft()
-            token = self._ledger.lease(cell.key)
+            reopen = cell.key in self._reopen
+            token = self._ledger.lease(cell.key, reopen=reopen)
             if token is not None:
                 self._start(cell, token)
-            elif self._ledger.status(cell.key).state == "done":
+            elif not reopen and self._ledger.status(cell.key).state == "done":
                 self._observer.skipped(cell)
             else:  # another run is at it: ask again later
                 waiting.append(cell)
@@ -117,20 +125,39 @@ class Grid:
 
     def _handle(self, event: Event) -> None:
         cell = self._cells[event.cell]
-        if event.content["event"] == "failed":
-            self._reasons[cell.key] = event.content["reason"]
-        elif event.content["event"] != "exit":
-            self._observer.said(cell, event)
+        match event.content["event"]:
+            case "failed":
+                self._reasons[cell.key] = event.content["reason"]
+            case "unseal":
+                self._unseal(cell)
+            case "exit":
+                self._executor.forget(cell.key)
+                self._end(cell, event.content["code"])
+            case _:
+                self._observer.said(cell, event)
+
+    def _unseal(self, cell: Cell) -> None:
+        """Write an opening of the test part; only then give out its key."""
+        try:
+            self._ledger.open_seal(cell.key, self._tokens[cell.key], self._plan.n_trials(cell))
+        except (LedgerError, SealError) as error:
+            self._executor.answer(cell.key, {"refused": str(error)})
         else:
-            self._executor.forget(cell.key)
-            if self._ledger.status(cell.key).state == "done":
-                del self._tokens[cell.key]
-                self._observer.ended(cell, None)
-            else:
-                self._fail(cell, self._reasons.get(cell.key) or _died(event.content["code"]))
+            self._executor.answer(cell.key, {"key": self._plan.split_keys(cell).test.hex()})
+
+    def _end(self, cell: Cell, code: int) -> None:
+        reason = self._reasons.pop(cell.key, None) or (_died(code) if code else None)
+        done = self._ledger.status(cell.key).state == "done"
+        # A cell that is reopened was done before: only its process can say whether it is again.
+        if done and (reason is None or cell.key not in self._reopen):
+            del self._tokens[cell.key]
+            self._observer.ended(cell, None)
+        else:
+            self._fail(cell, reason or _died(code))
 
     def _fail(self, cell: Cell, reason: str) -> None:
         self._ledger.fail(cell.key, self._tokens.pop(cell.key), reason)
+        self.failed.append(cell.key)
         self._observer.ended(cell, reason)
 
 

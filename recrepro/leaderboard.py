@@ -31,6 +31,8 @@ class Row:
         tuned, fixed, untuned or parameter-free; or failed, running, not run.
     notes : tuple of str
         What a reader has to know, such as values at the edge of a search range.
+    reopened : int
+        How often a test part was opened again on request, though there was a result.
     """
 
     model: str
@@ -39,6 +41,7 @@ class Row:
     repeats: int
     status: str
     notes: tuple[str, ...] = ()
+    reopened: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Leaderboard:
         Number of users evaluated, in the first repeat.
     sampled : bool or None
         Whether held-out items were ranked against sampled negatives only; None without a result.
+    audit : str or None
+        Verdict of the leakage audit: clean, suspicious or leaking, the worst of its repeats.
     notes : tuple of str
         What a reader has to know of the split.
     """
@@ -67,17 +72,19 @@ class Leaderboard:
     rows: list[Row]
     users: int | None
     sampled: bool | None
+    audit: str | None = None
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """An expected value and what was got."""
+    """An expected value and what was got; `reopened` is that of the model's row."""
 
     expected: Expected
     dataset: str
     split: str
     got: float | None
+    reopened: int = 0
     verdict: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -142,27 +149,37 @@ def _board(
         rows,
         records[0]["users"] if records else None,
         any(record["sampled"] for record in records) if records else None,
-        _split_notes(records[0]) if records else (),
+        _worst_audit(records)["verdict"] if records else None,
+        _split_notes(records) if records else (),
     )
 
 
-def _split_notes(record: dict[str, Any]) -> tuple[str, ...]:
-    """Say what of the test part is not tested because it is cold."""
+def _worst_audit(records: list[dict[str, Any]]) -> dict[str, Any]:
+    audits: list[dict[str, Any]] = [record["split"]["audit"] for record in records]
+    return min(audits, key=lambda a: ("leaking", "suspicious", "clean").index(a["verdict"]))
+
+
+def _split_notes(records: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Say what the audit holds against the split, and what is not tested because it is cold."""
+    audit, record = _worst_audit(records), records[0]
+    found = [f["message"] for f in audit["findings"] if f["severity"] != "note"]
+    notes = [f"Leakage audit: {audit['verdict']}: {'; '.join(found)}"] if found else []
     dropped = record["split"]["dropped"]
     users, items = dropped.get("test_cold_users", 0), dropped.get("test_cold_items", 0)
     if not users + items:
-        return ()
+        return tuple(notes)
     held = record["split"]["parts"]["test"]["interactions"] + users + items
     note = (
         f"{users + items:,} of {held:,} held-out interactions are not tested: {users:,} of users "
         f"without any in training, {items:,} with items that nobody has there"
     )
-    return (note,)
+    return (*notes, note)
 
 
 def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
     records = [s.record for s in statuses if s.record]
-    notes: list[str] = []
+    reopened = sum(s.reopened for s in statuses)
+    notes: list[str] = [_reopened_note(reopened)] if reopened else []
     failed = [s for s in statuses if s.state == "failed"]
     if failed:
         notes.append(f"{len(failed)} of {len(statuses)} repeats failed: {failed[0].reason}")
@@ -187,23 +204,36 @@ def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
         len(records),
         records[0]["model"]["status"],
         tuple(notes),
+        reopened,
     )
 
 
+def _reopened_note(times: int) -> str:
+    how_often = "once" if times == 1 else f"{times} times"
+    return f"test part opened again on request, {how_often}"
+
+
 def _verdicts(expected: Iterable[Expected], board: Leaderboard) -> list[Verdict]:
-    means = {row.model: row.means for row in board.rows}
+    rows = {row.model: row for row in board.rows}
     return [
-        Verdict(e, board.dataset, board.split, means.get(e.model, {}).get(e.metric))
+        Verdict(
+            e,
+            board.dataset,
+            board.split,
+            rows[e.model].means.get(e.metric) if e.model in rows else None,
+            rows[e.model].reopened if e.model in rows else 0,
+        )
         for e in expected
         if e.dataset in (None, board.dataset) and e.split in (None, board.split)
     ]
 
 
 def heading(board: Leaderboard) -> str:
-    """Return what a table is called: data, split, users, and whether ranking was sampled."""
+    """Return what a table is called: data, split, users, ranking, and a verdict if not clean."""
     users = "" if board.users is None else f", {board.users:,} users"
     ranking = {True: " (sampled ranking", False: " (full ranking", None: " (no result yet"}
-    return f"{board.dataset} · {board.split}{ranking[board.sampled]}{users})"
+    audit = f", {board.audit.upper()}" if board.audit not in (None, "clean") else ""
+    return f"{board.dataset} · {board.split}{ranking[board.sampled]}{users}{audit})"
 
 
 def number(row: Row, metric: str) -> str:
@@ -245,15 +275,19 @@ def to_csv(boards: list[Leaderboard]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(
-        ["dataset", "split", "ranking", "model", "status", "metric", "mean", "std", "repeats"]
+        [
+            *("dataset", "split", "ranking", "audit", "model", "status", "metric", "mean", "std"),
+            *("repeats", "reopened"),
+        ]
     )
     for board in boards:
         ranking = "sampled" if board.sampled else "full"
+        split = [board.dataset, board.split, ranking, board.audit or ""]
         for row in board.rows:
             for metric in board.metrics:
-                place = [board.dataset, board.split, ranking, row.model, row.status, metric]
+                place = [*split, row.model, row.status, metric]
                 mean, std = row.means.get(metric, ""), row.spreads.get(metric, "")
-                writer.writerow([*place, mean, std, row.repeats])
+                writer.writerow([*place, mean, std, row.repeats, row.reopened])
     return buffer.getvalue()
 
 
@@ -266,6 +300,7 @@ def to_json(boards: list[Leaderboard], verdicts: list[Verdict]) -> str:
                 "split": board.split,
                 "users": board.users,
                 "sampled": board.sampled,
+                "audit": board.audit,
                 "notes": board.notes,
                 "metrics": board.metrics,
                 "rows": [
@@ -273,6 +308,7 @@ def to_json(boards: list[Leaderboard], verdicts: list[Verdict]) -> str:
                         "model": row.model,
                         "status": row.status,
                         "repeats": row.repeats,
+                        "reopened": row.reopened,
                         "means": row.means,
                         "spreads": row.spreads,
                         "notes": row.notes,
@@ -288,6 +324,7 @@ def to_json(boards: list[Leaderboard], verdicts: list[Verdict]) -> str:
                 "dataset": v.dataset,
                 "split": v.split,
                 "got": v.got,
+                "reopened": v.reopened,
                 "verdict": v.verdict,
             }
             for v in verdicts
@@ -309,6 +346,7 @@ def best_values(board: Leaderboard) -> dict[str, float]:
 def verdict_cells(verdict: Verdict) -> dict[str, str]:
     """Return a verdict as the cells of a table row, by column name."""
     expected, got = verdict.expected, verdict.got
+    notes = [_reopened_note(verdict.reopened)] if verdict.reopened else []
     return {
         "model": expected.model,
         "metric": expected.metric,
@@ -319,7 +357,7 @@ def verdict_cells(verdict: Verdict) -> dict[str, str]:
         "tolerance": f"{expected.tolerance:g}",
         "verdict": verdict.verdict,
         "source": expected.source,
-        "note": expected.note,
+        "note": "; ".join([*notes, *([expected.note] if expected.note else [])]),
     }
 
 

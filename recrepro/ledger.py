@@ -4,6 +4,9 @@ A cell is pending, then leased to a worker, then done or failed. A lease carries
 write of a worker names its token and is refused once the lease has passed to someone else. The
 first result of a cell stays; a different second one is a determinism alarm, never an overwrite.
 
+A done cell that is run again on request stays done and keeps its result meanwhile; only its lease
+says that someone is at it.
+
 SQLite in write-ahead mode by default; the address may be that of any database that SQLAlchemy
 reaches.
 """
@@ -25,11 +28,12 @@ from filelock import FileLock
 
 from recrepro import ledger_tables as tables
 from recrepro.errors import LedgerError, SealError
+from recrepro.openings import Opening, ask, openings
 
 LEASE_SECONDS = 60.0
 """A lease that was not renewed for this long may be taken over."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 CellState = Literal["pending", "leased", "done", "failed"]
 
@@ -46,7 +50,8 @@ class Member:
 class CellStatus:
     """What the ledger knows of a cell; `record` is set once it is done.
 
-    `alarmed` says that a second run gave another result, which was not taken.
+    `alarmed` says that a second run gave another result, which was not taken. `openings` are those
+    of the test part, in their order.
     """
 
     cell: str
@@ -54,6 +59,12 @@ class CellStatus:
     reason: str | None
     record: dict[str, Any] | None
     alarmed: bool = False
+    openings: tuple[Opening, ...] = ()
+
+    @property
+    def reopened(self) -> int:
+        """How often the test part was opened on request, though there was a result."""
+        return sum(opening.reason == "reopened" for opening in self.openings)
 
 
 class Ledger:
@@ -173,8 +184,9 @@ class Ledger:
             row = _row(connection, cell)
             alarms = sa.select(tables.ALARMS.c.id).where(tables.ALARMS.c.cell == cell)
             alarmed = connection.scalar(alarms.limit(1)) is not None
+            opened = openings(connection, cell)
         record = json.loads(row.record) if row.record else None
-        return CellStatus(cell, row.state, row.reason, record, alarmed)
+        return CellStatus(cell, row.state, row.reason, record, alarmed, opened)
 
     def states(self) -> dict[str, CellState]:
         """Return the state of every cell."""
@@ -182,8 +194,15 @@ class Ledger:
             rows = connection.execute(sa.select(tables.CELLS.c.cell, tables.CELLS.c.state))
             return {cell: state for cell, state in rows}  # noqa: C416 - rows are not pairs to mypy
 
-    def lease(self, cell: str) -> str | None:
+    def lease(self, cell: str, *, reopen: bool = False) -> str | None:
         """Take a cell that is free, or whose worker has died or fallen silent.
+
+        Parameters
+        ----------
+        cell : str
+            Its key.
+        reopen : bool
+            Whether to take a done cell too, which stays done.
 
         Returns
         -------
@@ -192,7 +211,9 @@ class Ledger:
         """
         with self._writing() as connection:
             row = _row(connection, cell)
-            if row.state == "done" or (row.state == "leased" and _holds(row.owner, row.deadline)):
+            if row.state == "done" and not reopen:
+                return None
+            if row.token is not None and _holds(row.owner, row.deadline):
                 return None
             if row.state == "failed":
                 # A failed cell starts afresh; an interrupted one goes on after its last trial.
@@ -202,7 +223,7 @@ class Ledger:
                 tables.CELLS.update()
                 .where(tables.CELLS.c.cell == cell)
                 .values(
-                    state="leased",
+                    state="done" if row.state == "done" else "leased",
                     token=token,
                     owner=_this_process(),
                     deadline=time.time() + LEASE_SECONDS,
@@ -216,29 +237,23 @@ class Ledger:
         with self._writing() as connection:
             connection.execute(
                 tables.CELLS.update()
-                .where(tables.CELLS.c.token.in_(tokens), tables.CELLS.c.state == "leased")
+                .where(tables.CELLS.c.token.in_(tokens))
                 .values(deadline=time.time() + LEASE_SECONDS)
             )
 
     def release(self, cell: str, token: str) -> None:
-        """Give a lease back without a result."""
+        """Give a lease back without a result, or without a new one."""
         self._end(cell, token, state="pending")
 
     def fail(self, cell: str, token: str, reason: str) -> None:
-        """End a cell as failed, with the reason."""
+        """End a cell as failed, with the reason; one that has a result stays done."""
         self._end(cell, token, state="failed", reason=reason, ended_at=time.time())
 
     def _end(self, cell: str, token: str, **values: Any) -> None:
         with self._writing() as connection:
-            connection.execute(
-                tables.CELLS.update()
-                .where(
-                    tables.CELLS.c.cell == cell,
-                    tables.CELLS.c.token == token,
-                    tables.CELLS.c.state == "leased",
-                )
-                .values(token=None, owner=None, deadline=None, **values)
-            )
+            row = _row(connection, cell)
+            if row.token == token:
+                _give_up_lease(connection, cell, {} if row.state == "done" else values)
 
     def commit(self, cell: str, token: str, record: dict[str, Any], result_digest: str) -> None:
         """Write the result of a cell.
@@ -252,29 +267,17 @@ class Ledger:
         text = json.dumps(record)
         with self._writing() as connection:
             row = _row(connection, cell)
-            if row.state == "done":
-                alarm = row.result_digest != result_digest
-                if alarm:
-                    connection.execute(
-                        tables.ALARMS.insert().values(cell=cell, record=text, raised_at=time.time())
-                    )
-            else:
-                _check_lease(row, token)
-                alarm = False
+            alarm = row.state == "done" and row.result_digest != result_digest
+            if alarm:
                 connection.execute(
-                    tables.CELLS.update()
-                    .where(tables.CELLS.c.cell == cell)
-                    .values(
-                        state="done",
-                        record=text,
-                        result_digest=result_digest,
-                        token=None,
-                        owner=None,
-                        deadline=None,
-                        reason=None,
-                        ended_at=time.time(),
-                    )
+                    tables.ALARMS.insert().values(cell=cell, record=text, raised_at=time.time())
                 )
+            if row.state != "done":
+                _check_lease(row, token)
+                done = {"state": "done", "result_digest": result_digest, "reason": None}
+                _give_up_lease(connection, cell, done | {"record": text, "ended_at": time.time()})
+            elif row.token == token:  # reopened: the same result, with the new opening in it
+                _give_up_lease(connection, cell, {} if alarm else {"record": text})
         if alarm:
             raise LedgerError(
                 f"determinism alarm: cell {cell[:12]} already has another result. The first one "
@@ -302,31 +305,38 @@ class Ledger:
         with self._engine.connect() as connection:
             return [json.loads(text) for text in connection.scalars(query)]
 
-    def open_seal(self, cell: str, token: str) -> None:
+    def open_seal(self, cell: str, token: str, n_trials: int) -> None:
         """Write that the test part is opened for a cell.
+
+        Parameters
+        ----------
+        cell, token : str
+            The cell, and its lease.
+        n_trials : int
+            How many trials its search has: it is not opened before the last one is written.
 
         Raises
         ------
         SealError
-            If the cell has a result already, or this attempt has opened the test part before.
+            If the cell has a result and is not being reopened, if it is still being tuned, or if
+            this attempt has asked for the test part before.
         """
         with self._writing() as connection:
             row = _row(connection, cell)
-            if row.state == "done":
-                raise SealError(f"cell {cell[:12]} has a result: its test part stays sealed.")
+            if row.state == "done" and row.token != token:
+                raise SealError(
+                    f"cell {cell[:12]} has a result: its test part stays sealed. To open it again, "
+                    "and have every table say so: recrepro run EXPERIMENT --reopen NAME."
+                )
             _check_lease(row, token)
-            mine = (tables.OPENINGS.c.cell == cell) & (tables.OPENINGS.c.token == token)
-            if connection.scalar(sa.select(tables.OPENINGS.c.cell).where(mine)) is not None:
-                raise SealError(f"cell {cell[:12]} has opened its test part in this attempt.")
-            connection.execute(
-                tables.OPENINGS.insert().values(cell=cell, token=token, opened_at=time.time())
-            )
+            refusal = ask(connection, row, token, n_trials)
+        if refusal is not None:
+            raise SealError(refusal)
 
-    def openings(self, cell: str) -> list[float]:
-        """Return when the test part was opened for a cell, in seconds since 1970."""
-        query = sa.select(tables.OPENINGS.c.opened_at).where(tables.OPENINGS.c.cell == cell)
+    def openings(self, cell: str) -> tuple[Opening, ...]:
+        """Return when and why the test part was opened for a cell."""
         with self._engine.connect() as connection:
-            return list(connection.scalars(query.order_by(tables.OPENINGS.c.opened_at)))
+            return openings(connection, cell)
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
@@ -339,8 +349,16 @@ def _row(connection: sa.Connection, cell: str) -> Any:
     return connection.execute(sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell)).one()
 
 
+def _give_up_lease(connection: sa.Connection, cell: str, values: dict[str, Any]) -> None:
+    connection.execute(
+        tables.CELLS.update()
+        .where(tables.CELLS.c.cell == cell)
+        .values(token=None, owner=None, deadline=None, **values)
+    )
+
+
 def _check_lease(row: Any, token: str) -> None:
-    if row.state != "leased" or row.token != token:
+    if row.token != token:
         raise LedgerError(
             f"cell {row.cell[:12]} is no longer leased to this worker: another one took over."
         )

@@ -54,6 +54,7 @@ OPENINGS = sa.Table(
     sa.Column("cell", sa.String(64), primary_key=True),
     sa.Column("token", sa.String(32), primary_key=True),
     sa.Column("opened_at", sa.Float, nullable=False),
+    sa.Column("reason", sa.String(8), nullable=False),
 )
 ALARMS = sa.Table(
     "alarms",

@@ -131,24 +131,60 @@ def _show_metrics(console: Console) -> None:
 def _show_datasets(console: Console) -> None:
     from recrepro.data.datasets import DATASETS
 
-    rows = [
-        (name, d.title, f"{d.users:,}", f"{d.items:,}", f"{d.interactions:,}")
-        for name, d in DATASETS.items()
-    ]
-    _print(console, "Datasets", ("name", "what it is", "users", "items", "interactions"), rows)
-    console.print("Source and licence of one: recrepro ls datasets NAME\n", style="dim")
+    def count(known: int | None) -> str:
+        return "?" if known is None else f"{known:,}"
+
+    for family in dict.fromkeys(d.family for d in DATASETS.values()):
+        rows = [
+            (
+                name,
+                count(d.users),
+                count(d.items),
+                f"{d.rows:,} rows" if d.interactions is None and d.rows else count(d.interactions),
+                "download" if all(s.url for s in d.sources.values()) else "your copy",
+                # Its name says all there is to say of a category.
+                "" if name.startswith("amazon-") and d.family.endswith("5-core") else d.title,
+            )
+            for name, d in DATASETS.items()
+            if d.family == family
+        ]
+        _print(console, family, ("name", "users", "items", "interactions", "from", ""), rows)
+    console.print(
+        "?: not known, and not checked; rows: before repeated pairs become one; your copy: put the "
+        "files below --data DIR yourself\nAddresses, checksums and licence of one: recrepro ls "
+        "datasets NAME\n",
+        style="dim",
+        soft_wrap=True,
+    )
 
 
 def _show_dataset(console: Console, name: str) -> None:
     from recrepro.data.catalogue import find_entry
 
     entry = find_entry(name)
-    counts = f"{entry.users:,} users, {entry.items:,} items, {entry.interactions:,} interactions"
-    console.print(Text(name, style="bold"), f"\n{entry.title}\n{counts}\n")
-    rows = [("home page", entry.homepage), ("licence", entry.licence), ("cite", entry.citation)]
-    for source in entry.sources:
-        rows.append(("download", source.url or "none: local copies only"))
-        rows.append(("below --data DIR", " or ".join(source.local)))
+    counts = {"users": entry.users, "items": entry.items, "interactions": entry.interactions}
+    counts["rows before repeated pairs become one"] = entry.rows
+    known = ", ".join(f"{n:,} {what}" for what, n in counts.items() if n is not None)
+    console.print(Text(name, style="bold"), f"\n{entry.title}\n{known or 'counts not known'}\n")
+    rows = [
+        ("home page", entry.homepage),
+        ("licence", entry.licence),
+        ("cite", entry.citation),
+        ("content", f"sha256:{entry.content}" if entry.content else "no checksum known"),
+    ]
+    for part, source in entry.sources.items():
+        rows += [("", ""), (part, " or ".join(source.local) + ", below --data DIR")]
+        if source.archives:
+            rows.append(("or the archive", ", ".join(source.archives)))
+        if not source.url:
+            rows.append(("download", "none: get it from the home page and put it there"))
+            continue
+        rows.append(("download", source.url))
+        if source.member:
+            rows.append(("what is read of it", source.member))
+        unknown = "no checksum known: what came is checked by what it holds"
+        rows.append(("checksum", source.checksum or unknown))
+        rows.append(("at most", f"{source.limit_mb:,} MB"))
     _print(console, "Source", ("", ""), rows)
 
 
@@ -166,7 +202,8 @@ _DETAILS: dict[str, Callable[[Console, str], None]] = {
 }
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str | None = None) -> Table:
+    """Return an empty table in the one style that we print."""
     return Table(
         title=title,
         title_justify="left",
@@ -181,7 +218,7 @@ def _table(title: str) -> Table:
 def _print(
     console: Console, title: str, columns: Sequence[str], rows: Iterable[tuple[str, ...]]
 ) -> None:
-    table = _table(title)
+    table = plain_table(title)
     table.show_header = any(columns)
     for place, column in enumerate(columns):
         table.add_column(column, no_wrap=place == 0, overflow="fold")
@@ -249,7 +286,7 @@ def _width(console: Console, table: Table) -> int:
 
 def _leaderboard_table(board: Leaderboard, metrics: tuple[str, ...]) -> Table:
     best = best_values(board)
-    table = _table(heading(board))
+    table = plain_table(heading(board))
     table.add_column("model", no_wrap=True)
     for metric in metrics:
         name, _, cutoff = metric.partition("@")
@@ -268,7 +305,7 @@ def _show_verdicts(console: Console, verdicts: list[Verdict]) -> None:
     cells = [verdict_cells(v) for v in verdicts]
     sources = list(dict.fromkeys(c["source"] for c in cells))
     columns = [n for n in cells[0] if n not in ("note", "source") and any(c[n] for c in cells)]
-    table = _table("Expected against got")
+    table = plain_table("Expected against got")
     for column in columns:
         left = column in ("model", "metric", "verdict")
         table.add_column(column, justify="left" if left else "right", no_wrap=True)

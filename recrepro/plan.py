@@ -29,6 +29,7 @@ from recrepro.splits.draw import (
     resolve_candidates,
     split_identity,
 )
+from recrepro.splits.keys import SplitKeys, data_secret
 from recrepro.splits.sealed import StoredSplit
 from recrepro.tuning import search_space, validate_metric
 from recrepro.workspace import Workspace
@@ -88,6 +89,7 @@ class Plan:
     cells: list[Cell] = field(default_factory=list)
     datasets: dict[str, Dataset] = field(default_factory=dict)
     splitters: dict[str, Splitter] = field(default_factory=dict)
+    _secrets: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     def n_trials(self, cell: Cell) -> int:
         """Return how many trials the search of a cell has; 0 if it is not tuned."""
@@ -98,19 +100,26 @@ class Plan:
 
     def stored_split(self, cell: Cell, workspace: Workspace) -> StoredSplit:
         """Return the split of a cell, drawing and storing it if the workspace lacks it."""
-        digest = hashlib.sha256(canonical_json(cell.identity["split"]).encode()).hexdigest()
-        stored = StoredSplit(workspace.splits / digest[:32])
-        return stored if stored.is_whole else self._draw(cell).store(stored.folder)
+        stored = StoredSplit(workspace.splits / _split_hash(cell)[:32])
+        if stored.is_whole:
+            return stored
+        return self._draw(cell).store(stored.folder, self.split_keys(cell))
 
-    def try_splits(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Draw every split in memory; yield its name and its facts."""
+    def split_keys(self, cell: Cell) -> SplitKeys:
+        """Return the keys of a cell's split, which are stored nowhere."""
+        if cell.dataset not in self._secrets:
+            self._secrets[cell.dataset] = data_secret(self.datasets[cell.dataset].interactions)
+        return SplitKeys.derive(self._secrets[cell.dataset], _split_hash(cell))
+
+    def draw_splits(self) -> Iterator[tuple[str, Drawn]]:
+        """Draw every split in memory; yield its name and its parts."""
         tried = set()
         for cell in self.cells:
             fold = "" if cell.fold is None else f" / fold {cell.fold + 1}"
             name = f"{cell.dataset} / {cell.split} / seed {cell.seed}{fold}"
             if name not in tried:
                 tried.add(name)
-                yield name, self._draw(cell).facts
+                yield name, self._draw(cell)
 
     def _draw(self, cell: Cell) -> Drawn:
         candidates: ResolvedCandidates = cell.identity["split"]["candidates"]
@@ -129,12 +138,17 @@ class Plan:
             workspace=str(workspace.root),
             ledger=ledger_url,
             split_folder=str(self.stored_split(cell, workspace).folder),
+            tuning_key=self.split_keys(cell).tuning.hex(),
             model=cell.model.model_dump(mode="json", exclude_unset=True),
             tune=tune.model_dump(mode="json") if tune else None,
             metrics=list(experiment.evaluate.metrics),
             selection_metric=experiment.selection_metric,
             seed=cell.seed,
         )
+
+
+def _split_hash(cell: Cell) -> str:
+    return hashlib.sha256(canonical_json(cell.identity["split"]).encode()).hexdigest()
 
 
 def check_names(experiment: Experiment) -> tuple[dict[str, type[Recommender]], dict[str, Splitter]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -35,6 +35,8 @@ class Job:
         Folder and address.
     split_folder : str
         Where the split is stored.
+    tuning_key : str
+        Opens what tuning and the final fit read of the split, in hexadecimal; not the test part.
     model, tune : dict
         `ModelSpec` and `TuneSpec` (or None) as written.
     metrics : list of str
@@ -52,6 +54,7 @@ class Job:
     workspace: str
     ledger: str
     split_folder: str
+    tuning_key: str = field(repr=False)
     model: dict[str, Any]
     tune: dict[str, Any] | None
     metrics: list[str]

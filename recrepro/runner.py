@@ -1,4 +1,8 @@
-"""One cell: split -> tune -> refit -> open the test part once -> record."""
+"""One cell: split -> tune -> refit -> open the test part once -> record.
+
+All of it runs in a process that cannot open the test part by itself: the key is asked for when the
+final model is fitted, and whoever has it writes the opening to the ledger first.
+"""
 
 import time
 from collections.abc import Callable
@@ -50,13 +54,16 @@ class _Stopwatch:
         self._mark = now
 
 
-def run_cell(job: Job, emit: Emit = lambda _: None) -> None:
+def run_cell(job: Job, unseal: Callable[[], bytes], emit: Emit = lambda _: None) -> None:
     """Run a leased cell and commit its record.
 
     Parameters
     ----------
     job : Job
         What to do.
+    unseal : callable
+        Has the opening of the test part written to the ledger, then returns its key; raises
+        `SealError` if it must not be opened.
     emit : callable
         Is told about stages and trials as they happen, as plain values.
     """
@@ -73,13 +80,13 @@ def run_cell(job: Job, emit: Emit = lambda _: None) -> None:
 
     emit({"event": "stage", "stage": "final fit"})
     config = chosen_params(model_class, job.model_spec, trials)
-    known = split.known()
+    known = split.known(bytes.fromhex(job.tuning_key))
     model = model_class(config)
     model.fit(known, generator(job.seed, "fit"))
     watch.lap("fit")
 
     emit({"event": "stage", "stage": "test"})
-    opened = split.sealed(lambda: ledger.open_seal(job.cell, job.token)).open()
+    opened = split.sealed(unseal).open()
     evaluation = evaluator.evaluate(
         model, histories(known, opened.shown), opened.test, opened.negatives
     )
@@ -104,7 +111,7 @@ def run_cell(job: Job, emit: Emit = lambda _: None) -> None:
         "users": len(evaluation.users),
         "sampled": opened.negatives is not None,
         "split": split.facts,
-        "openings": ledger.openings(job.cell),
+        "openings": [asdict(opening) for opening in ledger.openings(job.cell)],
         "per_user": workspace.write_blob(per_user_table(evaluation, opened.test)),
         "times": watch.laps,
         "peak_memory_bytes": peak_memory_bytes(),
@@ -131,7 +138,7 @@ def _tune(
         model_class,
         job.model_spec,
         budget,
-        split.tuning_view(),
+        split.tuning_view(bytes.fromhex(job.tuning_key)),
         evaluator,
         job.selection_metric,
         job.seed,

@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import re
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from shutil import which
 
@@ -11,13 +13,13 @@ from rich.text import Text
 
 from recrepro import leaderboard
 from recrepro.background import BackgroundMirror
-from recrepro.errors import RecreproError
+from recrepro.errors import RecreproError, UnknownName, UsageError
 from recrepro.experiment import Experiment, load_experiment
 from recrepro.grid import Grid
-from recrepro.ledger import Ledger
+from recrepro.ledger import CellState, Ledger
 from recrepro.listing import make_console, show_leaderboard
-from recrepro.plan import Plan, make_plan
-from recrepro.progress import Progress, count
+from recrepro.plan import Cell, Plan, make_plan
+from recrepro.progress import Progress, count, short_titles
 from recrepro.tracking import MlflowMirror
 from recrepro.workspace import Workspace
 
@@ -29,6 +31,7 @@ def run_experiment(
     *,
     jobs: int | None = None,
     threads: int = 1,
+    reopen: Iterable[str] = (),
 ) -> None:
     """Run what is left of an experiment and print its leaderboard.
 
@@ -44,6 +47,8 @@ def run_experiment(
         Cells that run side by side; by default as many as the cores allow.
     threads : int
         Threads of the numeric libraries in each cell's process.
+    reopen : iterable of str
+        Names of done cells that are tested again, see `cells_to_reopen`.
 
     Raises
     ------
@@ -60,13 +65,16 @@ def run_experiment(
         source = path.read_text(encoding="utf-8")
         members = [(cell.member, cell.identity) for cell in plan.cells]
         ledger.plan(path.stem, experiment.grid_hash, source, members)
+        again = cells_to_reopen(reopen, plan.cells, ledger.states())
         mirror = BackgroundMirror(
             MlflowMirror(ledger, place, path.stem, experiment.grid_hash, source)
         )
         mirror.poke()
-        progress = _announce(console, plan, ledger, place, path.stem, mirror)
+        progress = _announce(console, plan, ledger, place, path.stem, mirror, again)
         jobs = jobs or max(1, _cores() // threads)
-        grid = Grid(plan, ledger, place, jobs=jobs, threads=threads, observer=progress)
+        grid = Grid(
+            plan, ledger, place, jobs=jobs, threads=threads, observer=progress, reopen=again
+        )
         try:
             with progress:
                 grid.run()
@@ -74,6 +82,7 @@ def run_experiment(
             _say_how_to_go_on(console, plan, ledger)
             raise
         failed = print_leaderboard(console, experiment, path.stem, ledger)
+        failed = list(dict.fromkeys([*failed, *grid.failed]))
         _finish_mirror(console, mirror, place, workspace)
     if failed:
         logs = ", ".join(str(place.log(cell)) for cell in failed)
@@ -81,6 +90,64 @@ def run_experiment(
             f"{len(failed)} of {len(plan.cells)} cells failed (see the notes above). What their "
             f"processes printed: {logs}. Running the same file again retries them."
         )
+
+
+def cells_to_reopen(
+    names: Iterable[str], cells: list[Cell], states: Mapping[str, CellState]
+) -> list[str]:
+    """Return the keys of the cells whose test part is asked for again by name.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Each the title of a model (all its cells), ``dataset/split/model``, which may go on with
+        ``/seed N`` and ``/fold N``, a cell as the progress lines name it, or the first 8 or more
+        characters of a key.
+    cells : list of Cell
+        Those of the experiment.
+    states : mapping of str to str
+        What the ledger says of them, by key.
+
+    Raises
+    ------
+    UsageError
+        If a name fits no cell, or a cell without a result.
+    """
+    known: dict[str, set[str]] = {}
+    titles = short_titles(cells)
+    for cell in cells:
+        whole = [cell.dataset, cell.split, cell.model.title, f"seed {cell.seed}"]
+        whole += [] if cell.fold is None else [f"fold {cell.fold + 1}"]
+        paths = {"/".join(whole[:n]) for n in range(3, len(whole) + 1)}
+        for name in {cell.model.title, titles[cell.key], *paths}:
+            known.setdefault(_plain(name), set()).add(cell.key)
+    wanted: set[str] = set()
+    for name in names:
+        found = known.get(_plain(name), set())
+        if not found and re.fullmatch(r"[0-9a-f]{8,64}", name):
+            found = {cell.key for cell in cells if cell.key.startswith(name)}
+        if not found:
+            models = {cell.model.title for cell in cells}
+            example = f"'{'/'.join(whole)}'"
+            hint = f"Or one cell, such as {example}, or 8 or more characters of its key."
+            raise UnknownName("model or cell to reopen", name, models, hint)
+        left = [titles[cell.key] for cell in cells if cell.key in found and not _done(cell, states)]
+        if left:
+            raise UsageError(
+                f"--reopen {name!r}: {', '.join(left)} has no result yet, so its test part can be "
+                "opened without being asked for by name. Run the experiment without --reopen first."
+            )
+        wanted |= found
+    return [cell.key for cell in cells if cell.key in wanted]
+
+
+def _plain(name: str) -> str:
+    """Write a name without the spaces around its slashes."""
+    return re.sub(r"\s*/\s*", "/", name.strip())
+
+
+def _done(cell: Cell, states: Mapping[str, CellState]) -> bool:
+    return states[cell.key] == "done"
 
 
 def print_leaderboard(
@@ -100,11 +167,13 @@ def _announce(
     place: Workspace,
     name: str,
     mirror: BackgroundMirror,
+    again: list[str],
 ) -> Progress:
     """Print what is going to be done; return the display that follows it."""
     states = ledger.states()
-    left = [cell for cell in plan.cells if states[cell.key] != "done"]
+    left = [cell for cell in plan.cells if not _done(cell, states)]
     n_trials = sum(map(plan.n_trials, left))
+    reopened = [cell for cell in plan.cells if cell.key in again]
     console.print(Text.assemble((name, "bold"), ": ", plan.experiment.claim))
     console.print(
         f"{count(len(plan.cells), 'cell')} ({len(plan.cells) - len(left)} done before), "
@@ -112,10 +181,17 @@ def _announce(
         style="dim",
         soft_wrap=True,
     )
+    if reopened:
+        console.print(
+            f"{count(len(reopened), 'cell')} tested again on request; every table will say so.",
+            style="yellow",
+            soft_wrap=True,
+        )
     return Progress(
         console,
         cells=plan.cells,
-        n_trials=n_trials,
+        # The trials of a reopened cell are there already: they count as done when it starts.
+        n_trials=n_trials + sum(map(plan.n_trials, reopened)),
         trials_of=plan.n_trials,
         metric=plan.experiment.selection_metric,
         on_end=mirror.poke,
@@ -124,12 +200,25 @@ def _announce(
 
 def _say_how_to_go_on(console: Console, plan: Plan, ledger: Ledger) -> None:
     states = ledger.states()
-    done = sum(states[cell.key] == "done" for cell in plan.cells)
+    done = sum(_done(cell, states) for cell in plan.cells)
+    arguments = " ".join(_without_reopen(sys.argv[1:]))
     console.print(
         f"\nStopped. {done} of {len(plan.cells)} cells are done and kept, with every finished "
-        f"trial of the others. To go on: {' '.join([_program(), *sys.argv[1:]])}",
+        f"trial of the others. To go on: {_program()} {arguments}",
         soft_wrap=True,
     )
+
+
+def _without_reopen(arguments: list[str]) -> list[str]:
+    """Leave out what must be typed each time that it is meant."""
+    kept: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--reopen":
+            next(rest, None)
+        elif not argument.startswith("--reopen="):
+            kept.append(argument)
+    return kept
 
 
 def _finish_mirror(

@@ -175,7 +175,7 @@ class MlflowMirror:
             tags["mlflow.note.content"] = f"Failed: {status.reason}"
             run_id = self._run(target, name, tags, params, {}, (0, 0))
         else:
-            tags |= _record_tags(record)
+            tags |= _record_tags(record) | _opening_tags(status)
             params |= {str(k): str(v) for k, v in record["model"]["params"].items()}
             metrics = {metric_key(k): float(v) for k, v in record["metrics"].items()}
             metrics |= {f"{lap}_seconds": t["wall_s"] for lap, t in record["times"].items()}
@@ -286,7 +286,9 @@ def _marker(member: Member, status: CellStatus) -> str | None:
     if status.state not in ("done", "failed"):
         return None
     outcome = status.record["result_digest"] if status.record else f"failed: {status.reason}"
-    content = canonical_json({"titles": member.titles, "outcome": outcome})
+    content = canonical_json(
+        {"titles": member.titles, "outcome": outcome, "openings": len(status.openings)}
+    )
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -295,15 +297,22 @@ def _record_tags(record: dict[str, Any]) -> dict[str, str]:
     tags = {
         "recrepro.status": record["model"]["status"],
         "recrepro.ranking": "sampled" if record["sampled"] else "full",
+        "recrepro.audit": record["split"]["audit"]["verdict"],
         "recrepro.split_fingerprint": record["split"]["fingerprint"],
         "recrepro.data_fingerprint": record["identity"]["data"]["fingerprint"],
         "recrepro.version": record["provenance"]["recrepro"],
-        "recrepro.test_openings": str(len(record["openings"])),
     }
     if code["commit"]:
         tags["mlflow.source.git.commit"] = code["commit"]
         tags["mlflow.source.git.dirty"] = str(code["dirty"]).lower()
     return tags
+
+
+def _opening_tags(status: CellStatus) -> dict[str, str]:
+    """Count the openings of the test part, and mark a cell where one was asked for."""
+    opened = sum(opening.reason != "refused" for opening in status.openings)
+    tags = {"recrepro.test_openings": str(opened)}
+    return tags | {"recrepro.reopened": "true"} if status.reopened else tags
 
 
 def _user() -> str:

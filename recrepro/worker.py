@@ -3,16 +3,20 @@
 Started by an executor as ``python -m recrepro.worker``. What a model prints goes to standard
 error, which the executor keeps in the cell's log. Standard input stays open as long as the
 coordinator lives; when it closes, the worker ends at once.
+
+The one thing that the worker asks for is the key of the test part (event ``unseal``). The answer
+is a line on standard input: ``{"key": ...}``, or ``{"refused": ...}`` with the reason.
 """
 
 import json
 import os
+import queue
 import sys
 import threading
 import traceback
 from typing import Any
 
-from recrepro.errors import RecreproError
+from recrepro.errors import RecreproError, SealError
 from recrepro.records import Job
 
 
@@ -21,15 +25,23 @@ def main() -> None:
     job = Job(**json.loads(sys.stdin.readline()))
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    threading.Thread(target=_end_with_coordinator, daemon=True).start()
+    answers: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
+    threading.Thread(target=_listen_to_coordinator, args=(answers,), daemon=True).start()
 
     def emit(event: dict[str, Any]) -> None:
         events.write(json.dumps(event) + "\n")
 
+    def unseal() -> bytes:
+        emit({"event": "unseal"})
+        answer = answers.get()
+        if "key" not in answer:
+            raise SealError(answer["refused"])
+        return bytes.fromhex(answer["key"])
+
     try:
         from recrepro.runner import run_cell
 
-        run_cell(job, emit)
+        run_cell(job, unseal, emit)
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the coordinator records it
         traceback.print_exc()
         own = isinstance(error, RecreproError)
@@ -38,8 +50,9 @@ def main() -> None:
         sys.exit(1)
 
 
-def _end_with_coordinator() -> None:
-    sys.stdin.read()
+def _listen_to_coordinator(answers: "queue.SimpleQueue[dict[str, str]]") -> None:
+    for line in sys.stdin:
+        answers.put(json.loads(line))
     os._exit(1)
 
 

@@ -15,13 +15,13 @@ LAYERS = [
     {"recrepro.interactions", "recrepro.randomness", "recrepro.space"},
     {"recrepro.model"},
     {"recrepro.experiment", "recrepro.registry", "recrepro.workspace", "recrepro.ledger_tables"},
-    {"recrepro.data", "recrepro.splits", "recrepro.evaluation"},
+    {"recrepro.data", "recrepro.splits", "recrepro.evaluation", "recrepro.openings"},
     {"recrepro.tuning", "recrepro.ledger", "recrepro.records", "recrepro.provenance"},
     {"recrepro.runner"},
     {"recrepro.worker", "recrepro.executors", "recrepro.plan"},
     {"recrepro.grid", "recrepro.leaderboard", "recrepro.tracking", "recrepro.background"},
-    {"recrepro.progress", "recrepro.listing"},
-    {"recrepro.running"},
+    {"recrepro.progress", "recrepro.listing", "recrepro.plots"},
+    {"recrepro.running", "recrepro.auditing"},
     {"recrepro.cli"},
 ]
 FOR_MODELS = {"interactions", "model", "space", "errors"}

@@ -6,10 +6,13 @@ import json
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from recrepro import leaderboard as tables
 from recrepro.experiment import Expected, Experiment
 from recrepro.ledger import CellStatus, Member
+from recrepro.listing import show_leaderboard
+from recrepro.openings import Opening
 
 EXPERIMENT = {
     "schema": 1,
@@ -53,6 +56,7 @@ def done(cell, ndcg, recall, edge=()):
         "split": {
             "dropped": {"test_cold_users": 1500, "test_cold_items": 3, "validation_cold_users": 9},
             "parts": {"test": {"interactions": 497}},
+            "audit": {"verdict": "clean", "findings": []},
         },
     }
     return CellStatus(cell, "done", None, record)
@@ -95,7 +99,7 @@ def test_seeds_are_averaged_with_their_standard_deviation(built):
 def test_what_a_reader_must_know_is_noted(built):
     (board,), _ = built
     assert board.rows[1].notes == ("best l2 at the edge of its range",)
-    assert board.rows[0].notes == ("1 of 2 seeds failed: no memory",)
+    assert board.rows[0].notes == ("1 of 2 repeats failed: no memory",)
     assert tables.heading(board) == "toy · temporal (sampled ranking, 1,234 users)"
 
 
@@ -103,6 +107,33 @@ def test_a_determinism_alarm_is_noted():
     alarmed = replace(done("a1", 0.3, 0.2), alarmed=True)
     row = tables._row("a", ("ndcg@10",), [alarmed, done("a2", 0.4, 0.2)])
     assert "determinism alarm" in row.notes[0]
+
+
+def openings(*reasons):
+    return tuple(Opening(float(at), reason) for at, reason in enumerate(reasons))
+
+
+def test_a_test_part_that_was_opened_on_request_is_marked_in_every_table(built):
+    experiment = Experiment.model_validate_json(json.dumps(EXPERIMENT))
+    again = replace(done("a1", 0.3, 0.2), openings=openings("first", "reopened", "reopened"))
+    members = [Member("a1", {"dataset": "toy", "split": "temporal", "model": "a", "seed": 1})]
+    boards, verdicts = tables.build(experiment, FakeLedger({"a1": again}), members)
+    note = "test part opened again on request, 2 times"
+    assert boards[0].rows[0].notes == (note,)
+    assert tables.to_markdown(boards, verdicts).count(note) == 2  # with the expected value too
+    assert {r["reopened"] for r in csv.DictReader(io.StringIO(tables.to_csv(boards)))} == {"2"}
+    content = json.loads(tables.to_json(boards, verdicts))
+    assert content["leaderboards"][0]["rows"][0]["reopened"] == 2
+    assert content["expected"][0]["reopened"] == 2
+    screen = io.StringIO()
+    show_leaderboard(Console(file=screen, width=160), boards, verdicts)
+    assert screen.getvalue().count(note) == 2
+
+
+def test_an_opening_after_an_interruption_changes_no_table():
+    resumed = replace(done("a1", 0.3, 0.2), openings=openings("first", "resumed", "refused"))
+    plain = tables._row("a", ("ndcg@10",), [done("a1", 0.3, 0.2)])
+    assert tables._row("a", ("ndcg@10",), [resumed]) == plain
 
 
 def test_what_is_not_tested_because_it_is_cold_is_noted(built):

@@ -42,7 +42,7 @@ def test_a_lease_that_was_not_renewed_passes_on_and_fences_off_its_old_holder(le
     with pytest.raises(LedgerError, match="another one took over"):
         ledger.add_trial(CELL, old, 0, {})
     with pytest.raises(LedgerError, match="another one took over"):
-        ledger.open_seal(CELL, old)
+        ledger.open_seal(CELL, old, 0)
     ledger.commit(CELL, new, {"x": 2}, "digest")
     assert ledger.status(CELL).record == {"x": 2}
 
@@ -99,18 +99,90 @@ def test_trials_survive_a_release_but_not_a_failure(ledger):
     assert ledger.trials(CELL) == []
 
 
+def reasons(ledger):
+    return [opening.reason for opening in ledger.openings(CELL)]
+
+
 def test_the_seal_opens_once_an_attempt_and_never_after_the_result(ledger):
     first = ledger.lease(CELL)
-    ledger.open_seal(CELL, first)
-    with pytest.raises(SealError, match="in this attempt"):
-        ledger.open_seal(CELL, first)
+    ledger.open_seal(CELL, first, 0)
+    with pytest.raises(SealError, match=r"was opened once in this attempt.*attempt is void"):
+        ledger.open_seal(CELL, first, 0)
     ledger.release(CELL, first)
     second = ledger.lease(CELL)
-    ledger.open_seal(CELL, second)
-    assert len(ledger.openings(CELL)) == 2
+    ledger.open_seal(CELL, second, 0)
+    assert reasons(ledger) == ["first", "resumed"]
     ledger.commit(CELL, second, {}, "digest")
+    with pytest.raises(SealError, match=r"stays sealed.*--reopen NAME"):
+        ledger.open_seal(CELL, second, 0)
+    assert reasons(ledger) == ["first", "resumed"]
+
+
+def test_the_seal_stays_closed_until_the_last_trial_and_the_attempt_is_void(ledger):
+    token = ledger.lease(CELL)
+    ledger.add_trial(CELL, token, 0, {})
+    with pytest.raises(SealError, match="1 of 2 trials of its tuning are finished"):
+        ledger.open_seal(CELL, token, 2)
+    ledger.add_trial(CELL, token, 1, {})
+    with pytest.raises(SealError, match="was asked for before its tuning was over"):
+        ledger.open_seal(CELL, token, 2)
+    assert reasons(ledger) == ["refused"]
+    ledger.fail(CELL, token, "void")
+    token = ledger.lease(CELL)
+    ledger.open_seal(CELL, token, 0)
+    assert reasons(ledger) == ["refused", "first"]
+
+
+@pytest.fixture
+def done(ledger):
+    token = ledger.lease(CELL)
+    ledger.add_trial(CELL, token, 0, {"value": 0.5})
+    ledger.open_seal(CELL, token, 1)
+    ledger.commit(CELL, token, {"x": 1}, "digest")
+    return ledger
+
+
+def test_a_done_cell_is_reopened_on_request_from_its_trials_and_stays_done(done):
+    token = done.lease(CELL, reopen=True)
+    assert done.lease(CELL, reopen=True) is None
+    assert done.status(CELL).state == "done"
+    assert done.trials(CELL) == [{"value": 0.5}]
+    done.open_seal(CELL, token, 1)
+    done.commit(CELL, token, {"x": 1, "again": True}, "digest")
+    assert reasons(done) == ["first", "reopened"]
+    status = done.status(CELL)
+    assert status.record == {"x": 1, "again": True}
+    assert (status.reopened, status.alarmed) == (1, False)
     with pytest.raises(SealError, match="stays sealed"):
-        ledger.open_seal(CELL, second)
+        done.open_seal(CELL, token, 1)
+
+
+def test_a_reopened_cell_with_another_result_is_an_alarm(done):
+    token = done.lease(CELL, reopen=True)
+    done.open_seal(CELL, token, 1)
+    with pytest.raises(LedgerError, match="determinism alarm"):
+        done.commit(CELL, token, {"x": 2}, "other")
+    status = done.status(CELL)
+    assert (status.state, status.record, status.alarmed) == ("done", {"x": 1}, True)
+    assert status.reopened == 1
+    assert done.lease(CELL, reopen=True) is not None
+
+
+@pytest.mark.parametrize("end", ["release", "fail", "killed"])
+def test_a_reopening_that_is_cut_off_leaves_the_first_result(done, monkeypatch, end):
+    monkeypatch.setattr(module, "LEASE_SECONDS", -1.0)
+    token = done.lease(CELL, reopen=True)
+    done.open_seal(CELL, token, 1)
+    if end == "release":
+        done.release(CELL, token)
+    elif end == "fail":
+        done.fail(CELL, token, "broken")
+    status = done.status(CELL)
+    assert (status.state, status.reason, status.record) == ("done", None, {"x": 1})
+    assert status.reopened == 1
+    assert done.lease(CELL) is None
+    assert done.trials(CELL) == [{"value": 0.5}]
+    assert done.lease(CELL, reopen=True) is not None
 
 
 def test_planning_again_keeps_what_is_done(ledger):

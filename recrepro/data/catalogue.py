@@ -2,12 +2,23 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
+from recrepro.data.archives import is_archive, read_members
 from recrepro.data.dataset import Dataset, content_checksum
 from recrepro.data.datasets import DATASETS, NamedDataset, Source
-from recrepro.data.fetch import download_path, fetch, read_member
-from recrepro.data.formats import build_interactions, guess_format, read_frame, read_published
+from recrepro.data.fetch import download_path, fetch
+from recrepro.data.files import read_bytes
+from recrepro.data.formats import (
+    build_interactions,
+    build_published,
+    guess_format,
+    parse_negatives,
+    read_frame,
+)
 from recrepro.data.parsing import parse_frame
 from recrepro.errors import DataError, UnknownName, UsageError
 from recrepro.interactions import Duplicates
@@ -15,6 +26,19 @@ from recrepro.interactions import Duplicates
 _MB = 1_000_000
 _UNPACKED = 10
 """A file in an archive may be this many times larger than the archive may be."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Where a part of a data set lies."""
+
+    source: Source
+    paths: tuple[Path, ...]
+    fetched: bool
+
+    def __str__(self) -> str:
+        more = f" and {len(self.paths) - 1} more" if len(self.paths) > 1 else ""
+        return f"{self.paths[0]}{more}"
 
 
 def load_named(
@@ -47,27 +71,25 @@ def load_named(
         If it cannot be had, or what was found is not it. A local copy is never deleted.
     """
     entry = find_entry(name)
-    found = [_locate(entry, source, data_dir, progress=progress) for source in entry.sources]
-    fetched = [
-        (source, path)
-        for source, path in zip(entry.sources, found, strict=True)
-        if path not in _candidates(source, data_dir)
-    ]
-    # What came with the right checksum is the published data, whatever our table says of it.
-    certain = len([source for source, _ in fetched if source.sha256]) == len(found)
+    found = {
+        part: _locate(entry, source, data_dir, progress=progress)
+        for part, source in entry.sources.items()
+    }
     try:
-        dataset = _read(name, entry, found)
-        _verify(name, entry, dataset, found, certain=certain)
+        frames = {part: _frame(entry, part, where) for part, where in found.items()}
+        dataset = _build(name, frames, found, "last")
+        rows = sum(len(frame) for part, frame in frames.items() if part != "negatives")
+        _verify(name, entry, dataset, found, rows)
+        # What the table says of a data set holds for the usual rule.
+        return dataset if duplicates == "last" else _build(name, frames, found, duplicates)
     except (DataError, UsageError) as error:
-        for source, path in fetched:
-            if source.sha256 is None:
-                path.unlink()
+        for where in found.values():
+            if where.fetched and where.source.checksum is None:
+                where.paths[0].unlink()
         if isinstance(error, DataError):
             raise
         # The columns of a known data set are known: with others it is another file.
         raise DataError(f"this is not the data set {name!r}: {error} {_leave(entry)}") from error
-    # What the table says of a data set holds for the usual rule.
-    return dataset if duplicates == "last" else _read(name, entry, found, duplicates)
 
 
 def _folders(data_dir: Path | None) -> list[Path]:
@@ -75,82 +97,138 @@ def _folders(data_dir: Path | None) -> list[Path]:
     return [folder for folder in (data_dir, Path(named) if named else None) if folder]
 
 
+def _archives(source: Source) -> dict[str, str]:
+    """Return the archives that a part may come in, and what to read from each."""
+    served = {source.url.rpartition("/")[2]: source.member} if source.member else {}
+    return {**served, **source.archives}
+
+
 def _candidates(source: Source, data_dir: Path | None) -> Iterator[Path]:
     for folder in _folders(data_dir):
         for local in source.local:
-            yield folder / local
-            yield folder / f"{local}.gz"
-        if source.member:
-            archive = source.url.rpartition("/")[2]
+            for ending in ("", ".gz", ".bz2"):
+                yield folder / f"{local}{ending}"
+        for archive in _archives(source):
             yield folder / archive
             yield (folder / source.local[0]).parent / archive
 
 
-def _cached(source: Source) -> list[Path]:
-    return [download_path(source.url)] if source.url else []
+def _present(path: Path) -> tuple[Path, ...]:
+    """Return the file of this name, or all that match it; nothing if there is none."""
+    if "*" in path.name:
+        return tuple(sorted(found for found in path.parent.glob(path.name) if found.is_file()))
+    return (path,) if path.is_file() else ()
 
 
-def _locate(entry: NamedDataset, source: Source, data_dir: Path | None, *, progress: bool) -> Path:
+def _local(source: Source, data_dir: Path | None) -> tuple[Path, ...]:
+    for path in _candidates(source, data_dir):
+        if paths := _present(path):
+            return paths
+    return ()
+
+
+def _looked(source: Source, data_dir: Path | None) -> str:
     tried = list(_candidates(source, data_dir))
-    for path in tried:
-        if path.is_file():
-            return path
-    looked = f"Looked for {', '.join(map(str, tried))}." if tried else "No data folder is given."
+    return f"looked for {', '.join(map(str, tried))}" if tried else "no data folder is given"
+
+
+def _locate(
+    entry: NamedDataset, source: Source, data_dir: Path | None, *, progress: bool
+) -> _Found:
+    if paths := _local(source, data_dir):
+        return _Found(source, paths, fetched=False)
+    looked = _looked(source, data_dir)
+    looked = f"{looked[0].upper()}{looked[1:]}."
     if not source.url:
+        as_archive = "".join(f", or the archive {name}" for name in source.archives)
         raise DataError(
-            f"{entry.title} is not here, and nobody serves it for download. {looked} Get it from "
-            f"{entry.homepage}, put it below a folder as {source.local[0]} and pass that folder "
-            f"with --data DIR (or RECREPRO_DATA)."
+            f"{entry.title} is not here, and there is no address to download it from. {looked} Get "
+            f"it from {entry.homepage}, put it below a folder as {source.local[0]}{as_archive}, "
+            f"and pass that folder with --data DIR (or RECREPRO_DATA)."
         )
     try:
-        return fetch(source.url, source.sha256, size_limit=source.limit_mb * _MB, progress=progress)
+        limit = source.limit_mb * _MB
+        path = fetch(source.url, source.checksum, size_limit=limit, progress=progress)
     except DataError as error:
         raise DataError(
             f"{error} There it belongs at {source.local[0]}. {looked} Home page: {entry.homepage}."
         ) from error
+    return _Found(source, (path,), fetched=True)
 
 
-def _read(
-    name: str, entry: NamedDataset, found: list[Path], duplicates: Duplicates = "last"
-) -> Dataset:
-    if len(found) > 1:
-        negatives = found[2] if len(found) > 2 else None
-        return read_published(
-            name, found[0], found[1], negatives, entry.format, duplicates=duplicates
-        )
-    path, source = found[0], entry.sources[0]
-    if path.suffix == ".zip":
-        raw = read_member(path, source.member, source.limit_mb * _MB * _UNPACKED)
-        where = f"{path}:{source.member}"
-        frame = parse_frame(raw, where, guess_format(source.member) or entry.format)
+def _frame(entry: NamedDataset, part: str, found: _Found) -> pd.DataFrame:
+    """Read a part, from however many files."""
+    frames = [frame for path in found.paths for frame in _frames(entry, part, found.source, path)]
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+
+
+def _frames(entry: NamedDataset, part: str, source: Source, path: Path) -> Iterator[pd.DataFrame]:
+    def fmt(name: str) -> str:
+        return source.format or guess_format(name) or entry.format
+
+    # Some splits hold users whose train part is empty; what is known of the data set is checked.
+    empty = part != "interactions"
+    archives = _archives(source)
+    if is_archive(path) and archives:
+        # The cache puts something before the names of what it keeps.
+        pattern = next((p for name, p in archives.items() if path.name.endswith(name)), "")
+        limit = source.limit_mb * _MB * _UNPACKED
+        for name, raw in read_members(path, pattern or source.member, limit):
+            where = f"{path}:{name}"
+            yield parse_frame(raw, where, fmt(name), source.columns, allow_empty_users=empty)
+    elif part == "negatives":
+        yield parse_negatives(read_bytes(path), str(path))
     else:
-        where = str(path)
-        frame = read_frame(path, guess_format(path.name) or entry.format)
-    interactions = build_interactions(frame, where, duplicates=duplicates)
-    return Dataset(name, interactions, has_values="value" in frame)
+        yield read_frame(path, fmt(path.name), source.columns, allow_empty_users=empty)
+
+
+def _build(
+    name: str, frames: dict[str, pd.DataFrame], found: dict[str, _Found], duplicates: Duplicates
+) -> Dataset:
+    where = {part: str(at) for part, at in found.items()}
+    if "interactions" in frames:
+        frame = frames["interactions"]
+        interactions = build_interactions(frame, where["interactions"], duplicates=duplicates)
+        return Dataset(name, interactions, has_values="value" in frame)
+    parts = {part: frame for part, frame in frames.items() if part != "negatives"}
+    return build_published(name, parts, where, frames.get("negatives"), duplicates=duplicates)
 
 
 def _verify(
-    name: str, entry: NamedDataset, dataset: Dataset, found: list[Path], *, certain: bool
+    name: str, entry: NamedDataset, dataset: Dataset, found: dict[str, _Found], rows: int
 ) -> None:
     used = dataset.interactions.without_unused_labels()
-    counts = (used.n_users, used.n_items, len(used))
-    wanted = (entry.users, entry.items, entry.interactions)
+    holds = {"users": used.n_users, "items": used.n_items, "interactions": len(used), "rows": rows}
+    wanted = {"users": entry.users, "items": entry.items, "interactions": entry.interactions}
+    wanted |= {"rows": entry.rows}
+    known = {what: count for what, count in wanted.items() if count is not None}
     content = content_checksum(dataset, times=False)
-    if counts == wanted and (certain or entry.content in {None, content}):
+    right = all(holds[what] == count for what, count in known.items())
+    # What came with the right SHA-256 is the published data, whatever our table says of it. An
+    # MD5 tells an accident, and no intent: it does not count here.
+    certain = all(
+        where.fetched and (where.source.checksum or "").startswith("sha256:")
+        for where in found.values()
+    )
+    if right and (certain or entry.content in {None, content}):
         return
-    others = [other for other, known in DATASETS.items() if known.content == content]
+    others = [other for other, also in DATASETS.items() if also.content == content]
     difference = (
-        f"it has {counts[0]} users, {counts[1]} items and {counts[2]} interactions instead of "
-        f"{wanted[0]}, {wanted[1]} and {wanted[2]}"
-        if counts != wanted
-        else "the counts are right but pairs or values differ"
+        "the counts are right but pairs or values differ"
+        if right
+        else f"it has {_listed({what: holds[what] for what in known})} instead of "
+        f"{_listed(known, named=False)}"
     )
     raise DataError(
-        f"{', '.join(map(str, found))}: this is not the data set {name!r}: {difference}. "
+        f"{', '.join(map(str, found.values()))}: this is not the data set {name!r}: {difference}. "
         + (f"It is {others[0]!r}; use that name. " if others else "")
         + _leave(entry)
     )
+
+
+def _listed(counts: dict[str, int], *, named: bool = True) -> str:
+    cells = [f"{count} {what}" if named else str(count) for what, count in counts.items()]
+    return " and ".join([", ".join(cells[:-1]), cells[-1]] if len(cells) > 1 else cells)
 
 
 def _leave(entry: NamedDataset) -> str:
@@ -162,10 +240,10 @@ def _leave(entry: NamedDataset) -> str:
 
 def missing_locally(name: str, data_dir: Path | None = None) -> str | None:
     """Say what `load_named` would have to download, or None if all of it is here."""
-    for source in find_entry(name).sources:
-        tried = list(_candidates(source, data_dir))
-        if not any(path.is_file() for path in [*tried, *_cached(source)]):
-            looked = f"looked for {', '.join(map(str, tried))}" if tried else "no data folder"
+    for source in find_entry(name).sources.values():
+        cached = source.url and download_path(source.url).is_file()
+        if not cached and not _local(source, data_dir):
+            looked = _looked(source, data_dir)
             return f"{source.local[0]} is not here ({looked}, and among earlier downloads)"
     return None
 

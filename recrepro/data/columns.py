@@ -9,7 +9,7 @@ from recrepro.errors import DataError, UsageError
 COLUMNS = {
     "user": ("user", "userid", "uid", "visitorid", "reviewerid"),
     "item": ("item", "itemid", "iid", "movieid", "artistid", "productid", "gameid", "asin"),
-    "value": ("value", "rating", "stars", "weight", "count"),
+    "value": ("value", "rating", "overall", "stars", "weight", "count"),
     "time": ("time", "timestamp", "datetime", "date", "unixreviewtime"),
 }
 """Our columns, and the names that need no mapping (case, blanks and underscores do not count)."""

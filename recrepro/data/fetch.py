@@ -1,12 +1,10 @@
-"""Downloads that are checked: by host, size and checksum, and shared safely between processes."""
+"""Downloads that are checked and go on where they broke off, shared safely between processes."""
 
 import errno
 import os
+import re
 import sys
 import time
-import zipfile
-import zlib
-from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urljoin, urlsplit
@@ -30,6 +28,10 @@ class _InsecureError(Exception):
     pass
 
 
+class _WrongError(Exception):
+    pass
+
+
 def cache_folder() -> Path:
     """Return where downloads are kept: ``RECREPRO_CACHE``, or the user's cache folder."""
     import pooch
@@ -46,20 +48,21 @@ def download_path(url: str, cache: Path | None = None) -> Path:
 
 
 def fetch(
-    url: str, sha256: str | None, *, size_limit: int, cache: Path | None = None, progress: bool
+    url: str, checksum: str | None, *, size_limit: int, cache: Path | None = None, progress: bool
 ) -> Path:
     """Download a file once, and return where it lies.
 
     Processes that share a cache folder wait for each other; a file appears in it whole or not
-    at all.
+    at all. What came of a transfer that broke off is kept beside it as ``.part``; the next
+    attempt asks for the rest only, on condition that the server's file is still the same.
 
     Parameters
     ----------
     url : str
         An https address (http is for this machine itself only).
-    sha256 : str or None
-        The checksum. None is for files whose *content* the caller verifies after reading; it
-        must delete the file if that fails.
+    checksum : str or None
+        ``sha256:`` or ``md5:`` and the checksum in hexadecimal digits. None is for files whose
+        *content* the caller verifies after reading; it must delete the file if that fails.
     size_limit : int
         More bytes than this are refused.
     cache : Path, optional
@@ -72,51 +75,62 @@ def fetch(
     DataError
         If the file cannot be had, or is not the one expected.
     """
-    import pooch
     from requests import HTTPError, RequestException
 
     target = download_path(url, cache)
-    folder, name = target.parent, target.name
-    # pooch tells every download and every new checksum; the bar and our errors say enough.
-    pooch.get_logger().setLevel("WARNING")
-    download = _Download(size_limit, progress=progress and sys.stderr.isatty())
-    waits = list(RETRY_WAITS)
+    part = _Part(target.with_name(f"{target.name}.part"), size_limit)
     try:
         _require_secure(url)
-        locks = folder / ".locks"
+        locks = target.parent / ".locks"
         locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(locks / name):
-            while True:
-                try:
-                    return Path(pooch.retrieve(url, sha256, name, folder, downloader=download))
-                except RequestException as error:
-                    refused = isinstance(error, HTTPError) and _status(error) < 500
-                    if refused or not waits:
-                        raise
-                time.sleep(waits.pop(0))
+        with FileLock(locks / target.name):
+            if not (target.is_file() and _is_right(target, checksum)):
+                _bring(url, checksum, part, progress=progress and sys.stderr.isatty())
+                # On one file system this is a single step: nobody sees half a file.
+                part.path.replace(target)
+                part.remove()
     except _InsecureError as error:
-        raise _failure(url, f"{error} is not an https address") from error
+        raise _failure(url, f"{error} is not an https address", part) from error
     except _TooLargeError as error:
         reason = f"it is larger than the {size_limit} bytes that it may have ({error})"
-        raise _failure(url, reason) from error
+        raise _failure(url, reason, part) from error
     except HTTPError as error:
-        raise _failure(url, f"the server answered {_status(error)}") from error
+        raise _failure(url, f"the server answered {_status(error)}", part) from error
     except RequestException as error:
         reason = f"the connection failed or broke off ({type(error).__name__})"
-        raise _failure(url, reason) from error
-    except ValueError as error:
-        reason = f"what came is another file: its SHA-256 is not {sha256}"
-        raise _failure(url, reason) from error
+        raise _failure(url, reason, part) from error
+    except _WrongError as error:
+        kind, _, digits = str(checksum).rpartition(":")
+        called = "MD5" if kind == "md5" else "SHA-256"
+        reason = f"what came is another file: its {called} is not {digits}"
+        raise _failure(url, reason, part) from error
     except OSError as error:
         full = " (the disk is full)" if error.errno == errno.ENOSPC else ""
-        reason = f"{folder} cannot be written{full}: {error}; RECREPRO_CACHE names another folder"
-        raise _failure(url, reason) from error
+        reason = (
+            f"{target.parent} cannot be written{full}: {error}; RECREPRO_CACHE names another folder"
+        )
+        raise _failure(url, reason, part) from error
+    return target
 
 
-def _failure(url: str, reason: str) -> DataError:
+def _is_right(path: Path, checksum: str | None) -> bool:
+    from pooch.hashes import hash_matches
+
+    return bool(hash_matches(path, checksum))
+
+
+def _require_right(path: Path, checksum: str | None) -> None:
+    if not _is_right(path, checksum):
+        raise _WrongError
+
+
+def _failure(url: str, reason: str, part: "_Part") -> DataError:
+    kept = "Nothing was kept"
+    if part.size:
+        kept = f"The {part.size} bytes that came are kept, and the next attempt goes on from there"
     return DataError(
-        f"{url} could not be downloaded: {reason}. Nothing was kept. Get the file by hand, put "
-        f"it into a folder and pass that with --data DIR (or RECREPRO_DATA)."
+        f"{url} could not be downloaded: {reason}. {kept}. Or get the file by hand, put it into a "
+        f"folder and pass that with --data DIR (or RECREPRO_DATA)."
     )
 
 
@@ -131,91 +145,134 @@ def _require_secure(url: str) -> None:
         raise _InsecureError(url)
 
 
-class _Download:
-    """What pooch calls to download: its own downloader behind checks of address and size."""
+def _bring(url: str, checksum: str | None, part: "_Part", *, progress: bool) -> None:
+    """Have a part whole and right, or keep of it only what can be gone on with."""
+    try:
+        _download(url, part, progress=progress)
+        _require_right(part.path, checksum)
+    except BaseException as error:
+        full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        if full or isinstance(error, _TooLargeError | _WrongError) or not part.mark.is_file():
+            part.remove()
+        raise
 
-    def __init__(self, size_limit: int, *, progress: bool) -> None:
-        self.size_limit = size_limit
-        self.progress = progress
-        self.responses: list[Any] = []
 
-    def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        from pooch import HTTPDownloader
+def _download(url: str, part: "_Part", *, progress: bool) -> None:
+    """Bring a part to its end, in several attempts if need be."""
+    from requests import HTTPError, RequestException
 
-        download = HTTPDownloader(
-            progressbar=self.progress,
-            chunk_size=_CHUNK,
-            timeout=_TIMEOUT_S,
-            hooks={"response": self._check_response},
-        )
+    waits = list(RETRY_WAITS)
+    while True:
         try:
-            with Path(output_file).open("wb") as file:
-                download(url, _Limited(file, self.size_limit), pooch)
-        finally:
-            # pooch leaves the connection open when a download breaks off.
-            while self.responses:
-                self.responses.pop().close()
+            _attempt(url, part, progress=progress)
+        except RequestException as error:
+            refused = isinstance(error, HTTPError) and _status(error) < 500
+            if refused and _status(error) == 416 and part.size:
+                part.remove()  # The server's file is no longer than that: it is another one.
+                continue
+            if refused or not waits:
+                raise
+            time.sleep(waits.pop(0))
+        else:
+            return
 
-    def _check_response(self, response: Any, **_: Any) -> None:
-        self.responses.append(response)
+
+def _attempt(url: str, part: "_Part", *, progress: bool) -> None:
+    """Ask for a file, or for the rest of it."""
+    from pooch import HTTPDownloader
+
+    responses: list[Any] = []
+
+    def check(response: Any, **_: Any) -> None:
+        responses.append(response)
         _require_secure(urljoin(response.url, response.headers.get("Location", "")))
-        announced = int(response.headers.get("Content-Length", 0))
-        if announced > self.size_limit:
-            raise _TooLargeError(f"{announced} bytes announced")
+        if response.status_code in {200, 206}:
+            part.start(response.status_code, response.headers)
+
+    download = HTTPDownloader(
+        progressbar=progress,
+        chunk_size=_CHUNK,
+        timeout=_TIMEOUT_S,
+        hooks={"response": check},
+        # A packed transfer would make positions in it differ from positions in the file.
+        headers={"Accept-Encoding": "identity", **part.conditions()},
+    )
+    try:
+        download(url, part, None)
+    finally:
+        part.close()
+        # pooch leaves the connection open when a download breaks off.
+        while responses:
+            responses.pop().close()
 
 
-class _Limited:
-    """A file that refuses to grow past a limit, whatever the server announced."""
+class _Part:
+    """What has come of a file so far, and which file of the server it is a part of.
 
-    def __init__(self, file: IO[bytes], limit: int) -> None:
-        self.file = file
+    pooch writes to it as to a file. It refuses to grow past a limit, whatever was announced.
+    """
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self.path = path
+        self.mark = path.with_name(f"{path.name}.of")
+        self.limit = limit
+        self.file: IO[bytes] | None = None
         self.left = limit
 
+    @property
+    def size(self) -> int:
+        """Bytes that are there."""
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    def conditions(self) -> dict[str, str]:
+        """Return the headers that ask for the rest of the same file; none to start anew."""
+        if not self.mark.is_file() or not 0 < self.size <= self.limit:
+            self.remove()
+            return {}
+        mark = self.mark.read_text(encoding="utf-8")
+        return {"Range": f"bytes={self.size}-", "If-Range": mark}
+
+    def start(self, status: int, headers: Any) -> None:
+        """Prepare for what a server is about to send: the rest, or all from the start."""
+        from requests import ConnectionError as BrokenError
+
+        here = self.size if status == 206 else 0
+        position = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
+        if status == 206 and (position is None or int(position[1]) != here):
+            self.remove()
+            raise BrokenError(f"the server sent {headers.get('Content-Range')!r}")
+        announced = here + int(headers.get("Content-Length", 0))
+        if announced > self.limit:
+            raise _TooLargeError(f"{announced} bytes announced")
+        if status == 200:
+            self.remove()
+            etag = headers.get("ETag", "")
+            # A weak tag does not promise equal bytes.
+            mark = etag if etag and not etag.startswith("W/") else headers.get("Last-Modified", "")
+            if mark:
+                self.mark.write_text(mark, encoding="utf-8")
+        self.left = self.limit - here
+        self.file = self.path.open("ab")
+
     def write(self, chunk: bytes) -> None:
+        """Take what came."""
         self.left -= len(chunk)
         if self.left < 0:
             raise _TooLargeError("and more was coming")
-        self.file.write(chunk)
+        if self.file is not None:
+            self.file.write(chunk)
 
     def flush(self) -> None:
         """Do nothing: pooch flushes after each chunk, closing the file does it once."""
 
+    def close(self) -> None:
+        """Leave what can be continued, and nothing else."""
+        if self.file is not None:
+            file, self.file = self.file, None
+            file.close()
 
-def read_member(archive: Path, member: str, size_limit: int) -> bytes:
-    """Read one file out of a zip archive into memory; nothing is unpacked to disk.
-
-    Parameters
-    ----------
-    archive : Path
-        The zip file.
-    member : str
-        The name of the file inside.
-    size_limit : int
-        More unpacked bytes than this are refused.
-
-    Raises
-    ------
-    DataError
-        If the archive is damaged, or the member missing or too large.
-    """
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            if member not in opened.namelist():
-                near = get_close_matches(member, opened.namelist(), n=3, cutoff=0.0)
-                raise DataError(
-                    f"{archive} holds no {member!r}, but {', '.join(near) or 'nothing'}."
-                )
-            with opened.open(member) as file:
-                content = file.read(size_limit + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise DataError(
-            f"{archive} is not a whole zip archive ({error}). Delete it and fetch it again."
-        ) from error
-    except (RuntimeError, NotImplementedError) as error:  # encrypted; packed in an unknown way
-        raise DataError(f"{archive}: {member!r} cannot be unpacked: {error}.") from error
-    if len(content) > size_limit:
-        raise DataError(
-            f"{archive}: {member!r} unpacks to more than the {size_limit} bytes that it may have. "
-            f"This is not the published archive; fetch it again."
-        )
-    return content
+    def remove(self) -> None:
+        """Forget what came."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+        self.mark.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Interactions and published splits, read from files in the formats that papers publish."""
 
 import re
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recrepro.data.dataset import Dataset, PublishedSplit
-from recrepro.data.parsing import FORMATS, check_text, parse_frame, read_bytes
+from recrepro.data.files import check_text, not_whole, open_file, read_bytes, unpacked_name
+from recrepro.data.jsonlines import parse_jsonlines
+from recrepro.data.parsing import FORMATS, check_format, parse_frame
 from recrepro.errors import DataError, UsageError
 from recrepro.interactions import Duplicates, Interactions, as_ids
 
@@ -23,12 +26,14 @@ _SUFFIXES = {
     ".rating": "ncf",
     ".data": "ncf",
     ".inter": "recbole",
+    ".json": "jsonl",
+    ".jsonl": "jsonl",
 }
 
 
 def guess_format(name: str) -> str | None:
     """Return the format that a file name tells, or None where its ending is used by several."""
-    return _SUFFIXES.get(Path(name.removesuffix(".gz")).suffix.lower())
+    return _SUFFIXES.get(Path(unpacked_name(name)).suffix.lower())
 
 
 def read_frame(
@@ -43,13 +48,13 @@ def read_frame(
     Parameters
     ----------
     path : Path
-        The file, gzipped or not.
+        The file, packed by gzip or bzip2 or not.
     format : str, optional
         A name of `FORMATS`; by default what the file's ending tells.
     columns : mapping of str to str, optional
         Our names (user, item, value, time) to the file's; the usual names need no mapping.
     allow_empty_users : bool
-        Whether a line of an adjacency file may hold a user and no item.
+        Whether a line of an adjacency file, or of one like it, may hold a user and no item.
 
     Returns
     -------
@@ -61,11 +66,12 @@ def read_frame(
     ------
     UsageError
         If the file is not there, its format is neither given nor told by its ending, or a column
-        that is needed is not there or could be one of several.
+        that is needed is not there or could be one of several, or columns are named where the
+        format has no names.
     DataError
         If the content is not of the format; the message names the file and the line.
     """
-    raw = read_bytes(path)
+    open_file(path).close()  # That it is not there comes before anything else.
     chosen = format or guess_format(path.name)
     if chosen is None:
         raise UsageError(
@@ -73,7 +79,20 @@ def read_frame(
             + "; ".join(f"{name!r} ({what})" for name, what in FORMATS.items())
             + "."
         )
+    if chosen == "jsonl":
+        return _read_jsonlines(path, columns or {})
+    raw = read_bytes(path)
     return parse_frame(raw, str(path), chosen, columns, allow_empty_users=allow_empty_users)
+
+
+def _read_jsonlines(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Read records from a file that is never in memory as a whole: most of it is prose."""
+    check_format("jsonl", columns, str(path))
+    with open_file(path) as file:
+        try:
+            return parse_jsonlines(file, str(path), columns)
+        except (EOFError, OSError, zlib.error) as error:
+            raise not_whole(path, error) from error
 
 
 def read_interactions(
@@ -115,10 +134,15 @@ def read_negatives(path: Path) -> pd.DataFrame:
     DataError
         On a line that is something else, with its number.
     """
+    return parse_negatives(read_bytes(path), str(path))
+
+
+def parse_negatives(raw: bytes, where: str) -> pd.DataFrame:
+    """Do the work of `read_negatives` on content that is already in memory."""
     users: list[str] = []
     holdouts: list[str] = []
     items: list[str] = []
-    lines = check_text(read_bytes(path), str(path)).decode().split("\n")
+    lines = check_text(raw, where).decode().split("\n")
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -126,7 +150,7 @@ def read_negatives(path: Path) -> pd.DataFrame:
         pair = re.fullmatch(r"\(\s*([^,]+?)\s*,\s*(.+?)\s*\)", head)
         if pair is None or not negatives or not all(negatives):
             raise DataError(
-                f"{path}, line {number}: it should be '(user,item)' and then items, with tabs "
+                f"{where}, line {number}: it should be '(user,item)' and then items, with tabs "
                 f"between them, and starts with {line[:40]!r}."
             )
         users += [pair[1]] * len(negatives)
@@ -181,7 +205,38 @@ def read_published(
         part: read_frame(path, format, columns, allow_empty_users=part != "train")
         for part, path in parts.items()
     }
-    drawn = None if negatives is None else read_negatives(negatives)
+    return build_published(
+        name,
+        frames,
+        {part: str(path) for part, path in parts.items()} | {"negatives": str(negatives)},
+        None if negatives is None else read_negatives(negatives),
+        duplicates=duplicates,
+    )
+
+
+def build_published(
+    name: str,
+    frames: Mapping[str, pd.DataFrame],
+    where: Mapping[str, str],
+    drawn: pd.DataFrame | None = None,
+    *,
+    duplicates: Duplicates = "last",
+) -> Dataset:
+    """Build a published split from its parts as read.
+
+    Parameters
+    ----------
+    name : str
+        What tables call the data set.
+    frames : mapping of str to pandas.DataFrame
+        What `read_frame` returns for train and test and, where there is one, validation.
+    where : mapping of str to str
+        What error messages call the file of each part and that of the negatives.
+    drawn : pandas.DataFrame, optional
+        What `read_negatives` returns.
+    duplicates
+        As in `read_published`.
+    """
     everything = [*frames.values(), *([drawn] if drawn is not None else [])]
     ids = {of: _labels([frame[of] for frame in everything]) for of in ("user", "item")}
     has_values = all("value" in frame for frame in frames.values())
@@ -189,7 +244,7 @@ def read_published(
     made = {
         part: _build(
             frame,
-            str(parts[part]),
+            where[part],
             value="value" if "value" in frame else None,
             time="time" if has_times else None,
             duplicates=duplicates,
@@ -199,9 +254,9 @@ def read_published(
         for part, frame in frames.items()
     }
     sampled = None
-    if negatives is not None and drawn is not None:
-        _check_holdouts(negatives, drawn, test, frames["test"])
-        sampled = _count_negatives(drawn, str(negatives), ids)
+    if drawn is not None:
+        _check_holdouts(where["negatives"], drawn, where["test"], frames["test"])
+        sampled = _count_negatives(drawn, where["negatives"], ids)
     split = PublishedSplit(made["train"], made["test"], sampled, made.get("validation"))
     return Dataset(name, split.union, split, has_values)
 
@@ -226,9 +281,7 @@ def _labels(columns: "list[pd.Series[Any]]") -> NDArray[Any]:
     return np.unique(as_ids(distinct))
 
 
-def _check_holdouts(
-    negatives: Path, drawn: pd.DataFrame, test: Path, held_out: pd.DataFrame
-) -> None:
+def _check_holdouts(negatives: str, drawn: pd.DataFrame, test: str, held_out: pd.DataFrame) -> None:
     pairs = drawn[["user", "holdout"]].drop_duplicates().astype(str)
     known = pd.MultiIndex.from_frame(held_out[["user", "item"]].astype(str))
     strange = ~pd.MultiIndex.from_frame(pairs).isin(known)

@@ -92,8 +92,8 @@ class Splitter(BaseModel, ABC):
     kept, in which case no model can find them."""
 
     @property
-    def order(self) -> Order:
-        """What the strategy promises about time."""
+    def order(self) -> Order | None:
+        """What the strategy promises about time; None if nobody knows."""
         return "none"
 
     @property

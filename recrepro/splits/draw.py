@@ -1,6 +1,7 @@
 """From a data set and a strategy to a split."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,7 +10,9 @@ import numpy as np
 from recrepro.data.dataset import Dataset
 from recrepro.errors import UsageError
 from recrepro.randomness import generator
+from recrepro.splits.audit import Audit, audit_split
 from recrepro.splits.base import Parts, Splitter
+from recrepro.splits.keys import SplitKeys
 from recrepro.splits.negatives import draw_negatives
 from recrepro.splits.published import Published
 from recrepro.splits.sealed import StoredSplit, describe
@@ -45,24 +48,58 @@ def resolve_candidates(
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A split in memory, before its test part is sealed."""
+    """A split in memory, before its test part is sealed.
+
+    Parameters
+    ----------
+    parts : Parts
+        As drawn.
+    validation_negatives, test_negatives : csr_array or None
+        What held-out items are ranked against, if not all.
+    splitter : Splitter
+        What drew it.
+    preprocessing : tuple of dict
+        What was done before it was drawn.
+    """
 
     parts: Parts
     validation_negatives: "csr_array | None"
     test_negatives: "csr_array | None"
+    splitter: Splitter
+    preprocessing: tuple[dict[str, Any], ...]
+
+    @cached_property
+    def audit(self) -> Audit:
+        """What the leakage audit says of it."""
+        parts = self.parts
+        return audit_split(
+            parts.train,
+            parts.test,
+            validation=parts.validation,
+            known=parts.known,
+            shown=parts.test_shown,
+            negatives=self.test_negatives,
+            order=self.splitter.order,
+            unseen_users=self.splitter.unseen_users,
+            preprocessing=self.preprocessing,
+            dropped=parts.dropped,
+        )
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Counts, dropped interactions and fingerprint."""
-        return describe(self.parts, self.validation_negatives, self.test_negatives)
+        """Counts, dropped interactions, fingerprint, and the audit."""
+        facts = describe(self.parts, self.validation_negatives, self.test_negatives)
+        return {**facts, "audit": self.audit.as_dict()}
 
-    def store(self, folder: Path) -> StoredSplit:
+    def store(self, folder: Path, keys: SplitKeys) -> StoredSplit:
         """Write to the workspace's cache, the test part under its seal."""
         return StoredSplit.write(
             folder,
             self.parts,
+            keys,
             validation_negatives=self.validation_negatives,
             test_negatives=self.test_negatives,
+            facts=self.facts,
         )
 
 
@@ -99,7 +136,7 @@ def draw_split(
     if n_negatives and len(parts.validation):
         rng = generator(seed, "negatives", "validation")
         validation_negatives = draw_negatives(parts.known, parts.validation, n_negatives, rng)
-    return Drawn(parts, validation_negatives, test_negatives)
+    return Drawn(parts, validation_negatives, test_negatives, splitter, dataset.preprocessing)
 
 
 def split_identity(

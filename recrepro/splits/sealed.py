@@ -1,26 +1,33 @@
 """A split on disk: what tuning may see, and the test part under its seal.
 
-Tuning code gets a `TuningView`, which holds no test data and no path to it. The test part is read
-by `SealedTest.open` only, which first writes the opening to the ledger: one opening for each
-attempt at a cell, and none once the cell has a result.
+Both are encrypted, with two keys. Tuning code gets a `TuningView`, which holds no test data and no
+path to it; the process that it runs in has the key for tuning only. The key of the test part comes
+from the coordinator, once, after the coordinator has written the opening to the ledger.
 """
 
 import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from scipy.sparse import csr_array, load_npz, save_npz
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from recrepro.errors import SealError
 from recrepro.interactions import Interactions
 from recrepro.splits.base import Parts
+from recrepro.splits.keys import SplitKeys, read_locked, write_locked
+
+TUNING, KNOWN, SEALED = FILES = ("tuning.bin", "known.bin", "sealed.bin")
+"""What tuning reads, what the final model is fitted on, and the test part."""
+
+Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,27 +74,29 @@ class SealedTest:
 
     Parameters
     ----------
-    folder : Path
+    path : Path
         Where the test part is.
-    write_opening : callable
-        Writes the opening to the ledger, or raises `SealError` if it must not happen.
+    unseal : callable
+        Has the opening written to the ledger, then returns the key; or raises `SealError` if it
+        must not happen.
     """
 
-    def __init__(self, folder: Path, write_opening: Callable[[], None]) -> None:
-        self._folder = folder
-        self._write_opening = write_opening
+    def __init__(self, path: Path, unseal: Callable[[], bytes]) -> None:
+        self._path = path
+        self._unseal = unseal
         self._opened = False
 
     def open(self) -> OpenedTest:
         """Record the opening, then read the test part."""
         if self._opened:
             raise SealError("the test part of this split was already opened in this attempt.")
-        self._write_opening()
+        key = self._unseal()
         self._opened = True
+        arrays = read_locked(self._path, key)
         return OpenedTest(
-            Interactions.load(self._folder / "test.npz"),
-            _load_negatives(self._folder / "negatives.npz"),
-            _load_shown(self._folder / "shown.npz"),
+            _interactions(arrays, "test"),
+            _negatives(arrays, "negatives"),
+            _shown(arrays, "shown"),
         )
 
 
@@ -102,34 +111,37 @@ class StoredSplit:
         cls,
         folder: Path,
         parts: Parts,
+        keys: SplitKeys,
         *,
         validation_negatives: csr_array | None,
         test_negatives: csr_array | None,
+        facts: Mapping[str, Any],
     ) -> "StoredSplit":
-        """Store the parts of a split; the folder appears whole or not at all."""
+        """Store the parts of a split; the folder appears whole or not at all.
+
+        The facts, such as those of `describe`, are not locked: they go to every record.
+        """
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = folder.with_name(f".draft-{secrets.token_hex(8)}")
         draft.mkdir()
+        tuning = {
+            **_arrays("train", parts.train),
+            **_arrays("validation", parts.validation),
+            **_arrays("shown", parts.validation_shown),
+            **_negative_arrays("negatives", validation_negatives),
+        }
+        sealed = {
+            **_arrays("test", parts.test),
+            **_arrays("shown", parts.test_shown),
+            **_negative_arrays("negatives", test_negatives),
+        }
         try:
-            sealed = draft / "sealed"
-            sealed.mkdir()
-            parts.train.save(draft / "train.npz")
-            parts.validation.save(draft / "validation.npz")
-            parts.known.save(draft / "known.npz")
-            parts.test.save(sealed / "test.npz")
-            if parts.validation_shown is not None:
-                parts.validation_shown.save(draft / "validation_shown.npz")
-            if parts.test_shown is not None:
-                parts.test_shown.save(sealed / "shown.npz")
-            if validation_negatives is not None:
-                save_npz(draft / "validation_negatives.npz", validation_negatives)
-            if test_negatives is not None:
-                save_npz(sealed / "negatives.npz", test_negatives)
-            facts = describe(parts, validation_negatives, test_negatives)
-            facts["files"] = {
-                str(p.relative_to(draft)): p.stat().st_size for p in draft.rglob("*.npz")
-            }
-            (draft / "split.json").write_text(json.dumps(facts, indent=1))
+            # What is fitted is locked too: it holds what other seeds and folds have in test.
+            write_locked(draft / TUNING, keys.tuning, tuning)
+            write_locked(draft / KNOWN, keys.tuning, _arrays("known", parts.known))
+            write_locked(draft / SEALED, keys.test, sealed)
+            sizes = {name: (draft / name).stat().st_size for name in FILES}
+            (draft / "split.json").write_text(json.dumps({**facts, "files": sizes}, indent=1))
             with FileLock(folder.parent / ".lock"):
                 if not cls(folder).is_whole:  # else another process has stored the same split
                     shutil.rmtree(folder, ignore_errors=True)
@@ -143,7 +155,7 @@ class StoredSplit:
         """Whether the split is stored with all its files, none of them cut off."""
         try:
             sizes = self.facts["files"]
-            return all((self.folder / n).stat().st_size == size for n, size in sizes.items())
+            return all((self.folder / n).stat().st_size == sizes[n] for n in FILES)
         except (OSError, ValueError, KeyError):
             return False
 
@@ -153,22 +165,23 @@ class StoredSplit:
         facts: dict[str, Any] = json.loads((self.folder / "split.json").read_text())
         return facts
 
-    def tuning_view(self) -> TuningView:
-        """Read what tuning may see."""
+    def tuning_view(self, key: bytes) -> TuningView:
+        """Read what tuning may see, with the key for tuning."""
+        arrays = read_locked(self.folder / TUNING, key)
         return TuningView(
-            Interactions.load(self.folder / "train.npz"),
-            Interactions.load(self.folder / "validation.npz"),
-            _load_negatives(self.folder / "validation_negatives.npz"),
-            _load_shown(self.folder / "validation_shown.npz"),
+            _interactions(arrays, "train"),
+            _interactions(arrays, "validation"),
+            _negatives(arrays, "negatives"),
+            _shown(arrays, "shown"),
         )
 
-    def known(self) -> Interactions:
-        """Read what the final model is fitted on: everything but the test part."""
-        return Interactions.load(self.folder / "known.npz")
+    def known(self, key: bytes) -> Interactions:
+        """Read what the final model is fitted on, all but the test part, with the same key."""
+        return _interactions(read_locked(self.folder / KNOWN, key), "known")
 
-    def sealed(self, write_opening: Callable[[], None]) -> SealedTest:
+    def sealed(self, unseal: Callable[[], bytes]) -> SealedTest:
         """Return the test part under its seal."""
-        return SealedTest(self.folder / "sealed", write_opening)
+        return SealedTest(self.folder / SEALED, unseal)
 
 
 def describe(
@@ -205,9 +218,42 @@ def _negatives_bytes(negatives: csr_array) -> bytes:
     return ordered.indptr.astype("int64").tobytes() + ordered.indices.astype("int64").tobytes()
 
 
-def _load_shown(path: Path) -> Interactions | None:
-    return Interactions.load(path) if path.is_file() else None
+LABELS = ("user_ids", "item_ids")
 
 
-def _load_negatives(path: Path) -> csr_array | None:
-    return csr_array(load_npz(path)) if path.is_file() else None
+def _arrays(name: str, part: Interactions | None) -> Arrays:
+    """Name the arrays of a part; the labels, which all parts share, have no part in their name."""
+    if part is None:
+        return {}
+    named: Arrays = {f"{name}.users": part.users, f"{name}.items": part.items}
+    named[f"{name}.values"] = part.values
+    if part.times is not None:
+        named[f"{name}.times"] = part.times
+    return {**named, **{label: getattr(part, label) for label in LABELS}}
+
+
+def _interactions(arrays: Mapping[str, NDArray[Any]], name: str) -> Interactions:
+    return Interactions(
+        arrays[f"{name}.users"],
+        arrays[f"{name}.items"],
+        arrays[f"{name}.values"],
+        arrays.get(f"{name}.times"),
+        *(arrays[label] for label in LABELS),
+    )
+
+
+def _shown(arrays: Mapping[str, NDArray[Any]], name: str) -> Interactions | None:
+    return _interactions(arrays, name) if f"{name}.users" in arrays else None
+
+
+def _negative_arrays(name: str, negatives: csr_array | None) -> Arrays:
+    if negatives is None:
+        return {}
+    return {f"{name}.{k}": getattr(negatives, k) for k in ("data", "indices", "indptr")}
+
+
+def _negatives(arrays: Mapping[str, NDArray[Any]], name: str) -> csr_array | None:
+    if f"{name}.data" not in arrays:
+        return None
+    stored = tuple(arrays[f"{name}.{k}"] for k in ("data", "indices", "indptr"))
+    return csr_array(stored, shape=(len(arrays["user_ids"]), len(arrays["item_ids"])))

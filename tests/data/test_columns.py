@@ -46,6 +46,7 @@ def test_columns_can_be_mapped_and_others_are_left_out():
         ("tsv", "user,item\na,1\n", r'line 1: .*not commas.*format = "csv"'),
         ("recbole", "user:token,item:token\na,1\n", r'not commas.*format = "csv"'),
         ("csv", "1::10::5\n", r'not \'::\'.*format = "movielens"'),
+        ("csv", "\nuser;item\na;1\n", r'line 2: .*not semicolons.*format = "semicolon"'),
         ("csv", "uid,item_id,user_id\n1,2,3\n", r"both 'uid' and 'user_id' could be the user"),
         ("csv", "user,Item,item\n1,2,3\n", r"columns = \{ item = 'Item' \}"),
         ("csv", "user,item,date,time,timestamp\n1,2,3,4,5\n", "'date', 'time' and 'timestamp'"),
@@ -124,3 +125,9 @@ def test_columns_of_parquet_that_cannot_be_used(columns, message):
 def test_a_time_of_parquet_far_beyond_the_calendar_is_read():
     far = np.array([0, 10**15], "datetime64[s]")
     assert read_parquet(time=far)["time"].tolist() == [0, 10**15]
+
+
+@pytest.mark.parametrize("fmt", ["ncf", "movielens", "ssv", "adjacency", "citeulike", "netflix"])
+def test_columns_by_name_need_a_format_with_names(fmt):
+    with pytest.raises(UsageError, match=rf"user = 'who' .*{fmt!r}.* have none.*Take 'columns'"):
+        read("1\t2\n", fmt, user="who")

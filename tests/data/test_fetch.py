@@ -2,33 +2,39 @@
 
 import errno
 import hashlib
-import io
 import multiprocessing
 import socket
 import threading
-import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from recrepro.data import fetch as module
-from recrepro.data.fetch import cache_folder, download_path, fetch, read_member
+from recrepro.data.fetch import cache_folder, download_path, fetch
 from recrepro.errors import DataError
 
 BODY = b"user,item\n" + b"1,2\n" * 50_000
 SIZE = len(BODY)
-SHA = hashlib.sha256(BODY).hexdigest()
+CUT = 100_000
+KEPT = 65_536
+"""What is taken of CUT bytes: a chunk that is not whole when the transfer breaks off is lost."""
+SHA = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
+MD5 = f"md5:{hashlib.md5(BODY, usedforsecurity=False).hexdigest()}"
 
 
 class Handler(BaseHTTPRequestHandler):
+    """Serves BODY in the way that the name of the file asks for."""
+
     def do_GET(self):
         self.server.asked.append(self.path)
+        self.server.ranges.append((self.headers["Range"], self.headers["If-Range"]))
         path = self.path.rpartition("/")[2]
-        if path == "missing":
+        times = len(self.server.asked)
+        if path == "missing" or (path == "gone" and times > 1):
             self.send_error(404)
             return
-        if path == "busy" and len(self.server.asked) < 3:
+        if path == "busy" and times < 3:
             self.send_error(503)
             return
         if path in {"moved", "moved-away"}:
@@ -37,11 +43,33 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Location", target)
             self.end_headers()
             return
-        self.send_response(200)
+        body = self.server.body
+        start = self.resumed(path, body)
+        if start >= len(body):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        for header, value in self.server.validators.items():
+            self.send_header(header, value)
+        if start:
+            first = start + 1 if path == "shifted" else start
+            self.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
         if path != "unannounced":
-            self.send_header("Content-Length", str(len(BODY)))
+            self.send_header("Content-Length", str(len(body) - start))
         self.end_headers()
-        self.wfile.write(BODY[: 1_000 if path == "cut" else None])
+        cut = path in {"cut", "gone"} or (
+            path in {"cut-once", "no-ranges", "shifted"} and times < 2
+        )
+        self.wfile.write(body[start : start + CUT if cut else None])
+
+    def resumed(self, path, body):
+        """Return where to start: at 0, unless the rest of this very file is asked for."""
+        wanted, condition = self.headers["Range"], self.headers["If-Range"]
+        if not wanted or path == "no-ranges":
+            return 0
+        if condition not in self.server.validators.values():
+            return 0
+        return int(wanted.removeprefix("bytes=").removesuffix("-"))
 
     def log_message(self, *args):
         pass
@@ -51,7 +79,8 @@ class Handler(BaseHTTPRequestHandler):
 def server(monkeypatch):
     monkeypatch.setattr(module, "RETRY_WAITS", (0.0, 0.0))
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.asked = []
+        running.asked, running.ranges = [], []
+        running.body, running.validators = BODY, {"ETag": '"one"'}
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
         yield running
@@ -59,9 +88,9 @@ def server(monkeypatch):
         thread.join()
 
 
-def get(server, name, cache, sha256=SHA, size_limit=SIZE):
+def get(server, name, cache, checksum=SHA, size_limit=SIZE):
     url = f"http://127.0.0.1:{server.server_port}/{name}"
-    return fetch(url, sha256, size_limit=size_limit, cache=cache, progress=True)
+    return fetch(url, checksum, size_limit=size_limit, cache=cache, progress=True)
 
 
 def files(cache: Path) -> list[str]:
@@ -92,47 +121,137 @@ def test_a_busy_server_is_asked_again(server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "sha256", "size_limit", "reason", "times"),
+    ("name", "checksum", "size_limit", "reason", "times"),
     [
         ("missing", SHA, 10**6, "answered 404", 1),
-        ("cut", SHA, 10**6, "broke off", 3),
-        ("cut", None, 10**6, "broke off", 3),
-        ("whole", "0" * 64, 10**6, f"SHA-256 is not {'0' * 64}", 1),
+        ("whole", f"sha256:{'0' * 64}", 10**6, f"SHA-256 is not {'0' * 64}", 1),
+        ("whole", f"md5:{'0' * 32}", 10**6, f"MD5 is not {'0' * 32}", 1),
+        ("cut-once", f"md5:{'0' * 32}", 10**6, f"MD5 is not {'0' * 32}", 2),
         ("whole", SHA, SIZE - 1, f"larger than the {SIZE - 1} bytes", 1),
         ("unannounced", SHA, SIZE - 1, f"larger than the {SIZE - 1} bytes", 1),
         ("moved-away", SHA, 10**6, "http://example.invalid/whole is not an https address", 1),
     ],
 )
 def test_every_failure_says_why_and_leaves_nothing(
-    server, tmp_path, name, sha256, size_limit, reason, times
+    server, tmp_path, name, checksum, size_limit, reason, times
 ):
     with pytest.raises(DataError, match=reason) as caught:
-        get(server, name, tmp_path, sha256, size_limit)
+        get(server, name, tmp_path, checksum, size_limit)
     assert f"/{name} could not be downloaded" in str(caught.value)
+    assert "Nothing was kept" in str(caught.value)
     assert "--data DIR" in str(caught.value)
     assert files(tmp_path) == []
     assert len(server.asked) == times
+
+
+@pytest.mark.parametrize("checksum", [SHA, MD5, None])
+def test_a_broken_transfer_goes_on_where_it_stopped(server, tmp_path, checksum):
+    assert get(server, "cut-once", tmp_path, checksum).read_bytes() == BODY
+    assert server.ranges == [(None, None), (f"bytes={KEPT}-", '"one"')]
+    assert len(files(tmp_path)) == 1
+
+
+def test_what_came_is_kept_for_the_next_attempt(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RETRY_WAITS", ())
+    for size in (KEPT, 2 * KEPT):
+        with pytest.raises(DataError, match=rf"broke off.* The {size} bytes that came are kept"):
+            get(server, "cut", tmp_path)
+        assert not download_path(f"http://127.0.0.1:{server.server_port}/cut", tmp_path).exists()
+        assert len(files(tmp_path)) == 2
+    assert [wanted for wanted, _ in server.ranges] == [None, f"bytes={KEPT}-"]
+
+
+def test_a_date_marks_a_file_too(server, tmp_path):
+    date = "Wed, 21 Oct 2015 07:28:00 GMT"
+    server.validators = {"ETag": 'W/"weak"', "Last-Modified": date}
+    assert get(server, "cut-once", tmp_path).read_bytes() == BODY
+    assert server.ranges[1] == (f"bytes={KEPT}-", date)
+
+
+@pytest.mark.parametrize("validators", [{}, {"ETag": 'W/"weak"'}])
+def test_a_file_that_nothing_marks_is_fetched_anew(server, tmp_path, validators):
+    server.validators = validators
+    assert get(server, "cut-once", tmp_path).read_bytes() == BODY
+    assert server.ranges == [(None, None)] * 2
+
+
+def test_a_server_without_ranges_sends_all_of_it(server, tmp_path):
+    assert get(server, "no-ranges", tmp_path).read_bytes() == BODY
+    assert server.ranges[1][0] == f"bytes={KEPT}-"
+
+
+def test_another_rest_than_asked_for_is_refused(server, tmp_path):
+    assert get(server, "shifted", tmp_path).read_bytes() == BODY
+    assert [wanted for wanted, _ in server.ranges] == [None, f"bytes={KEPT}-", None]
+
+
+def leave_part(server, name, cache, content, mark):
+    """Leave what an attempt that was killed leaves."""
+    target = download_path(f"http://127.0.0.1:{server.server_port}/{name}", cache)
+    target.with_name(f"{target.name}.part").write_bytes(content)
+    target.with_name(f"{target.name}.part.of").write_text(mark)
+
+
+def test_a_part_of_a_file_that_changed_is_thrown_away(server, tmp_path):
+    leave_part(server, "whole", tmp_path, b"of another file", '"zero"')
+    assert get(server, "whole", tmp_path).read_bytes() == BODY
+    assert server.ranges == [("bytes=15-", '"zero"')]
+    assert len(files(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("content", [BODY[:-4] + b"xxxx", b"x" * 10])
+def test_a_wrong_part_of_the_same_file_is_found_out_and_deleted(server, tmp_path, content):
+    leave_part(server, "whole", tmp_path, content, '"one"')
+    if len(content) < SIZE:
+        with pytest.raises(DataError, match="another file"):
+            get(server, "whole", tmp_path)
+        assert files(tmp_path) == []
+    # The server has nothing to add to a part that is as long as its file.
+    assert get(server, "whole", tmp_path).read_bytes() == BODY
+    assert server.ranges[-1] == (None, None)
+
+
+def test_a_part_larger_than_allowed_is_thrown_away(server, tmp_path):
+    leave_part(server, "whole", tmp_path, b"x" * (SIZE + 1), '"one"')
+    assert get(server, "whole", tmp_path).read_bytes() == BODY
+    assert server.ranges == [(None, None)]
+
+
+def test_the_limit_counts_what_was_there_before(server, tmp_path):
+    leave_part(server, "whole", tmp_path, BODY[:1_000], '"one"')
+    with pytest.raises(DataError, match=f"larger than the {SIZE - 1} bytes"):
+        get(server, "whole", tmp_path, size_limit=SIZE - 1)
+    assert files(tmp_path) == []
+
+
+def test_a_file_that_disappears_meanwhile(server, tmp_path):
+    with pytest.raises(DataError, match="answered 404"):
+        get(server, "gone", tmp_path)
+    assert len(server.asked) == 2
 
 
 def test_a_full_disk(server, tmp_path, monkeypatch):
     def write(self, chunk):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module._Limited, "write", write)
-    with pytest.raises(DataError, match="disk is full"):
+    monkeypatch.setattr(module._Part, "write", write)
+    with pytest.raises(DataError, match=r"disk is full.*Nothing was kept"):
         get(server, "whole", tmp_path)
     assert files(tmp_path) == []
 
 
-def test_an_interrupt_leaves_nothing(server, tmp_path, monkeypatch):
+def test_an_interrupt_leaves_a_part_to_go_on_from(server, tmp_path, monkeypatch):
     def write(self, chunk):
         self.file.write(chunk[:10])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module._Limited, "write", write)
-    with pytest.raises(KeyboardInterrupt):
-        get(server, "whole", tmp_path)
-    assert files(tmp_path) == []
+    with monkeypatch.context() as patched:
+        patched.setattr(module._Part, "write", write)
+        with pytest.raises(KeyboardInterrupt):
+            get(server, "whole", tmp_path)
+    assert sorted(path.rpartition("whole")[2] for path in files(tmp_path)) == [".part", ".part.of"]
+    assert get(server, "whole", tmp_path).read_bytes() == BODY
+    assert server.ranges[1] == ("bytes=10-", '"one"')
 
 
 def test_a_cache_that_cannot_be_made(server, tmp_path):
@@ -174,39 +293,3 @@ def test_the_cache_folder_can_be_named(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path
     monkeypatch.delenv("RECREPRO_CACHE")
     assert cache_folder().name == "recrepro"
-
-
-def make_zip(path: Path, members: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return path
-
-
-def test_a_member_is_read_and_nothing_is_written(tmp_path):
-    archive = make_zip(tmp_path / "a.zip", {"d/u.data": b"1\t2\n", "../../out": b"x"})
-    assert read_member(archive, "d/u.data", 4) == b"1\t2\n"
-    assert read_member(archive, "../../out", 4) == b"x"
-    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
-
-
-def test_members_that_cannot_be_had(tmp_path):
-    archive = make_zip(tmp_path / "a.zip", {"d/u.data": b"0" * 10**6})
-    with pytest.raises(DataError, match=r"a\.zip holds no 'u\.data', but d/u\.data"):
-        read_member(archive, "u.data", 10)
-    with pytest.raises(DataError, match="more than the 999999 bytes"):
-        read_member(archive, "d/u.data", 999_999)
-    empty = make_zip(tmp_path / "empty.zip", {})
-    with pytest.raises(DataError, match=r"empty\.zip holds no 'u\.data', but nothing"):
-        read_member(empty, "u.data", 10)
-
-
-def test_damaged_archives(tmp_path):
-    whole = make_zip(tmp_path / "a.zip", {"d/u.data": bytes(range(256)) * 40}).read_bytes()
-    middle = io.BytesIO(whole)
-    middle.seek(60)
-    middle.write(b"\xff" * 20)
-    for raw in (whole[:-30], b"", b"not a zip", middle.getvalue()):
-        (tmp_path / "b.zip").write_bytes(raw)
-        with pytest.raises(DataError, match=r"b\.zip is not a whole zip archive"):
-            read_member(tmp_path / "b.zip", "d/u.data", 10**6)

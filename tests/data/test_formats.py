@@ -167,7 +167,6 @@ def test_what_is_empty_or_too_large_is_named_with_its_line(tmp_path, content, me
         ("u.data", "1\t2\t3\t4\n1\t2\n", "line 2: .* 2, in the first line 4"),
         ("u.data", "1,2,3,4\n", "line 1: 1 fields .* 'ncf'"),
         ("u.data", "user\titem\trating\ttime\n1\t2\t3\t4\n", "line 1: the value 'rating'"),
-        ("log.csv", "\nuser;item\na;1\n", "line 2: .*commas .*, not semicolons.*Write the file"),
         ("log.tsv", "user|item\na|1\n", "line 1: .*tabs .*, not bars"),
         ("log.csv", "x" * 200_000, "line 1: .*limit"),
         ("log.csv", "user,item\n", "header line and no rows"),
@@ -261,8 +260,16 @@ def test_a_published_split_shares_its_labels(tmp_path):
     assert split.train.matrix.toarray().tolist() == [[0, 5, 0, 0], [4, 0, 0, 0]]
     assert split.test.matrix.toarray().tolist() == [[0, 0, 3, 0], [0, 0, 0, 0]]
     assert data.interactions.times.tolist() == [1, 3, 2]
-    assert split.negatives.dtype == bool
-    assert split.negatives.toarray().tolist() == [[True, False, False, True], [False] * 4]
+    # Of the negatives of user 7, item 2 is listed twice.
+    assert split.negatives.dtype == np.int32
+    assert split.negatives.toarray().tolist() == [[2, 0, 0, 1], [0] * 4]
+
+
+def test_a_negative_counts_as_often_as_one_test_item_lists_it(tmp_path):
+    negatives = "(7,11)\t2\t12\t2\n(7,13)\t2\t2\t2\t12\n(9,10)\t12\n"
+    data = published(tmp_path, "7\t10\n9\t2\n", "7\t11\n7\t13\n9\t10\n", negatives)
+    # 2, 10, 11, 12, 13: the longest list of one test item counts, not the sum of all lists.
+    assert data.published.negatives.toarray().tolist() == [[3, 0, 0, 1, 0], [0, 0, 0, 1, 0]]
 
 
 def test_one_textual_label_makes_all_of_them_text_in_both_parts(tmp_path):

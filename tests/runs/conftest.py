@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -39,6 +39,7 @@ class Place:
 
     root: Path
     text: str = GRID
+    environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         self.file = self.root / "toy.toml"
@@ -53,7 +54,7 @@ class Place:
         return subprocess.Popen(
             self.command(*arguments),
             cwd=self.root,
-            env=os.environ | {"COLUMNS": "200"},
+            env=os.environ | {"COLUMNS": "200"} | self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -90,6 +91,12 @@ class Place:
 @pytest.fixture
 def place(tmp_path):
     return Place(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def make_place(tmp_path_factory):
+    """Make a place with another experiment."""
+    return lambda text: Place(tmp_path_factory.mktemp("place"), text)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """The stored split: whole or absent, and its test part under a seal."""
 
-import shutil
+import hashlib
 import threading
 from dataclasses import fields, replace
 
@@ -14,9 +14,10 @@ from recrepro.evaluation.evaluator import Evaluator
 from recrepro.experiment import ModelSpec, TuneSpec
 from recrepro.interactions import Interactions
 from recrepro.model import ModelConfig, Recommender
-from recrepro.splits import sealed
+from recrepro.splits import keys, sealed
 from recrepro.splits.base import Parts
-from recrepro.splits.sealed import SealedTest, StoredSplit, TuningView, describe
+from recrepro.splits.keys import SplitKeys, data_secret, read_locked
+from recrepro.splits.sealed import FILES, SEALED, SealedTest, StoredSplit, TuningView, describe
 from recrepro.tuning import Tuner
 
 
@@ -25,7 +26,19 @@ def parts(busy) -> Parts:
     kind = np.arange(len(busy)) % 5
     train, validation, cold, test = (busy.select(kind == k) for k in range(4))
     known = train.union(validation).union(cold)
-    return Parts(train, validation, test, known, test, None, {"test_cold_users": 2})
+    return Parts(train, validation, test, known, test, {"test_cold_users": 2})
+
+
+@pytest.fixture(scope="module")
+def shown(busy, parts) -> Parts:
+    """Parts with what a model is shown of users that it was not fitted on."""
+    kind = np.arange(len(busy)) % 5
+    return replace(
+        parts, validation_shown=busy.select(kind == 2), test_shown=busy.select(kind == 4)
+    )
+
+
+KEYS = SplitKeys.derive(b"whole data", "this split")
 
 
 @pytest.fixture(scope="module")
@@ -34,22 +47,36 @@ def negatives(busy) -> csr_array:
 
 
 def store(folder, parts, negatives=None) -> StoredSplit:
+    facts = describe(parts, negatives, negatives)
     return StoredSplit.write(
-        folder, parts, validation_negatives=negatives, test_negatives=negatives
+        folder,
+        parts,
+        KEYS,
+        validation_negatives=negatives,
+        test_negatives=negatives,
+        facts=facts,
     )
 
 
+def unseal() -> bytes:
+    return KEYS.test
+
+
 @pytest.mark.parametrize("sampled", [True, False])
-def test_what_was_stored_is_read_back(tmp_path, parts, negatives, sampled):
+@pytest.mark.parametrize("kind", ["parts", "shown"])
+def test_what_was_stored_is_read_back(tmp_path, request, kind, negatives, sampled):
+    parts = request.getfixturevalue(kind)
     split = store(tmp_path / "s", parts, negatives if sampled else None)
-    view, opened = split.tuning_view(), split.sealed(lambda: None).open()
+    view, opened = split.tuning_view(KEYS.tuning), split.sealed(unseal).open()
     for read, written in (
         (view.train, parts.train),
         (view.validation, parts.validation),
-        (split.known(), parts.known),
+        (view.shown, parts.validation_shown),
+        (split.known(KEYS.tuning), parts.known),
         (opened.test, parts.test),
+        (opened.shown, parts.test_shown),
     ):
-        assert read.fingerprint == written.fingerprint
+        assert (read and read.fingerprint) == (written and written.fingerprint)
     for read in (view.validation_negatives, opened.negatives):
         assert (read is not None) == sampled
         assert read is None or (read != negatives).nnz == 0
@@ -58,22 +85,36 @@ def test_what_was_stored_is_read_back(tmp_path, parts, negatives, sampled):
     assert split.facts["parts"]["test"]["interactions"] == len(parts.test)
 
 
+def test_parts_without_times_and_with_text_labels_are_read_back(tmp_path, parts):
+    names = {
+        "user_ids": parts.train.user_ids.astype(str),
+        "item_ids": np.char.add("é", parts.train.item_ids.astype(str)),
+    }
+    plain = {
+        name: replace(getattr(parts, name), times=None, **names)
+        for name in ("train", "validation", "test", "known", "hidden")
+    }
+    opened = store(tmp_path / "s", replace(parts, **plain)).sealed(unseal).open()
+    assert opened.test.times is None
+    assert opened.test.fingerprint == plain["test"].fingerprint
+
+
 def test_the_opening_is_written_before_the_test_part_is_read(tmp_path, parts, monkeypatch):
     events = []
-    load = Interactions.load
     monkeypatch.setattr(
-        Interactions, "load", lambda path: events.append(f"read {path.name}") or load(path)
+        sealed,
+        "read_locked",
+        lambda path, key: events.append(f"read {path.name}") or keys.read_locked(path, key),
     )
-    split = store(tmp_path / "s", parts)
-    lock = split.sealed(lambda: events.append("written"))
+    lock = store(tmp_path / "s", parts).sealed(lambda: events.append("written") or KEYS.test)
     assert events == []
     lock.open()
-    assert events == ["written", "read test.npz"]
+    assert events == ["written", "read sealed.bin"]
 
 
 def test_a_seal_opens_once(tmp_path, parts):
     openings = []
-    lock = store(tmp_path / "s", parts).sealed(lambda: openings.append(1))
+    lock = store(tmp_path / "s", parts).sealed(lambda: openings.append(1) or KEYS.test)
     lock.open()
     with pytest.raises(SealError, match="already opened"):
         lock.open()
@@ -81,16 +122,101 @@ def test_a_seal_opens_once(tmp_path, parts):
 
 
 def test_nothing_is_read_if_the_ledger_refuses(tmp_path):
-    def refuse() -> None:
+    def refuse() -> bytes:
         raise SealError("this cell has a result")
 
     with pytest.raises(SealError, match="this cell has a result"):
         SealedTest(tmp_path / "absent", refuse).open()
 
 
+@pytest.mark.parametrize("key", [KEYS.tuning, bytes(32), b"short"])
+def test_another_key_does_not_open_the_test_part(tmp_path, parts, key):
+    split = store(tmp_path / "s", parts)
+    with pytest.raises(SealError, match=r"sealed.bin does not open: .*Delete the folder"):
+        split.sealed(lambda: key).open()
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("place", [0, 100, -1])
+def test_a_flipped_bit_is_noticed(tmp_path, parts, name, place):
+    path = store(tmp_path / "s", parts).folder / name
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(SealError, match="was altered"):
+        read_locked(path, KEYS.test if name == SEALED else KEYS.tuning)
+
+
+def test_a_locked_file_under_another_name_does_not_open(tmp_path, parts):
+    folder = store(tmp_path / "s", parts).folder
+    (folder / "known.bin").rename(folder / "tuning.bin")
+    with pytest.raises(SealError, match="does not open"):
+        StoredSplit(folder).tuning_view(KEYS.tuning)
+
+
+def test_no_file_of_a_split_shows_what_is_in_it(tmp_path, parts):
+    folder = store(tmp_path / "s", parts).folder
+    written = b"".join(path.read_bytes() for path in folder.iterdir())
+    for part in (parts.train, parts.validation, parts.test, parts.known):
+        assert part.items[:8].tobytes() not in written
+        assert part.values[:8].tobytes() not in written
+
+
+def test_the_keys_are_those_of_the_data_and_the_split(busy):
+    secret = data_secret(busy)
+    assert data_secret(replace(busy, items=busy.items.copy())) == secret
+    ours = SplitKeys.derive(secret, "a")
+    assert SplitKeys.derive(secret, "a") == ours
+    derived = {ours.tuning, ours.test}
+    for other in ("b", "A"):
+        derived |= {SplitKeys.derive(secret, other).tuning, SplitKeys.derive(secret, other).test}
+    assert len(derived) == 6
+    assert all(len(key) == 32 for key in derived)
+    assert ours.test.hex() not in repr(ours)
+    assert repr(ours.test) not in repr(ours)
+
+
+@pytest.mark.parametrize("array", ["users", "items", "values", "times"])
+def test_the_secret_changes_with_any_interaction(busy, array):
+    changed = getattr(busy, array).copy()
+    changed[-1] += 1
+    assert data_secret(replace(busy, **{array: changed})) != data_secret(busy)
+
+
+def test_the_key_cannot_be_had_from_what_is_public(tmp_path, busy, parts):
+    ours = SplitKeys.derive(data_secret(busy), "split")
+    split = StoredSplit.write(
+        tmp_path / "s",
+        parts,
+        ours,
+        validation_negatives=None,
+        test_negatives=None,
+        facts=describe(parts, None, None),
+    )
+    public = [busy.fingerprint, split.facts["fingerprint"], parts.test.fingerprint]
+    public += [
+        (split.folder / "split.json").read_text(),
+        ours.tuning.hex(),
+        parts.known.fingerprint,
+    ]
+    guesses = {bytes.fromhex(text) for text in public if len(text) == 64}
+    guesses |= {hashlib.sha256(text.encode()).digest() for text in public}
+    guesses |= {data_secret(parts.known), data_secret(parts.train), data_secret(parts.test)}
+    guesses |= {SplitKeys.derive(guess, "split").test for guess in guesses}
+    for guess in guesses:
+        with pytest.raises(SealError, match="does not open"):
+            split.sealed(lambda key=guess: key).open()
+    assert len(split.sealed(lambda: ours.test).open().test) == len(parts.test)
+
+
 def test_the_tuning_view_refers_neither_to_the_test_part_nor_to_a_path(tmp_path, parts):
-    view = store(tmp_path / "s", parts).tuning_view()
-    assert {f.name for f in fields(TuningView)} == {"train", "validation", "validation_negatives"}
+    view = store(tmp_path / "s", parts).tuning_view(KEYS.tuning)
+    assert {f.name for f in fields(TuningView)} == {
+        "train",
+        "validation",
+        "validation_negatives",
+        "shown",
+    }
     assert view.train.fingerprint == parts.train.fingerprint
     assert view.validation.fingerprint == parts.validation.fingerprint
     assert vars(view.train).keys() | vars(view.validation).keys() <= {
@@ -111,19 +237,19 @@ class Popular(Recommender):
         return np.tile(self.counts, (len(users), 1))
 
 
-def test_tuning_works_where_the_sealed_folder_is_gone(tmp_path, parts):
+def test_tuning_works_where_the_sealed_file_is_gone(tmp_path, parts):
     split = store(tmp_path / "s", parts)
-    shutil.rmtree(split.folder / "sealed")
+    (split.folder / SEALED).unlink()
     evaluator = Evaluator([parse_metric("ndcg@10")], tie_seed=0)
     spec, budget = ModelSpec(name="popular"), TuneSpec(trials=1)
-    tuner = Tuner(Popular, spec, budget, split.tuning_view(), evaluator, "ndcg@10", 0)
+    tuner = Tuner(Popular, spec, budget, split.tuning_view(KEYS.tuning), evaluator, "ndcg@10", 0)
     (trial,) = tuner.run([])
     assert trial.state == "complete"
     with pytest.raises(FileNotFoundError):
-        split.sealed(lambda: None).open()
+        split.sealed(unseal).open()
 
 
-@pytest.mark.parametrize("step", ["describe", "save_npz"])
+@pytest.mark.parametrize("step", ["write_locked", "FileLock"])
 def test_a_write_that_fails_leaves_nothing(tmp_path, parts, negatives, monkeypatch, step):
     def fail(*args):
         raise OSError("disk full")
@@ -136,7 +262,8 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, parts, negatives, monkeypat
 
 def test_two_writers_of_the_same_split_both_succeed(tmp_path, parts, monkeypatch):
     both_ready = threading.Barrier(2, timeout=30)
-    monkeypatch.setattr(sealed, "describe", lambda *args: (both_ready.wait(), describe(*args))[1])
+    lock = sealed.FileLock
+    monkeypatch.setattr(sealed, "FileLock", lambda path: (both_ready.wait(), lock(path))[1])
     found: list[StoredSplit] = []
     writers = [
         threading.Thread(target=lambda: found.append(store(tmp_path / "s", parts)))
@@ -150,7 +277,7 @@ def test_two_writers_of_the_same_split_both_succeed(tmp_path, parts, monkeypatch
     assert {path.name for path in tmp_path.iterdir()} == {"s", ".lock"}
 
 
-@pytest.mark.parametrize("damage", ["split.json", "known.npz", "sealed/test.npz"])
+@pytest.mark.parametrize("damage", ["split.json", *FILES])
 def test_a_damaged_split_is_known_and_replaced_as_a_whole(tmp_path, parts, damage):
     store(tmp_path / "s", parts)
     with (tmp_path / "s" / damage).open("r+b") as file:

@@ -1,0 +1,97 @@
+"""Files as they lie on a disk: found, unpacked, and checked to be text."""
+
+import bz2
+import gzip
+import zlib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from recrepro.errors import DataError, UsageError
+
+PACKED = {".gz": (b"\x1f\x8b", "gzip"), ".bz2": (b"BZh", "bzip2")}
+"""Endings of packed files: how their content starts, and what the packing is called."""
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file that may be packed, by its ending or by its first bytes, for reading.
+
+    Raises
+    ------
+    UsageError
+        If it is not there; with what is.
+    DataError
+        If it cannot be read.
+    """
+    try:
+        if not path.is_file():
+            raise _no_file(path)
+        with path.open("rb") as file:
+            start = file.read(3)
+        if path.name.endswith(".gz") or start.startswith(PACKED[".gz"][0]):
+            return cast("BinaryIO", gzip.open(path))
+        if path.name.endswith(".bz2") or start.startswith(PACKED[".bz2"][0]):
+            return cast("BinaryIO", bz2.open(path))
+        return path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file, unpacked if it is packed."""
+    with open_file(path) as file:
+        try:
+            return file.read()
+        except (EOFError, OSError, zlib.error) as error:
+            raise not_whole(path, error) from error
+
+
+def not_whole(path: Path, error: Exception) -> DataError:
+    """Return the error for a packed file that does not unpack."""
+    ending = ".bz2" if path.name.endswith(".bz2") else ".gz"
+    return DataError(
+        f"{path} is not a whole {PACKED[ending][1]} file ({error}). Fetch it again, or drop the "
+        f"{ending} from its name if it is not packed."
+    )
+
+
+def unpacked_name(name: str) -> str:
+    """Return a file name without the ending of its packing."""
+    return name.removesuffix(".gz").removesuffix(".bz2")
+
+
+def _no_file(path: Path) -> UsageError:
+    whole = path.resolve()
+    if path.is_dir():
+        present = sorted(p.name for p in path.iterdir())
+        more = ", ..." if len(present) > 5 else ""
+        holds = f"it holds {', '.join(present[:5])}{more}" if present else "it is empty"
+        return UsageError(f"{whole} is a folder, and a file is needed; {holds}.")
+    if path.exists():
+        return UsageError(f"{whole} is not a regular file. Name a file that can be read again.")
+    if path.is_symlink():
+        return UsageError(f"{path} is a link to {path.readlink()}, which is not there.")
+    folder = path.parent
+    if not folder.is_dir():
+        return UsageError(f"the file {whole} is not there. Its folder is not there either.")
+    present = sorted(p.name for p in folder.iterdir())
+    near = [repr(n) for n in get_close_matches(path.name, present, n=3, cutoff=0.5)]
+    hint = f"Its folder holds {', '.join(present[:5]) or 'nothing'}."
+    if near:
+        hint = f"Did you mean {' or '.join(near)}?"
+    return UsageError(f"the file {whole} is not there. {hint}")
+
+
+def check_text(raw: bytes, where: str) -> bytes:
+    """Return UTF-8 text without its byte order mark; refuse other encodings and empty files."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{where}, line {line}: the byte 0x{raw[error.start]:02x} is not UTF-8 text. "
+            f"Save the file as UTF-8."
+        ) from error
+    if not (text := raw.removeprefix(b"\xef\xbb\xbf")).strip():
+        raise DataError(f"{where} is empty. Was the download or the export interrupted?")
+    return text

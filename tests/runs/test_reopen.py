@@ -1,0 +1,161 @@
+"""Opening a test part again: by name only, and marked wherever the number is shown."""
+
+import pytest
+
+from recrepro.errors import UsageError
+from recrepro.experiment import ModelSpec
+from recrepro.ledger import Ledger
+from recrepro.plan import Cell
+from recrepro.running import _without_reopen, cells_to_reopen
+from recrepro.workspace import Workspace
+
+SMALL = """
+schema = 1
+claim = "a result is tested once, or everybody is told"
+[[datasets]]
+name = "toy"
+synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
+[[splits]]
+name = "random-holdout"
+seeds = [1, 2]
+[evaluate]
+metrics = ["ndcg@10"]
+[tune]
+trials = 2
+[[models]]
+name = "toppopular"
+[[models]]
+name = "ease"
+[[expected]]
+model = "ease"
+metric = "ndcg@10"
+value = 0.5
+tolerance = 1.0
+source = "nobody"
+"""
+
+
+@pytest.fixture(scope="module")
+def reopened(make_place):
+    """A run, then the same run with one cell reopened."""
+    place = make_place(SMALL)
+    first = place.run()
+    assert first.returncode == 0, first.stderr
+    before, board = place.outcome(), place.board()
+    again = place.run("--reopen", "ease / seed 2")
+    assert again.returncode == 0, again.stderr
+    return place, before, board, again
+
+
+def openings(place):
+    ledger = Ledger.in_workspace(place.workspace)
+    found = {}
+    for cell in ledger.states():
+        status = ledger.status(cell)
+        titles = status.record["titles"]
+        written = [opening.reason for opening in status.openings]
+        assert [o["reason"] for o in status.record["openings"]] == written
+        found[titles["model"], titles["seed"]] = written
+    ledger.close()
+    return found
+
+
+def test_a_reopened_cell_runs_again_without_tuning_and_gives_the_same_result(reopened):
+    place, before, _, again = reopened
+    assert "4 cells (4 done before), 0 trials to run" in again.stdout
+    assert "1 cell tested again on request" in again.stdout
+    assert again.stdout.count(" start ") == 1
+    assert place.outcome() == before
+
+
+def test_only_the_cell_that_was_named_is_opened_again(reopened):
+    assert openings(reopened[0]) == {
+        ("toppopular", 1): ["first"],
+        ("toppopular", 2): ["first"],
+        ("ease", 1): ["first"],
+        ("ease", 2): ["first", "reopened"],
+    }
+
+
+def test_every_table_says_so(reopened):
+    place, _, before, again = reopened
+    note = "test part opened again on request, once"
+    assert f"ease: {note}" in again.stdout
+    boards = place.board()
+    rows = {row["model"]: row for row in boards["leaderboards"][0]["rows"]}
+    assert (rows["ease"]["reopened"], rows["toppopular"]["reopened"]) == (1, 0)
+    assert note in rows["ease"]["notes"]
+    assert boards["expected"][0]["reopened"] == 1
+    before_rows = {row["model"]: row for row in before["leaderboards"][0]["rows"]}
+    assert rows["ease"]["means"] == before_rows["ease"]["means"]
+    arguments = ("leaderboard", str(place.file), "--workspace", str(place.workspace))
+    assert place.call(*arguments, "--format", "md").stdout.count(note) == 2
+    csv = place.call(*arguments, "--format", "csv").stdout.splitlines()
+    assert [line.rpartition(",")[2] for line in csv if ",ease," in line] == ["1"]
+
+
+def test_mlflow_says_so(reopened, monkeypatch):
+    from recrepro.tracking import silence_mlflow
+
+    silence_mlflow()
+    from mlflow import MlflowClient
+
+    store = Workspace(reopened[0].workspace).mlflow_store
+    client = MlflowClient(tracking_uri=store)
+    experiment = client.get_experiment_by_name("toy").experiment_id
+    runs = client.search_runs([experiment], "tags.`recrepro.kind` = 'cell'")
+    tags = {(r.data.params["model"], r.data.params["seed"]): r.data.tags for r in runs}
+    assert len(runs) == len(tags) == 4
+    assert tags["ease", "2"]["recrepro.test_openings"] == "2"
+    assert tags["ease", "2"]["recrepro.reopened"] == "true"
+    assert tags["ease", "1"]["recrepro.test_openings"] == "1"
+    assert "recrepro.reopened" not in tags["ease", "1"]
+
+
+def test_a_name_that_nothing_has_is_refused_before_anything_runs(reopened):
+    place, before, _, _ = reopened
+    done = place.run("--reopen", "eaze")
+    assert done.returncode == 2
+    assert "unknown model or cell to reopen 'eaze'. Did you mean 'ease'?" in done.stderr
+    assert "toppopular" in done.stderr
+    assert place.outcome() == before
+
+
+def cell(model, seed, fold=None):
+    return Cell({"n": [model, seed, fold]}, "toy", "k-fold", ModelSpec(name=model), seed, fold)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("ease", [0, 1, 2]),
+        ("toy/k-fold/ease", [0, 1, 2]),
+        ("toy / k-fold / ease / seed 1", [0, 1]),
+        ("toy/k-fold/ease/seed 1/fold 2", [1]),
+        ("ease / seed 2 / fold 1", [2]),
+        (cell("pop", 2, 0).key[:8], [3]),
+    ],
+)
+def test_cells_are_named_by_model_by_path_or_by_key(name, found):
+    cells = [cell("ease", 1, 0), cell("ease", 1, 1), cell("ease", 2, 0), cell("pop", 2, 0)]
+    states = {c.key: "done" for c in cells}
+    assert cells_to_reopen([name], cells, states) == [cells[n].key for n in found]
+
+
+@pytest.mark.parametrize("name", ["easy", "toy/k-fold", "", cell("ease", 1).key[:7], "seed 1"])
+def test_other_names_are_unknown(name):
+    one = cell("ease", 1)
+    with pytest.raises(UsageError, match=r"Known: ease\. Or one cell, such as 'toy/k-fold/ease/"):
+        cells_to_reopen([name], [one], {one.key: "done"})
+
+
+def test_a_cell_without_a_result_is_not_reopened():
+    one, other = cell("ease", 1), cell("ease", 2)
+    states = {one.key: "done", other.key: "failed"}
+    with pytest.raises(UsageError, match=r"seed 2 / ease has no result yet.*without --reopen"):
+        cells_to_reopen(["ease"], [one, other], states)
+
+
+def test_the_command_to_go_on_does_not_reopen():
+    typed = ["run", "a.toml", "--reopen", "ease", "--jobs", "2", "--reopen=pop"]
+    assert _without_reopen(typed) == ["run", "a.toml", "--jobs", "2"]

@@ -1,0 +1,132 @@
+"""Hostile models and a hostile tuner reach for the test part in a real run, each way they can."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recrepro.experiment import load_experiment
+from recrepro.ledger import Ledger
+from recrepro.plan import make_plan
+
+HONEST = """
+schema = 1
+claim = "whoever looks for the test part does not find it"
+[[datasets]]
+name = "toy"
+synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
+[[splits]]
+name = "random-holdout"
+seeds = [1, 2]
+[evaluate]
+metrics = ["ndcg@10"]
+[tune]
+trials = 2
+[[models]]
+name = "toppopular"
+"""
+HOSTILE = ["spy", "forger", "latecomer"]
+MASK = 0x5EA1
+
+
+@pytest.fixture(scope="module")
+def hostile(make_place, tmp_path_factory):
+    """A run with hostile models: the place, what they found, and the run's outcome."""
+    plugin, secret = tmp_path_factory.mktemp("plugin"), tmp_path_factory.mktemp("secret")
+    shutil.copy(Path(__file__).with_name("hostile.py"), plugin)
+    info = plugin / "hostile-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hostile\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[recrepro.models]\nhostile = hostile:MODELS\n")
+    place = make_place(HONEST)
+    paths = [str(plugin), *filter(None, [os.environ.get("PYTHONPATH")])]
+    place.environment = {"PYTHONPATH": os.pathsep.join(paths), "HOSTILE": str(secret)}
+    plan = make_plan(load_experiment(place.file), place.root, None, progress=False)
+    place.workspace.mkdir()
+    for cell in plan.cells:
+        parts = plan._draw(cell).parts
+        for name in ("train", "test"):
+            part = getattr(parts, name)
+            codes = part.users.astype(np.int64) * part.n_items + part.items
+            np.save(secret / f"{name}-{cell.seed}.npy", np.append(part.n_items, codes ^ MASK))
+            # So that the search of files is seen to find something.
+            decoy = place.workspace / f"decoy-{name}-{cell.seed}.npz"
+            np.savez_compressed(decoy, users=part.users, items=part.items)
+    models = "".join(f'[[models]]\nname = "{name}"\n' for name in HOSTILE)
+    place.file.write_text(HONEST + models)
+    done = place.run("--jobs", "1")
+    assert (secret / "findings.jsonl").is_file(), done
+    lines = (secret / "findings.jsonl").read_text().splitlines()
+    return place, [json.loads(line) for line in lines], done
+
+
+def searches(hostile, part):
+    found = [f for f in hostile[1] if f.get("part") == part]
+    assert [(f["seed"], f["place"]) for f in found] == [
+        (seed, place) for seed in (1, 2) for place in ("tuner", "fit", "score")
+    ]
+    return found
+
+
+def test_the_search_finds_the_training_part_in_every_way(hostile):
+    for found in searches(hostile, "train"):
+        assert found["walk"], found
+        assert found["collector"], found
+        assert f"decoy-train-{found['seed']}.npz" in found["files"]
+        assert found["unlocked"] == ["known.bin", "tuning.bin"]
+        assert {"sealed.bin", "split.json", "ledger.db", "toy.toml"} <= set(found["searched"])
+
+
+def test_the_search_finds_the_test_part_in_no_way(hostile):
+    for found in searches(hostile, "test"):
+        assert not found["walk"], found
+        assert not found["collector"], found
+        own, other = found["seed"], 3 - found["seed"]
+        assert f"decoy-test-{own}.npz" in found["files"]
+        # What another seed trains on is this one's test part: so it is locked, too.
+        assert f"decoy-train-{other}.npz" in found["files"]
+        assert [name for name in found["files"] if not name.startswith("decoy")] == []
+        assert found["unlocked"] == []
+
+
+def cells(place):
+    """State, reason and openings of the cells of seed 1, by model."""
+    ledger = Ledger.in_workspace(place.workspace)
+    experiment = load_experiment(place.file)
+    found = {}
+    for member in ledger.members("toy", experiment.grid_hash):
+        status = ledger.status(member.cell)
+        if member.titles["seed"] == 1:
+            reasons = [opening.reason for opening in status.openings]
+            found[member.titles["model"]] = (status.state, status.reason, reasons)
+    ledger.close()
+    return found
+
+
+def test_a_request_that_is_forged_while_tuning_is_refused_written_down_and_voids_the_cell(hostile):
+    place, findings, done = hostile
+    assert done.returncode == 3
+    # Once in the trial, once in the final fit; then comes the harness, too late.
+    forged = [f for f in findings if f.get("forged")]
+    assert [f["forged"] for f in forged[:2]] == ["refused", "refused"]
+    assert "0 of 1 trials of its tuning are finished" in forged[0]["reason"]
+    state, reason, openings = cells(place)["forger"]
+    assert (state, openings) == ("failed", ["refused"])
+    assert "was asked for before its tuning was over" in reason
+    assert "The attempt is void" in reason
+    assert reason in done.stdout
+
+
+def test_a_request_that_is_forged_in_the_final_fit_is_written_down_and_voids_the_cell(hostile):
+    state, reason, openings = cells(hostile[0])["latecomer"]
+    assert hostile[1][-1] == {"forged": "answered", "bytes": 32}
+    assert (state, openings) == ("failed", ["first"])
+    assert "was opened once in this attempt, by something else than" in reason
+
+
+def test_the_others_are_tested_once(hostile):
+    for model in ("toppopular", "spy"):
+        assert cells(hostile[0])[model] == ("done", None, ["first"])
