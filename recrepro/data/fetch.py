@@ -249,7 +249,8 @@ class _Part:
             etag = headers.get("ETag", "")
             # A weak tag does not promise equal bytes.
             mark = etag if etag and not etag.startswith("W/") else headers.get("Last-Modified", "")
-            if mark:
+            # In a transfer that was packed after all, positions are not those of the file.
+            if mark and headers.get("Content-Encoding", "identity") == "identity":
                 self.mark.write_text(mark, encoding="utf-8")
         self.left = self.limit - here
         self.file = self.path.open("ab")

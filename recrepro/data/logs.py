@@ -11,7 +11,6 @@ from recrepro.data.terms import (
     github,
 )
 
-
 LOGS: dict[str, NamedDataset] = {
     "citeulike-a": NamedDataset(
         "CiteULike-a: articles in the libraries of users",

@@ -1,8 +1,10 @@
 """Downloads from a server of our own that serves well and badly."""
 
 import errno
+import gzip
 import hashlib
 import multiprocessing
+import random
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -175,6 +177,15 @@ def test_a_file_that_nothing_marks_is_fetched_anew(server, tmp_path, validators)
     assert server.ranges == [(None, None)] * 2
 
 
+def test_a_packed_transfer_is_not_gone_on_with(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RETRY_WAITS", ())
+    server.body = gzip.compress(random.Random(3).randbytes(3 * CUT), 0)
+    server.validators |= {"Content-Encoding": "gzip"}
+    with pytest.raises(DataError, match="Nothing was kept"):
+        get(server, "cut", tmp_path, size_limit=10 * SIZE)
+    assert files(tmp_path) == []
+
+
 def test_a_server_without_ranges_sends_all_of_it(server, tmp_path):
     assert get(server, "no-ranges", tmp_path).read_bytes() == BODY
     assert server.ranges[1][0] == f"bytes={KEPT}-"
@@ -275,9 +286,10 @@ def test_only_https_leaves_this_machine(tmp_path, url):
         fetch(url, SHA, size_limit=9, cache=tmp_path, progress=False)
 
 
-def test_two_processes_share_one_download(server, tmp_path):
+@pytest.mark.parametrize(("name", "requests"), [("whole", 1), ("cut-once", 2)])
+def test_two_processes_share_one_download(server, tmp_path, name, requests):
     context = multiprocessing.get_context("spawn")
-    url = f"http://127.0.0.1:{server.server_port}/whole"
+    url = f"http://127.0.0.1:{server.server_port}/{name}"
     with context.Pool(2) as pool:
         arguments = {"size_limit": len(BODY), "cache": tmp_path, "progress": False}
         waiting = [pool.apply_async(fetch, (url, SHA), arguments) for _ in range(4)]
@@ -285,7 +297,8 @@ def test_two_processes_share_one_download(server, tmp_path):
         pool.close()
         pool.join()
     assert [path.read_bytes() for path in paths] == [BODY]
-    assert server.asked == ["/whole"]
+    assert server.asked == [f"/{name}"] * requests
+    assert len(files(tmp_path)) == 1
 
 
 def test_the_cache_folder_can_be_named(monkeypatch, tmp_path):
