@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from recrepro.data.formats import read_published
-from recrepro.errors import UsageError
+from recrepro.data.source import unavailable
+from recrepro.errors import DataError, UsageError
 from recrepro.experiment import load_experiment
 from recrepro.listing import plain_table
-from recrepro.plan import make_plan
+from recrepro.plan import check_names, make_plan
 from recrepro.splits.audit import Audit, Verdict, audit_split
 from recrepro.splits.base import Order
 
@@ -22,10 +23,30 @@ Audits = list[tuple[str, Audit]]
 STYLES = {"leaking": "bold red", "suspicious": "yellow", "note": "dim", "clean": "green"}
 
 
-def audit_experiment(path: Path, data_dir: Path | None) -> Audits:
-    """Draw every split of an experiment in memory, and audit it."""
-    plan = make_plan(load_experiment(path), path.parent, data_dir)
-    return [(name, drawn.audit) for name, drawn in plan.draw_splits()]
+def audit_experiment(path: Path, data_dir: Path | None) -> tuple[Audits, list[str]]:
+    """Draw every split of an experiment in memory, and audit it.
+
+    Nothing is downloaded: a data set that is not here is left out.
+
+    Returns
+    -------
+    audits : Audits
+        Of the splits of data sets that are here.
+    absent : list of str
+        The other data sets, each with what was looked for.
+    """
+    experiment = load_experiment(path)
+    check_names(experiment)
+    missing = {d.name: why for d in experiment.datasets if (why := unavailable(d, data_dir))}
+    here = experiment.without_datasets(missing)
+    absent = [f"{name}: {why}" for name, why in missing.items()]
+    if here is None:
+        raise DataError(
+            f"none of the data sets of {path} is here: {'; '.join(absent)}. Put them below a "
+            "folder and pass that with --data DIR, or let `recrepro run` fetch them."
+        )
+    plan = make_plan(here, path.parent, data_dir, progress=False)
+    return [(name, drawn.audit) for name, drawn in plan.draw_splits()], absent
 
 
 def audit_files(

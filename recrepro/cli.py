@@ -200,7 +200,9 @@ def audit(
             f"{', '.join(given) or 'columns'}."
         )
     if experiment is not None:
-        audits = auditing.audit_experiment(experiment, data_dir)
+        audits, absent = auditing.audit_experiment(experiment, data_dir)
+        for name in absent:
+            click.echo(f"not audited: {name}", err=True)
     elif files["train"] is not None and files["test"] is not None:
         audits = auditing.audit_files(**files, columns=auditing.parse_columns(columns))
     else:

@@ -16,6 +16,9 @@ Every message says what is wrong, what was given, what is allowed and what to do
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LISTED = 40
+"""A message lists at most so many names that would have been right."""
+
 
 class RecreproError(Exception):
     """Base of all errors raised on purpose; the command line prints it without a traceback."""
@@ -53,7 +56,9 @@ class UnknownName(UsageError):
         if nearest:
             parts.append(f"Did you mean {' or '.join(repr(n) for n in nearest)}?")
         if known:
-            parts.append(f"Known: {', '.join(known)}.")
+            more = len(known) - _LISTED
+            rest = f" and {more} more" if more > 0 else ""
+            parts.append(f"Known: {', '.join(known[:_LISTED])}{rest}.")
         if hint:
             parts.append(hint)
         super().__init__(" ".join(parts))

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from recrepro.cli import cli
-from recrepro.errors import UsageError
+from recrepro.errors import DataError, UsageError
 
 EXPERIMENT = """
 schema = 1
@@ -156,3 +156,20 @@ def test_wrong_usage_is_explained(arguments, message):
     result = run(*arguments)
     assert isinstance(result.exception, UsageError)
     assert message in str(result.exception)
+
+
+def test_a_data_set_that_is_not_here_is_left_out_and_named(tmp_path):
+    absent = '{ name = "netflix-prize" }, {'
+    (tmp_path / "e.toml").write_text(EXPERIMENT.replace("{", absent, 1))
+    result = run(tmp_path / "e.toml", "--data", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "not audited: netflix-prize" in result.stderr
+    assert "made-up / leave-one-out / seed 1: clean" in result.stdout
+
+
+def test_with_no_data_at_all_there_is_nothing_to_audit(tmp_path):
+    text = EXPERIMENT.replace(EXPERIMENT.splitlines()[3], 'datasets = [{ name = "netflix-prize" }]')
+    (tmp_path / "e.toml").write_text(text)
+    result = run(tmp_path / "e.toml", "--data", tmp_path)
+    assert isinstance(result.exception, DataError)
+    assert "none of the data sets" in str(result.exception)
