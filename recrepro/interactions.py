@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 
 from recrepro.errors import DataError
 
@@ -100,38 +102,28 @@ class Interactions:
             times = np.full(len(frame), UNKNOWN_TIME, np.int64)
             known = ~np.isnan(given)
             times[known] = given[known].astype(np.int64)
-        position = np.arange(len(frame))
-        age = times if times is not None else position
-        order = np.lexsort((position, age, items, users))
-        users, items = users[order], items[order]
-        same = (users[1:] == users[:-1]) & (items[1:] == items[:-1])
-        if same.any() and duplicates == "error":
-            at = int(np.flatnonzero(same)[0])
-            raise DataError(
-                f"{int(same.sum())} (user, item) pairs occur more than once, first "
-                f"({user_labels[users[at]]}, {item_labels[items[at]]})."
-            )
-        keep = np.ones(len(users), bool)
-        if duplicates == "first":
-            keep[1:] = ~same
-        else:
-            keep[:-1] = ~same
-        if duplicates in ("max", "sum"):
-            starts = np.flatnonzero(np.concatenate([[True], ~same])[: len(users)])
-            combine = np.maximum if duplicates == "max" else np.add
-            combined = combine.reduceat(values[order], starts) if len(order) else values
-            order = order[keep]
-        else:
-            order = order[keep]
-            combined = values[order]
-        return cls(
-            users[keep],
-            items[keep],
-            combined,
-            None if times is None else times[order],
-            user_labels,
-            item_labels,
-        )
+        order = _order_of_pairs(users, items, times, (len(user_labels), len(item_labels)))
+        users, items, values = users[order], items[order], values[order]
+        times = None if times is None else times[order]
+        del order
+        first = np.ones(len(users), bool)
+        first[1:] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
+        if not first.all():
+            if duplicates == "error":
+                at = int(np.argmin(first))
+                raise DataError(
+                    f"{int((~first).sum())} (user, item) pairs occur more than once, first "
+                    f"({user_labels[users[at]]}, {item_labels[items[at]]})."
+                )
+            keep = first if duplicates == "first" else np.append(first[1:], True)
+            if duplicates in ("max", "sum"):
+                combine = np.maximum if duplicates == "max" else np.add
+                values = combine.reduceat(values, np.flatnonzero(first))
+            else:
+                values = values[keep]
+            users, items = users[keep], items[keep]
+            times = None if times is None else times[keep]
+        return cls(users, items, values, times, user_labels, item_labels)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -201,7 +193,7 @@ class Interactions:
         """Return all interactions of both, which share their labels; on a repeat `other` wins."""
         users = np.concatenate([self.users, other.users])
         items = np.concatenate([self.items, other.items])
-        order = np.lexsort((items, users))
+        order = sorting_order(users, items)
         last = np.ones(len(order), bool)
         last[:-1] = (np.diff(users[order]) != 0) | (np.diff(items[order]) != 0)
         order = order[last]
@@ -228,15 +220,16 @@ class Interactions:
 
     def without_unused_labels(self) -> Self:
         """Return the same interactions with only those users and items that have some."""
-        users, user_index = np.unique(self.users, return_inverse=True)
-        items, item_index = np.unique(self.items, return_inverse=True)
+        used_users, used_items = self.user_counts > 0, self.item_counts > 0
+        if used_users.all() and used_items.all():
+            return self
         return type(self)(
-            user_index.astype(np.int32),
-            item_index.astype(np.int32),
+            (np.cumsum(used_users, dtype=np.int32) - 1)[self.users],
+            (np.cumsum(used_items, dtype=np.int32) - 1)[self.items],
             self.values,
             self.times,
-            self.user_ids[users],
-            self.item_ids[items],
+            self.user_ids[used_users],
+            self.item_ids[used_items],
         )
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
@@ -271,6 +264,31 @@ class Interactions:
         )
 
 
+def sorting_order(*keys: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the order that sorts rows by keys, the first being the most important; stable."""
+    # As np.lexsort, which takes five to ten times as long.
+    columns = {str(at): key for at, key in enumerate(keys)}
+    by = [(name, "ascending") for name in columns]
+    order: NDArray[np.int64] = pc.sort_indices(pa.table(columns), by).to_numpy().view(np.int64)
+    return order
+
+
+def _order_of_pairs(
+    users: NDArray[np.int32],
+    items: NDArray[np.int32],
+    times: NDArray[np.int64] | None,
+    shape: tuple[int, int],
+) -> NDArray[np.integer[Any]]:
+    """Return the order by user and item; that of a repeated pair by time, then as given."""
+    rows = np.arange(len(users), dtype=np.int32 if len(users) < 2**31 else np.int64)
+    matrix = coo_array((rows, (users, items)), shape=shape).tocsr()
+    if matrix.nnz == len(users):
+        order: NDArray[np.integer[Any]] = matrix.data
+        return order
+    # Conversion has added up what is repeated, so that we have to sort: slower, and more memory.
+    return sorting_order(users, items, *([] if times is None else [times]))
+
+
 def _index(
     labels: pd.Series, column: str, known: NDArray[Any] | None
 ) -> tuple[NDArray[np.int32], NDArray[Any]]:
@@ -282,7 +300,7 @@ def _index(
             f"{int(np.flatnonzero(missing)[0]) + 1}."
         )
     codes, distinct = pd.factorize(labels)
-    ids, rank = np.unique(as_ids(pd.Series(distinct)), return_inverse=True)
+    ids, rank = np.unique(as_ids(pd.Series(np.asarray(distinct))), return_inverse=True)
     if known is None:
         return rank.astype(np.int32)[codes], ids
     if known.dtype.kind == "U":

@@ -43,27 +43,48 @@ def arrow_frame(
     frame = {}
     for name, given in arrays.items():
         array = given
+        is_label = name in {"user", "item"}
         if pa.types.is_dictionary(array.type):
+            if is_label and (categories := _categories(array)) is not None:
+                frame[name] = categories
+                continue
             array = pc.cast(array, array.type.value_type)
         _check_kind(array.type, name, where)
         if _is_text(array.type):
-            array = pc.utf8_trim_whitespace(array)
-            # pandas writes an unknown time as "nan" or "NaT"; a label may well be "nan".
-            blanks = pa.array(["", "nan", "nat"] if name == "time" else [""], array.type)
-            blank = pc.is_in(pc.utf8_lower(array), blanks)
-            array = pc.if_else(blank, pa.scalar(None, array.type), array)
-        if name in {"user", "item"}:
+            array = _without_blanks(array, name)
+        if is_label:
             array = _whole(array)
             _refuse_spanning(array, name, locate)
         if name != "time":
             _refuse_empty(array, name, locate)
-        is_label = name in {"user", "item"}
         frame[name] = array.to_pandas() if is_label else _numbers(array, name, locate)
     return pd.DataFrame(frame)
 
 
 def _is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _without_blanks(array: Any, name: str) -> Any:
+    array = pc.utf8_trim_whitespace(array)
+    # pandas writes an unknown time as "nan" or "NaT"; a label may well be "nan".
+    blanks = pa.array(["", "nan", "nat"] if name == "time" else [""], array.type)
+    blank = pc.is_in(pc.utf8_lower(array), blanks)
+    return pc.if_else(blank, pa.scalar(None, array.type), array)
+
+
+def _categories(array: Any) -> pd.Categorical | None:
+    """Clean distinct labels once each; None if there are others than text, or bad ones."""
+    if array.null_count or not array.length() or not _is_text(array.type.value_type):
+        return None
+    whole = array.unify_dictionaries().combine_chunks()
+    distinct = _without_blanks(whole.dictionary, "label")
+    if distinct.null_count or pc.any(pc.match_substring(distinct, "\n")).as_py():
+        return None
+    # Two may be the same without their blanks.
+    merged = distinct.dictionary_encode()
+    codes = merged.indices.to_numpy()[whole.indices.to_numpy()]
+    return pd.Categorical.from_codes(codes, merged.dictionary.to_pandas())
 
 
 def _check_kind(kind: Any, name: str, where: str) -> None:

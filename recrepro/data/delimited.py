@@ -52,6 +52,9 @@ LAYOUTS = {
 }
 """The formats that are read here."""
 
+_LABELS = pa.dictionary(pa.int32(), pa.string())
+"""How labels are read: each distinct one once, and which of them a row has."""
+
 _STEAM = {"steam-purchases": "purchase", "steam-plays": "play"}
 """What the third field says in the rows that are read."""
 
@@ -69,17 +72,26 @@ def parse_delimited(text: bytes, where: str, fmt: str, columns: Mapping[str, str
             raise DataError(f"{where} has a header line and no rows below it.")
     names = [str(at) for at in range(len(first))]
     wanted = [names[at] for at in chosen.values()] + (["2"] if fmt in _STEAM else [])
-    try:
-        table = arrow_csv.read_csv(
+    labels = {names[at] for ours, at in chosen.items() if ours in {"user", "item"}}
+
+    def read(numbers: pa.DataType) -> pa.Table:
+        kinds = {name: _LABELS if name in labels else numbers for name in wanted}
+        if fmt in _STEAM:
+            kinds["2"] = pa.string()
+        return arrow_csv.read_csv(
             pa.BufferReader(pa.py_buffer(text).slice(start)),
             arrow_csv.ReadOptions(column_names=names),
             arrow_csv.ParseOptions(
                 delimiter=layout.delimiter, quote_char='"' if layout.quoted else False
             ),
-            arrow_csv.ConvertOptions(
-                include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string())
-            ),
+            arrow_csv.ConvertOptions(include_columns=wanted, column_types=kinds, null_values=[""]),
         )
+
+    try:
+        try:
+            table = read(pa.float64())
+        except pa.ArrowInvalid:  # dates, mistakes
+            table = read(pa.string())
     except pa.ArrowInvalid as error:
         for line, fields in _records(text, fmt, where):
             if len(fields) != len(first):

@@ -92,6 +92,7 @@ def check_text(raw: bytes, where: str) -> bytes:
             f"{where}, line {line}: the byte 0x{raw[error.start]:02x} is not UTF-8 text. "
             f"Save the file as UTF-8."
         ) from error
-    if not (text := raw.removeprefix(b"\xef\xbb\xbf")).strip():
+    text = raw.removeprefix(b"\xef\xbb\xbf")
+    if not text or text.isspace():
         raise DataError(f"{where} is empty. Was the download or the export interrupted?")
     return text

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.sparse import csr_array
 
-from recrepro.interactions import UNKNOWN_TIME, Interactions
+from recrepro.interactions import UNKNOWN_TIME, Interactions, sorting_order
 from recrepro.randomness import generator
 from recrepro.splits.base import Order, rank_within_user
 from recrepro.splits.popularity import Popularity, compare_popularity
@@ -369,7 +369,7 @@ def _negatives(
     listed = negatives.tocoo()
     users, items = (array.astype(np.int32) for array in (listed.row, listed.col))
     total = int(listed.data.astype(np.int64).sum())
-    rows = np.lexsort((items, users))
+    rows = sorting_order(users, items)
     drawn = Interactions(
         users[rows],
         items[rows],

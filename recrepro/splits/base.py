@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from recrepro.data.dataset import Dataset
 from recrepro.errors import DataError
-from recrepro.interactions import UNKNOWN_TIME, Interactions
+from recrepro.interactions import UNKNOWN_TIME, Interactions, sorting_order
 
 ColdRule = Literal["drop", "keep"]
 
@@ -251,7 +251,7 @@ def rank_within_user(
     interactions: Interactions, keys: tuple[NDArray[np.generic], ...]
 ) -> NDArray[np.int64]:
     """Rank each user's interactions from 0 by `keys`, the first key being the most important."""
-    order = np.lexsort((*reversed(keys), interactions.users))
+    order = sorting_order(interactions.users, *keys)
     starts = np.cumsum(interactions.user_counts) - interactions.user_counts
     ranks = np.empty(len(interactions), np.int64)
     ranks[order] = np.arange(len(interactions)) - np.repeat(starts, interactions.user_counts)

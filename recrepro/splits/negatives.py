@@ -1,6 +1,7 @@
 """Sampled negatives: items drawn uniformly from those a user has nothing to do with."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recrepro.errors import DataError
@@ -39,15 +40,39 @@ def draw_negatives(
             f"{n_negatives} negatives were asked for, but a user has only {int(left.min())} items "
             "left to draw from. Ask for fewer, or rank all items (candidates = 'full')."
         )
-    rows = np.repeat(users, n_negatives)
-    drawn = np.empty((len(users), n_negatives), np.int32)
-    for place, user in enumerate(users):
-        # Drawing among the free items by their rank, then shifting past the taken ones, needs no
-        # rejection: the i-th free item is i plus the number of taken items before it.
-        blocked = taken.indices[taken.indptr[user] : taken.indptr[user + 1]]
-        picks = rng.choice(left[place], n_negatives, replace=False, shuffle=False)
-        drawn[place] = picks + np.searchsorted(
-            np.sort(blocked) - np.arange(len(blocked)), picks, side="right"
-        )
-    marks = np.ones(drawn.size, bool)
-    return csr_array((marks, (rows, drawn.ravel())), shape=known.shape)
+    # Drawing among the free items by their rank, then shifting past the taken ones, needs no
+    # rejection: the i-th free item is i plus the number of taken items before it. A user's taken
+    # item number j has taken[j] - j free items before it.
+    taken.sort_indices()
+    owners = np.repeat(np.arange(known.n_users), np.diff(taken.indptr))
+    free_before = taken.indices - (np.arange(taken.nnz) - taken.indptr[owners])
+    picks = _distinct(left, n_negatives, known.n_items, rng)
+    rows, ranks = users[picks // known.n_items], picks % known.n_items
+    width = known.n_items + 1
+    passed = np.searchsorted(owners * width + free_before, rows * width + ranks, side="right")
+    items = ranks + passed - taken.indptr[rows]
+    return csr_array((np.ones(len(items), bool), (rows, items)), shape=known.shape)
+
+
+def _distinct(
+    sizes: NDArray[np.int64], n: int, width: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """For each place, draw n distinct numbers below its size; return place x width + number."""
+    # Repeats are drawn again, and where most are wanted, those to leave out are drawn.
+    dense = 2 * n > sizes
+    wanted = np.where(dense, sizes - n, n)
+    drawn = np.empty(0, np.int64)
+    missing = wanted
+    while missing.any():
+        places = np.repeat(np.arange(len(sizes)), missing)
+        # Not np.union1d: from numpy 2.3 on it hashes, which takes minutes here.
+        more = np.sort(places * width + rng.integers(sizes[places]))
+        drawn = np.sort(np.concatenate([drawn, more]), kind="stable")
+        drawn = drawn[np.diff(drawn, prepend=-1) > 0]
+        missing = wanted - np.bincount(drawn // width, minlength=len(sizes))
+    places = np.flatnonzero(dense)
+    starts = np.cumsum(sizes[places]) - sizes[places]
+    numbers = np.arange(sizes[places].sum()) - np.repeat(starts, sizes[places])
+    every = np.repeat(places, sizes[places]) * width + numbers
+    rest = np.setdiff1d(every, drawn, assume_unique=True)
+    return np.sort(np.concatenate([drawn[~dense[drawn // width]], rest]), kind="stable")
