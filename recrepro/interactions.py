@@ -281,9 +281,9 @@ def _order_of_pairs(
 ) -> NDArray[np.integer[Any]]:
     """Return the order by user and item; that of a repeated pair by time, then as given."""
     rows = np.arange(len(users), dtype=np.int32 if len(users) < 2**31 else np.int64)
-    matrix = coo_array((rows, (users, items)), shape=shape).tocsr()
+    matrix = coo_array((rows, (users, items)), shape=shape).tocsr()  # type: ignore[type-var]
     if matrix.nnz == len(users):
-        order: NDArray[np.integer[Any]] = matrix.data
+        order: NDArray[np.int32] = matrix.data  # type: ignore[assignment]
         return order
     # Conversion has added up what is repeated, so that we have to sort: slower, and more memory.
     return sorting_order(users, items, *([] if times is None else [times]))

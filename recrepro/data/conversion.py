@@ -40,7 +40,7 @@ def arrow_frame(
         If a column is of another kind, a label, or a value, is empty, a value or a time is not a
         finite number (or, for a time, a date), or a label spans lines.
     """
-    frame = {}
+    frame: dict[str, pd.Series[Any] | pd.Categorical] = {}
     for name, given in arrays.items():
         array = given
         is_label = name in {"user", "item"}

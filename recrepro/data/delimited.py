@@ -71,27 +71,8 @@ def parse_delimited(text: bytes, where: str, fmt: str, columns: Mapping[str, str
         if not text[start:].strip():
             raise DataError(f"{where} has a header line and no rows below it.")
     names = [str(at) for at in range(len(first))]
-    wanted = [names[at] for at in chosen.values()] + (["2"] if fmt in _STEAM else [])
-    labels = {names[at] for ours, at in chosen.items() if ours in {"user", "item"}}
-
-    def read(numbers: pa.DataType) -> pa.Table:
-        kinds = {name: _LABELS if name in labels else numbers for name in wanted}
-        if fmt in _STEAM:
-            kinds["2"] = pa.string()
-        return arrow_csv.read_csv(
-            pa.BufferReader(pa.py_buffer(text).slice(start)),
-            arrow_csv.ReadOptions(column_names=names),
-            arrow_csv.ParseOptions(
-                delimiter=layout.delimiter, quote_char='"' if layout.quoted else False
-            ),
-            arrow_csv.ConvertOptions(include_columns=wanted, column_types=kinds, null_values=[""]),
-        )
-
     try:
-        try:
-            table = read(pa.float64())
-        except pa.ArrowInvalid:  # dates, mistakes
-            table = read(pa.string())
+        table = _read(pa.py_buffer(text).slice(start), fmt, names, chosen)
     except pa.ArrowInvalid as error:
         for line, fields in _records(text, fmt, where):
             if len(fields) != len(first):
@@ -116,6 +97,30 @@ def parse_delimited(text: bytes, where: str, fmt: str, columns: Mapping[str, str
         # Rebuilt copies of NCF's files write 0 for a time that could not be recovered.
         frame["time"] = frame["time"].mask(frame["time"] == 0)
     return frame
+
+
+def _read(text: pa.Buffer, fmt: str, names: list[str], chosen: Mapping[str, int]) -> pa.Table:
+    """Read labels as text, and the rest as numbers, or as text where it is something else."""
+    layout = LAYOUTS[fmt]
+    kinds = {names[at]: _LABELS for ours, at in chosen.items() if ours in {"user", "item"}}
+    if fmt in _STEAM:
+        kinds["2"] = pa.string()
+    for others in (pa.float64(), pa.string()):
+        types = {names[at]: others for at in chosen.values()} | kinds
+        try:
+            return arrow_csv.read_csv(
+                pa.BufferReader(text),
+                arrow_csv.ReadOptions(column_names=names),
+                arrow_csv.ParseOptions(
+                    delimiter=layout.delimiter, quote_char='"' if layout.quoted else False
+                ),
+                arrow_csv.ConvertOptions(
+                    include_columns=list(types), column_types=types, null_values=[""]
+                ),
+            )
+        except pa.ArrowInvalid as error:  # dates or mistakes
+            failed = error
+    raise failed
 
 
 def _separated(text: bytes, fmt: str) -> bytes:
