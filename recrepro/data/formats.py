@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from recrepro.data.dataset import Dataset, PublishedSplit
 from recrepro.data.files import check_text, not_whole, open_file, read_bytes, unpacked_name
 from recrepro.data.jsonlines import parse_jsonlines
-from recrepro.data.parsing import FORMATS, check_format, parse_frame
+from recrepro.data.parsing import FORMATS, check_format, parse_frame, parse_parquet
 from recrepro.errors import DataError, UsageError
 from recrepro.interactions import Duplicates, Interactions, as_ids
 
@@ -29,6 +29,10 @@ _SUFFIXES = {
     ".json": "jsonl",
     ".jsonl": "jsonl",
 }
+
+
+_STREAMED = {"jsonl": parse_jsonlines, "parquet": parse_parquet}
+"""Formats whose files are never in memory as a whole: most of them may be of no use here."""
 
 
 def guess_format(name: str) -> str | None:
@@ -79,18 +83,17 @@ def read_frame(
             + "; ".join(f"{name!r} ({what})" for name, what in FORMATS.items())
             + "."
         )
-    if chosen == "jsonl":
-        return _read_jsonlines(path, columns or {})
+    if chosen in _STREAMED:
+        return _read_stream(path, chosen, columns or {})
     raw = read_bytes(path)
     return parse_frame(raw, str(path), chosen, columns, allow_empty_users=allow_empty_users)
 
 
-def _read_jsonlines(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Read records from a file that is never in memory as a whole: most of it is prose."""
-    check_format("jsonl", columns, str(path))
+def _read_stream(path: Path, fmt: str, columns: Mapping[str, str]) -> pd.DataFrame:
+    check_format(fmt, columns, str(path))
     with open_file(path) as file:
         try:
-            return parse_jsonlines(file, str(path), columns)
+            return _STREAMED[fmt](file, str(path), columns)
         except (EOFError, OSError, zlib.error) as error:
             raise not_whole(path, error) from error
 

@@ -1,6 +1,7 @@
 """The content of interaction files taken apart: one name a format, one function a kind."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -74,7 +75,7 @@ def parse_frame(
     named = columns or {}
     check_format(fmt, named, where)
     if fmt == "parquet":
-        return _parquet(raw, where, named)
+        return parse_parquet(pa.BufferReader(raw), where, named)
     if fmt == "jsonl":
         return parse_jsonlines(pa.BufferReader(raw), where, named)
     if fmt == "semicolon":
@@ -102,14 +103,25 @@ def _from_latin1(raw: bytes) -> bytes:
     return raw
 
 
-def _parquet(raw: bytes, where: str, columns: Mapping[str, str]) -> pd.DataFrame:
+def parse_parquet(stream: Any, where: str, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Read the columns that are needed.
+
+    Parameters
+    ----------
+    stream : file object
+        The unpacked content; it can be read anywhere.
+    where, columns
+        As in `parse_frame`.
+    """
     try:
-        table = parquet.read_table(pa.BufferReader(raw))
+        with parquet.ParquetFile(stream) as file:
+            names, n_rows = file.schema_arrow.names, file.metadata.num_rows
+            if not n_rows:
+                raise DataError(f"{where} has no rows. Was the export interrupted?")
+            chosen = match_columns(names, columns, where)
+            # One column at a time: they need not be in memory together more than once.
+            arrays = {ours: file.read([names[at]]).column(0) for ours, at in chosen.items()}
     except (pa.ArrowException, OSError) as error:
         reason = str(error).strip().rstrip(".")
         raise DataError(f"{where} is not a whole Parquet file: {reason}.") from error
-    if not table.num_rows:
-        raise DataError(f"{where} has no rows. Was the export interrupted?")
-    chosen = match_columns(table.column_names, columns, where)
-    arrays = {ours: table.column(at) for ours, at in chosen.items()}
     return arrow_frame(arrays, where, lambda row: f"{where}, row {row + 1}")
