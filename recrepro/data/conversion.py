@@ -1,6 +1,6 @@
 """The columns of an interaction file once read: cleaned, turned into labels and numbers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,14 @@ _LARGEST = {"value": float(np.finfo(np.float32).max), "time": 2.0**62}
 
 
 def arrow_frame(
-    arrays: Mapping[str, Any], where: str, locate: Callable[[int], str]
+    arrays: MutableMapping[str, Any], where: str, locate: Callable[[int], str]
 ) -> pd.DataFrame:
     """Turn Arrow columns into a data frame of labels and numbers.
 
     Parameters
     ----------
     arrays : mapping of str to pyarrow.ChunkedArray
-        Our column names to the columns as read.
+        Our column names to the columns as read. It is emptied, to need less memory.
     where : str
         What error messages call the file.
     locate : callable
@@ -41,8 +41,8 @@ def arrow_frame(
         finite number (or, for a time, a date), or a label spans lines.
     """
     frame: dict[str, pd.Series[Any] | pd.Categorical] = {}
-    for name, given in arrays.items():
-        array = given
+    for name in tuple(arrays):
+        array = arrays.pop(name)
         is_label = name in {"user", "item"}
         if pa.types.is_dictionary(array.type):
             if is_label and (categories := _categories(array)) is not None:
@@ -58,7 +58,9 @@ def arrow_frame(
         if name != "time":
             _refuse_empty(array, name, locate)
         frame[name] = array.to_pandas() if is_label else _numbers(array, name, locate)
-    return pd.DataFrame(frame)
+    # Arrow keeps what it has freed for later; what comes next are no arrays of its own.
+    pa.default_memory_pool().release_unused()
+    return pd.DataFrame(frame, copy=False)
 
 
 def _is_text(kind: Any) -> bool:
