@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from recrepro.ledger import CellState, Ledger
 
 EXIT_FAILURE = 3
-KINDS = ("models", "datasets", "metrics", "splits")
+KINDS = ("models", "datasets", "filters", "metrics", "splits")
 EXIT_INTERRUPTED = 130
 
 _experiment = click.argument("experiment", type=click.Path(path_type=Path))
@@ -224,7 +224,7 @@ def list_(what: str | None, name: str | None) -> None:
     """List what an experiment can name, or show all there is to know of one NAME.
 
     \b
-    recrepro ls                  models, datasets, metrics and splits
+    recrepro ls                  models, datasets, filters, metrics and splits
     recrepro ls models           one of the lists
     recrepro ls models ease      hyperparameters, defaults and search ranges of one model
     """

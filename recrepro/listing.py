@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -23,6 +23,9 @@ from recrepro.leaderboard import (
     number,
     verdict_cells,
 )
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 PIPE_WIDTH = 160
 """Columns of a table that does not go to a terminal."""
@@ -53,7 +56,7 @@ def show(console: Console, kind: str, name: str | None = None) -> None:
     ----------
     console : rich.console.Console
         Where to print.
-    kind : {"models", "datasets", "metrics", "splits"}
+    kind : {"models", "datasets", "filters", "metrics", "splits"}
         Which registry.
     name : str, optional
         One of its names; not for metrics.
@@ -107,11 +110,28 @@ def _show_splits(console: Console) -> None:
 def _show_split(console: Console, name: str) -> None:
     from recrepro.splits import SPLITS
 
-    strategy = SPLITS.resolve(name)
-    console.print(Text(name, style="bold"), f"\n\n{_doc(strategy)}\n")
+    _show_options(console, name, SPLITS.resolve(name))
+
+
+def _show_filters(console: Console) -> None:
+    from recrepro.data.filters import FILTERS
+
+    rows = [(name, _doc(FILTERS.resolve(name)).splitlines()[0]) for name in FILTERS.names()]
+    _print(console, "Filters", ("name", "what it does"), rows)
+    console.print("Options of one: recrepro ls filters NAME\n", style="dim")
+
+
+def _show_filter(console: Console, name: str) -> None:
+    from recrepro.data.filters import FILTERS
+
+    _show_options(console, name, FILTERS.resolve(name))
+
+
+def _show_options(console: Console, name: str, kind: "type[BaseModel]") -> None:
+    console.print(Text(name, style="bold"), f"\n\n{_doc(kind)}\n")
     rows = [
-        (option, repr(f.default), f.description or "")
-        for option, f in strategy.model_fields.items()
+        (option, "required" if f.is_required() else repr(f.default), f.description or "")
+        for option, f in kind.model_fields.items()
     ]
     _print(console, "Options", ("name", "default", ""), rows)
 
@@ -191,6 +211,7 @@ def _show_dataset(console: Console, name: str) -> None:
 _TABLES: dict[str, Callable[[Console], None]] = {
     "models": _show_models,
     "datasets": _show_datasets,
+    "filters": _show_filters,
     "metrics": _show_metrics,
     "splits": _show_splits,
 }
@@ -198,6 +219,7 @@ _TABLES: dict[str, Callable[[Console], None]] = {
 _DETAILS: dict[str, Callable[[Console, str], None]] = {
     "models": _show_model,
     "datasets": _show_dataset,
+    "filters": _show_filter,
     "splits": _show_split,
 }
 

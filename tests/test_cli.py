@@ -194,11 +194,12 @@ def test_check_of_data_that_is_not_here_downloads_nothing(recrepro, monkeypatch)
     assert not (recrepro.folder / "cache").exists()
 
 
-@pytest.mark.parametrize("what", ["models", "datasets", "metrics", "splits"])
+@pytest.mark.parametrize("what", ["models", "datasets", "filters", "metrics", "splits"])
 def test_ls_lists_every_name(recrepro, what):
     expected = {
         "models": "rp3beta",
         "datasets": "movielens-20m",
+        "filters": "k-core",
         "metrics": "ndcg[recsys2019]@k",
         "splits": "leave-one-out",
     }
@@ -212,6 +213,16 @@ def test_ls_shows_the_ranges_of_one_model(recrepro):
     assert code == 0
     assert "l2" in out
     assert "LogUniform(low=1.0, high=10000000.0)" in out
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "option"),
+    [("filters", "k-core", "passes"), ("splits", "k-fold", "folds")],
+)
+def test_ls_shows_the_options_of_one(recrepro, what, name, option):
+    code, out, _ = recrepro("ls", what, name)
+    assert code == 0
+    assert option in out
 
 
 def test_ls_of_an_unknown_name_offers_the_nearest(recrepro):
@@ -249,7 +260,7 @@ def test_check_finds_what_would_fail_in_a_run(recrepro):
 
 def test_a_split_that_was_cut_off_is_drawn_again(recrepro):
     assert recrepro("run", "e.toml")[0] == 0
-    (known,) = (recrepro.folder / "recrepro-runs" / "splits").glob("*/known.npz")
+    (known,) = (recrepro.folder / "recrepro-runs" / "splits").glob("*/known.bin")
     known.write_bytes(known.read_bytes()[:60])
     (recrepro.folder / "e.toml").write_text(GOOD + '[[models]]\nname = "random"\n')
     code, out, err = recrepro("run", "e.toml")

@@ -51,7 +51,7 @@ def test_min_value_needs_values(tmp_path, source, advice, smallest):
 
 def test_min_value_must_leave_something(tmp_path):
     with pytest.raises(
-        UsageError, match=r"= 5.5 leaves nothing of .* 'toy': .* value is 5\. Lower"
+        UsageError, match=r"'min-value' leaves nothing of 'toy'; its largest value is 5\. Weaken"
     ):
         load(tmp_path, file="rated.csv", min_value=5.5)
     (tmp_path / "low.csv").write_text("user,item,rating\n1,10,1\n")

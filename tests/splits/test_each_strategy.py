@@ -260,7 +260,9 @@ def test_interactions_at_the_cut_of_a_window_belong_to_what_lies_before(log):
 
 
 def test_windows_that_leave_nothing_to_train_on_are_refused(log):
-    with pytest.raises(ValidationError, match=r"4 windows and one for validation of 0\.2 each leave"):
+    with pytest.raises(
+        ValidationError, match=r"4 windows and one for validation of 0\.2 each leave"
+    ):
         SlidingWindows(windows=4, fraction=0.2)
     whole = log((0, item, item) for item in range(10))
     with pytest.raises(DataError, match="before window 1 of 4: the data reach over 9"):
