@@ -198,7 +198,7 @@ def short_titles(cells: Sequence[Cell]) -> dict[str, str]:
     shown = [k for k in (parts[0] if parts else ()) if len({p[k] for p in parts}) > 1]
     shown = shown if "model" in shown else [*shown, "model"]
     return {
-        cell.key: " / ".join(part[k] for k in shown)
+        cell.key: " / ".join(part[k] for k in shown if part[k])
         for cell, part in zip(cells, parts, strict=True)
     }
 
