@@ -1,6 +1,7 @@
 """The interaction log: one content, one object; refusals; parts that share labels."""
 
 import string
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -215,3 +216,21 @@ def test_missing_columns_and_empty_labels():
         Interactions.from_frame(frame, user="who")
     with pytest.raises(DataError, match=r"'user' has 1 empty labels, first in row 2"):
         Interactions.from_frame(frame)
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_building_needs_less_than_three_times_the_columns_given(repeated):
+    rng = np.random.default_rng(0)
+    n = 1_000_000
+    pairs = rng.integers(10**6, size=n) if repeated else rng.permutation(n)
+    columns = {"user": pairs // 250, "item": pairs % 250, "value": rng.random(n)}
+    frame = pd.DataFrame(columns | {"time": rng.random(n) * 1e9})
+    tracemalloc.start()
+    try:
+        made = Interactions.from_frame(frame, value="value", time="time")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (len(made) < n) == repeated
+    # The frame itself is one of the three.
+    assert peak < 2 * 4 * 8 * n

@@ -1,6 +1,5 @@
 """Interactions and published splits, read from files in the formats that papers publish."""
 
-import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
@@ -33,6 +34,9 @@ _SUFFIXES = {
 
 _STREAMED = {"jsonl": parse_jsonlines, "parquet": parse_parquet}
 """Formats whose files are never in memory as a whole: most of them may be of no use here."""
+
+
+_NEGATIVES_LINE = r"^\s*\(\s*(?P<user>[^,\t]+?)\s*,\s*(?P<holdout>[^\t]+?)\s*\) *\t(?P<items>.+)$"
 
 
 def guess_format(name: str) -> str | None:
@@ -142,24 +146,25 @@ def read_negatives(path: Path) -> pd.DataFrame:
 
 def parse_negatives(raw: bytes, where: str) -> pd.DataFrame:
     """Do the work of `read_negatives` on content that is already in memory."""
-    users: list[str] = []
-    holdouts: list[str] = []
-    items: list[str] = []
-    lines = check_text(raw, where).decode().split("\n")
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        head, *negatives = (field.strip() for field in line.rstrip().split("\t"))
-        pair = re.fullmatch(r"\(\s*([^,]+?)\s*,\s*(.+?)\s*\)", head)
-        if pair is None or not negatives or not all(negatives):
-            raise DataError(
-                f"{where}, line {number}: it should be '(user,item)' and then items, with tabs "
-                f"between them, and starts with {line[:40]!r}."
-            )
-        users += [pair[1]] * len(negatives)
-        holdouts += [pair[2]] * len(negatives)
-        items += negatives
-    return pd.DataFrame({"user": users, "holdout": holdouts, "item": items})
+    lines = pa.array(check_text(raw, where).decode().split("\n"))
+    lines = pc.utf8_rtrim_whitespace(lines)
+    numbers = np.flatnonzero(pc.not_equal(lines, "").to_numpy(zero_copy_only=False))
+    lines = lines.take(pa.array(numbers))
+    heads = pc.extract_regex(lines, _NEGATIVES_LINE)
+    items = pc.split_pattern(pc.struct_field(heads, "items"), "\t")
+    of_line = pc.list_parent_indices(items).to_numpy()
+    item = pc.utf8_trim_whitespace(items.flatten())
+    bad = heads.is_null().to_numpy(zero_copy_only=False)
+    bad[of_line[pc.equal(item, "").to_numpy(zero_copy_only=False)]] = True
+    if bad.any():
+        at = int(np.argmax(bad))
+        raise DataError(
+            f"{where}, line {numbers[at] + 1}: it should be '(user,item)' and then items, with "
+            f"tabs between them, and starts with {lines[at].as_py()[:40]!r}."
+        )
+    pairs = {name: pc.struct_field(heads, name).take(of_line) for name in ("user", "holdout")}
+    frame: pd.DataFrame = pa.table(pairs | {"item": item}).to_pandas()
+    return frame
 
 
 def read_published(
