@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,11 +12,14 @@ from scipy.sparse import csr_array
 
 from recrepro.data.catalogue import load_named
 from recrepro.data.dataset import Dataset, PublishedSplit
+from recrepro.data.source import load_dataset
 from recrepro.data.synthetic import synthetic
+from recrepro.experiment import DatasetSpec
 from recrepro.interactions import UNKNOWN_TIME
 from recrepro.splits import SPLITS
 from recrepro.splits.audit import audit_split
 from recrepro.splits.draw import draw_split
+from recrepro.splits.negatives import draw_negatives
 from recrepro.splits.popularity import compare_popularity
 
 EVERY = {
@@ -393,19 +397,43 @@ def test_the_split_of_ncf_is_clean_and_its_future_is_told(data_dir):
 
 
 @pytest.mark.realdata
-def test_the_wrong_negatives_of_cmn_and_coupledcf_are_counted(data_dir):
-    """Their files are not at hand: as many wrong entries are planted as theirs hold."""
-    split = load_named("movielens-1m-ncf", data_dir).published
+def test_a_leave_one_out_split_of_movielens_1m_tells_of_its_items_from_the_future(data_dir):
+    """Where times are known: those of some ratings are not in the copy at hand."""
+    known_times = ({"name": "time-window", "start": 0},)
+    spec = DatasetSpec.model_validate({"name": "movielens-1m", "filters": known_times})
+    data = load_dataset(spec, data_dir, data_dir)
+    split = drawn("leave-one-out", {}, data=data)
+    train, test = split.parts.known, split.parts.test
+    told = found(split.audit)["items-from-the-future"]
+    debuts = pd.Series(train.times).groupby(train.items).min().to_numpy()
+    shares = np.array([(debuts > moment).mean() for moment in test.times])
+    assert len(data.interactions) == 802_037
+    assert split.audit.verdict == "clean"
+    assert told.interactions == (shares > 0).sum() > 0.5 * len(test)
+    assert told.details["future_share_of_items"] == pytest.approx(shares.mean())
+
+
+@pytest.mark.realdata
+def test_the_1115_wrong_negatives_of_cmn_are_counted(data_dir):
+    """Its lists are not at hand: 100 are drawn, and as many train items put in as theirs hold."""
+    split = load_named("citeulike-a-cmn", data_dir).published
     rng = np.random.default_rng(0)
-    clean = split.negatives.tolil()
-    cmn = clean.copy()
-    users = rng.choice(split.train.n_users, 1115, replace=False)
-    for user in users:
-        cmn[user, rng.choice(split.train.items[split.train.users == user])] = 1
-    audit = audit_split(split.train, split.test, negatives=csr_array(cmn))
-    assert found(audit)["negatives-in-train"].interactions == 1115
+    negatives = draw_negatives(split.train, split.test, 100, rng).astype(np.int32).tolil()
+    for user in rng.choice(split.train.n_users, 1115, replace=False):
+        negatives[user, negatives.rows[user][0]] = 0
+        negatives[user, rng.choice(split.train.items[split.train.users == user])] = 1
+    audit = audit_split(split.train, split.test, negatives=csr_array(negatives))
+    finding = found(audit)["negatives-in-train"]
+    assert (finding.users, finding.interactions) == (1115, 1115)
+    assert "1,115 of 555,100 negatives" in audit.line
     assert audit.verdict == "suspicious"
-    coupled = clean.copy()
+
+
+@pytest.mark.realdata
+def test_repeated_negatives_as_those_of_coupledcf_are_counted(data_dir):
+    """Of its lists, which are not at hand, 4,352 have repeats."""
+    split = load_named("movielens-1m-ncf", data_dir).published
+    coupled = split.negatives.tolil()
     for user in range(4352):
         first, *_, last = coupled.rows[user]
         coupled[user, last] = 0
