@@ -13,7 +13,7 @@ from recrepro.interactions import Interactions
 
 RECORD_SCHEMA = 1
 
-HARNESS_VERSION = 2
+HARNESS_VERSION = 3
 """Part of a cell's identity; bumped whenever the harness can give other numbers than before."""
 
 
@@ -98,4 +98,5 @@ def result_digest(cell: str, params: dict[str, Any], evaluation: Evaluation) -> 
     for name, values in sorted(evaluation.per_user.items()):
         digest.update(name.encode())
         digest.update(values.tobytes())
+    digest.update(canonical_json(evaluation.overall).encode())
     return digest.hexdigest()

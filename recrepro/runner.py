@@ -88,7 +88,7 @@ def run_cell(job: Job, unseal: Callable[[], bytes], emit: Emit = lambda _: None)
     emit({"event": "stage", "stage": "test"})
     opened = split.sealed(unseal).open()
     evaluation = evaluator.evaluate(
-        model, histories(known, opened.shown), opened.test, opened.negatives
+        model, known, histories(known, opened.shown), opened.test, opened.negatives
     )
     watch.lap("score")
 

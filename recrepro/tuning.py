@@ -254,7 +254,7 @@ class Tuner:
     def _validate(self, model: Recommender) -> dict[str, float]:
         view = self._view
         evaluation = self._evaluator.evaluate(
-            model, view.histories, view.validation, view.validation_negatives
+            model, view.train, view.histories, view.validation, view.validation_negatives
         )
         return evaluation.means
 

@@ -6,9 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import ArrayLike
 
 from recrepro.interactions import Interactions
+
+# No test is judged by its wall time: the first call of a kernel compiles it.
+settings.register_profile("recrepro", deadline=None)
+settings.load_profile("recrepro")
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,33 @@
 """Whose formula: metric names, their variants, and what each of them computes.
 
-A name is ``metric@cutoff``, or ``metric[variant]@cutoff`` where a publication computes another
-formula under the same name.
+A name is ``metric@cutoff``, or ``metric[variant]@cutoff`` where others compute another formula
+under the same name. A metric of the whole ranking has no cutoff: ``auc``.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from recrepro.errors import UnknownName, UsageError
-from recrepro.evaluation import metrics
+from recrepro.evaluation import beyond_accuracy as beyond
+from recrepro.evaluation import corrected, metrics
 from recrepro.evaluation.metrics import PerUser, Ranking
 
 LARGEST_CUTOFF = 1_000_000
+
+Kind = Literal["accuracy", "corrected", "lists"]
+"""How well held-out items are found; an estimate of that from sampled ranking; or what the lists
+are made of."""
+
+STUDY = "Ferrari Dacrema et al. (RecSys 2019, TOIS 2021)"
+
+
+Formula = Callable[[Ranking, Any], PerUser | float]
+"""From a ranking and a cutoff (None where there is none) to one value a user, or one for all."""
 
 
 @dataclass(frozen=True)
@@ -24,105 +39,263 @@ class Definition:
     id : str
         ``ndcg`` or ``ndcg[recsys2019]``.
     function : callable
-        From a `Ranking` and a cutoff to one value a user.
+        From a `Ranking` and a cutoff to one value a user, or to one value for all.
     formula : str
-        The formula in one line; symbols as in `recrepro.evaluation.metrics`.
+        The formula in one line; symbols as in the module of the function.
     same_in : str
         Who else computes exactly this.
+    kind : {"accuracy", "corrected", "lists"}
+        What it measures. Only accuracy can be tuned for.
+    cut : bool
+        Whether it has a cutoff.
+    needs_features : bool
+        Whether it needs features of the items.
     """
 
     id: str
-    function: Callable[[Ranking, int], PerUser]
+    function: Formula
     formula: str
-    same_in: str
+    same_in: str = ""
+    kind: Kind = "accuracy"
+    cut: bool = True
+    needs_features: bool = False
 
 
-DEFINITIONS: dict[str, Definition] = {
-    d.id: d
-    for d in (
+def _accuracy() -> list[Definition]:
+    m = metrics
+    ideal = "sum h_i/log2(i+1), over the same of "
+    rbp = "(1-p) sum h_i p^(i-1), "
+    at_hits = "sum h_i * precision@i"
+    return [
         Definition(
             "ndcg",
-            metrics.ndcg,
-            "sum h_i/log2(i+1), over the same of min(k, R) hits in front",
-            "RecBole, Cornac, RecPack, RePlay, irspack",
+            m.ndcg,
+            f"{ideal}min(k, R) hits in front",
+            "RecBole, Cornac, RecPack, RePlay, irspack, ranx, ir_measures",
         ),
         Definition(
-            "ndcg[recsys2019]",
-            metrics.ndcg_uncut_ideal,
-            "sum h_i/log2(i+1), over the same of all R hits in front",
-            "the RecSys 2019 / TOIS 2021 study",
+            "ndcg[recsys2019]", m.ndcg_uncut_ideal, f"{ideal}all R hits in front, not cut", STUDY
         ),
-        Definition("recall", metrics.recall, "hits / R", "RecBole, Cornac, RecTools, irspack"),
-        Definition("precision", metrics.precision, "hits / k", "most libraries"),
         Definition(
-            "precision[recsys2019]",
-            metrics.precision_of_listed,
-            "hits / min(k, L)",
-            "the RecSys 2019 / TOIS 2021 study",
+            "ndcg[rectools]",
+            m.ndcg_full_ideal,
+            f"{ideal}k hits in front, even if R < k",
+            "RecTools (its default), OmniRec",
         ),
-        Definition("hit_rate", metrics.hit_rate, "1 if hits > 0 else 0", "most libraries"),
         Definition(
-            "hit_rate[recsys2019]",
-            metrics.hit_count,
-            "hits (can exceed 1)",
-            "the RecSys 2019 / TOIS 2021 study",
+            "ndcg[daisyrec]",
+            m.ndcg_of_retrieved,
+            f"{ideal}the hits found, in front",
+            "DaisyRec, NGCF",
         ),
+        Definition(
+            "ndcg[lenskit]",
+            m.ndcg_flat_start,
+            "as ndcg, with log2(max(i, 2)) for log2(i+1)",
+            "LensKit (its default up to 2026.3)",
+        ),
+        Definition(
+            "ndcg[linear]",
+            m.ndcg_linear_gain,
+            "as ndcg, with the value of the interaction for h_i",
+            "trec_eval, ranx (ndcg)",
+        ),
+        Definition(
+            "ndcg[exponential]",
+            m.ndcg_exponential_gain,
+            "as ndcg, with 2^value - 1 for h_i",
+            "ranx (ndcg_burges)",
+        ),
+        Definition("recall", m.recall, "hits / R", "RecBole, Cornac, RecTools, irspack, ranx"),
+        Definition(
+            "recall[capped]",
+            m.recall_capped,
+            "hits / min(k, R)",
+            "OmniRec, RecPack (CalibratedRecall), the Mult-VAE paper",
+        ),
+        Definition("precision", m.precision, "hits / k", "most libraries"),
+        Definition("precision[recsys2019]", m.precision_of_listed, "hits / L", STUDY),
+        Definition("f1", m.f1, "2 hits / (k + R)", "ranx"),
+        Definition(
+            "f1[recsys2019]",
+            m.f1_of_means,
+            "2PQ / (P+Q), P the mean of hits/L, Q the mean of hits/R",
+            STUDY,
+        ),
+        Definition("hit_rate", m.hit_rate, "1 if hits > 0 else 0", "most libraries"),
+        Definition("hit_rate[recsys2019]", m.hit_count, "hits (can exceed 1)", STUDY),
         Definition(
             "map",
-            metrics.average_precision,
-            "sum h_i * precision@i / min(k, R)",
-            "RecBole, RePlay, WarpRec",
+            m.average_precision,
+            f"{at_hits} / min(k, R)",
+            "RecBole, RePlay, WarpRec, recommenders (map_at_k)",
         ),
         Definition(
             "map[recsys2019]",
-            metrics.average_precision_of_listed,
-            "sum h_i * precision@i / min(R, k, L)",
-            "the RecSys 2019 / TOIS 2021 study",
+            m.average_precision_of_listed,
+            f"{at_hits} / min(R, L)",
+            f"{STUDY}, LensKit",
         ),
-        Definition("mrr", metrics.reciprocal_rank, "1 / rank of the first hit", "most libraries"),
-    )
-}
+        Definition(
+            "map[irspack]",
+            m.average_precision_of_all,
+            f"{at_hits} / R",
+            "irspack, ranx, trec_eval",
+        ),
+        Definition("map[daisyrec]", m.average_precision_of_hits, f"{at_hits} / hits", "DaisyRec"),
+        Definition(
+            "map[cornac]",
+            m.average_precision_of_all,
+            f"{at_hits} / R over the whole ranking",
+            "Cornac",
+            cut=False,
+        ),
+        Definition(
+            "mrr", m.reciprocal_rank, "1 / rank of the first hit, 0 if none", "most libraries"
+        ),
+        Definition(
+            "arhr", m.reciprocal_ranks, "sum h_i / i (can exceed 1)", f"{STUDY}, DaisyRec (as MRR)"
+        ),
+        Definition("rbp", m.rank_biased_precision(0.8), f"{rbp}p = 0.8", "ranx (rbp.80)"),
+        Definition(
+            "rbp[lenskit]", m.rank_biased_precision(0.85), f"{rbp}p = 0.85", "LensKit (default)"
+        ),
+        Definition(
+            "r_precision", m.r_precision, "hits among the first R / R", "trec_eval, ranx", cut=False
+        ),
+        Definition(
+            "auc",
+            m.auc,
+            "P(a random relevant item is in front of a random other one)",
+            "Cornac, RecBole (GAUC)",
+            cut=False,
+        ),
+    ]
 
-_OTHER_NAMES = {"hr": "hit_rate", "hit": "hit_rate", "prec": "precision"}
+
+def _corrected() -> list[Definition]:
+    found = []
+    for name, at_rank in (
+        ("hit_rate", corrected.hit_at),
+        ("recall", corrected.hit_at),
+        ("ndcg", corrected.ndcg_at),
+        ("mrr", corrected.reciprocal_rank_at),
+        ("map", corrected.reciprocal_rank_at),
+    ):
+        for variant, function, how in (
+            ("rank", corrected.by_rank(at_rank), "at the rank 1 + (s - 1)(n - 1)/m"),
+            ("cls", corrected.by_least_squares(at_rank), "least bias, falling with s"),
+            ("bv", corrected.by_bias_and_variance(at_rank), "least bias^2 + 0.1 variance"),
+        ):
+            found.append(
+                Definition(
+                    f"{name}[{variant}]",
+                    function,
+                    f"full-ranking {name} estimated from sampled rank s: {how}",
+                    "Krichene & Rendle (KDD 2020)",
+                    kind="corrected",
+                )
+            )
+    return found
+
+
+def _of_lists() -> list[Definition]:
+    rows: list[tuple[str, Formula, str, str]] = [
+        ("coverage", beyond.item_coverage, "share of items in at least one list", "RecBole"),
+        ("gini", beyond.gini, "sum (2j - n - 1) p_j / n, items ascending; 0 is even", "Cornac"),
+        (
+            "gini[recsys2019]",
+            beyond.gini_diversity,
+            "2 sum (n+1-j)/(n+1) p_j, items ascending; 1 is even",
+            STUDY,
+        ),
+        ("entropy", beyond.shannon_entropy, "-sum p_i log2 p_i", STUDY),
+        ("herfindahl", beyond.herfindahl, "1 - sum p_i^2", STUDY),
+        ("mil", beyond.inter_list_diversity, "1 - mean of |L_u and L_v| / k over pairs", STUDY),
+        ("ild", beyond.intra_list_diversity, "mean of 1 - cosine of pairs, by train users", ""),
+        (
+            "ild[features]",
+            beyond.intra_list_diversity_of_features,
+            "mean of 1 - cosine of pairs, by item features",
+            "",
+        ),
+        ("novelty", beyond.novelty, "mean of -log2(c_i / train users)", "RecTools"),
+        (
+            "novelty[recsys2019]",
+            beyond.novelty_over_items,
+            "sum of -log2(c_i / interactions) / all items",
+            STUDY,
+        ),
+        ("arp", beyond.average_popularity, "mean c_i", "RecBole, Elliot"),
+        ("arp[recsys2019]", beyond.relative_popularity, "mean c_i / max c", STUDY),
+        ("aplt", beyond.long_tail_share, "share of items that are not in the head", ""),
+    ]
+    return [
+        Definition(
+            name, function, formula, same, kind="lists", needs_features=name.endswith("[features]")
+        )
+        for name, function, formula, same in rows
+    ]
+
+
+DEFINITIONS: dict[str, Definition] = {d.id: d for d in (*_accuracy(), *_corrected(), *_of_lists())}
+
+_OTHER_NAMES = {
+    "hr": "hit_rate",
+    "hit": "hit_rate",
+    "prec": "precision",
+    "rr": "mrr",
+    "ap": "map",
+    "rprec": "r_precision",
+    "item_coverage": "coverage",
+    "shannon": "entropy",
+}
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A definition at a cutoff."""
+    """A definition at a cutoff, or one without a cutoff."""
 
     definition: Definition
-    k: int
+    k: int | None
 
     @property
     def name(self) -> str:
-        """``ndcg@10``."""
-        return f"{self.definition.id}@{self.k}"
+        """``ndcg@10``, or ``auc``."""
+        return self.definition.id if self.k is None else f"{self.definition.id}@{self.k}"
 
-    def __call__(self, ranking: Ranking) -> PerUser:
-        """Compute one value a user."""
+    def __call__(self, ranking: Ranking) -> NDArray[np.float64] | float:
+        """Compute one value a user, or one for all."""
         return self.definition.function(ranking, self.k)
 
 
 def parse_metric(name: str) -> Metric:
-    """Read a metric name such as ``ndcg@10`` or ``ndcg[recsys2019]@10``.
+    """Read a metric name such as ``ndcg@10``, ``ndcg[recsys2019]@10`` or ``auc``.
 
     Raises
     ------
     UnknownName
         With the nearest names that are known.
+    UsageError
+        If the cutoff is missing, or is not one.
     """
-    match = re.fullmatch(r"([^@]+)@(0|[1-9][0-9]*)", name)
-    if match is None:
-        raise UsageError(
-            f"the metric {name!r} has no cutoff: write it as {name.partition('@')[0]}@10."
-        )
-    identifier, cutoff = match[1], int(match[2])
+    identifier, at, cutoff = name.partition("@")
     if identifier not in DEFINITIONS:
         meant = _OTHER_NAMES.get(identifier, _OTHER_NAMES.get(identifier.lower()))
         hint = f"It is called {meant!r} here." if meant else "List them: recrepro ls metrics."
         raise UnknownName("metric", identifier, DEFINITIONS, hint)
-    if not 1 <= cutoff <= LARGEST_CUTOFF:
+    definition = DEFINITIONS[identifier]
+    if not definition.cut:
+        if at:
+            raise UsageError(
+                f"the metric {name!r} is one of the whole ranking, without a cutoff: write it as "
+                f"{identifier}."
+            )
+        return Metric(definition, None)
+    if not re.fullmatch(r"0|[1-9][0-9]*", cutoff):
+        raise UsageError(f"the metric {name!r} has no cutoff: write it as {identifier}@10.")
+    if not 1 <= int(cutoff) <= LARGEST_CUTOFF:
         raise UsageError(
             f"the cutoff of the metric {name!r} must lie between 1 and {LARGEST_CUTOFF:,}."
         )
-    return Metric(DEFINITIONS[identifier], cutoff)
+    return Metric(definition, int(cutoff))

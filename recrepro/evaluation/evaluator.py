@@ -1,22 +1,33 @@
 """The one evaluator: it alone masks, ranks, breaks ties and averages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recrepro.errors import DataError, ModelError
+from recrepro.evaluation.catalogue import Catalogue
 from recrepro.evaluation.definitions import Metric
-from recrepro.evaluation.metrics import Ranking
-from recrepro.evaluation.topk import UNLISTED, top_k
+from recrepro.evaluation.kernels import UNRANKED
+from recrepro.evaluation.metrics import Hits, PerUser, Ranking
+from recrepro.evaluation.threads import default_threads
+from recrepro.evaluation.topk import Ranked, Task, TieOrder, rank
 from recrepro.interactions import Interactions
 from recrepro.model import Recommender
 from recrepro.randomness import generator
 
-BLOCK_CELLS = 8_000_000
-"""Scores held at once: a block of users is as large as this allows (about 200 MB in all)."""
+BLOCK_CELLS = 4_000_000
+"""Scores held at once: a block of users is as large as this allows (16 MB; in larger ones the
+memory of each block is new to the process, which costs more than the scores)."""
+
+Outside = Literal["missed", "ignored"]
+"""What becomes of held-out items that may not be recommended: no model can find them, and they
+count as missed; or they are not looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,16 +39,29 @@ class Evaluation:
     users : array of int, shape (n,)
         Indices of the users that have held-out items, ascending.
     per_user : dict of str to array of float64, shape (n,)
-        One value a user for each metric.
+        One value a user, for each metric that has one.
+    overall : dict of str to float
+        Values of the metrics that have one for all users together.
+    n_skipped : int
+        Users without held-out items, who are not evaluated.
+    held : Interactions
+        The held-out items that were looked for.
+    ranks : array of int32, shape (len(held),)
+        The rank of each, from 1; `UNRANKED` if it cannot be recommended.
     """
 
     users: NDArray[np.int64]
-    per_user: dict[str, NDArray[np.float64]]
+    per_user: dict[str, PerUser]
+    overall: dict[str, float] = field(default_factory=dict)
+    n_skipped: int = 0
+    held: Interactions | None = None
+    ranks: NDArray[np.int32] | None = None
 
     @property
     def means(self) -> dict[str, float]:
-        """The plain mean of each metric over the users."""
-        return {name: float(values.mean()) for name, values in self.per_user.items()}
+        """The plain mean of each metric over the users, or its one value."""
+        means = {name: float(values.mean()) for name, values in self.per_user.items()}
+        return means | self.overall
 
 
 class Evaluator:
@@ -54,23 +78,44 @@ class Evaluator:
     tie_seed : int
         Seed of the one random order of the items that decides between equal scores. It is the
         same for every model, and a constant scorer lands at chance.
+    items : {"all", "train"} or array of bool, shape (n_items,)
+        What may be recommended at all: every item, those with a train interaction, or those
+        that are marked.
+    outside : {"missed", "ignored"}
+        What becomes of held-out items that may not be.
     block_cells : int
         Number of scores held at once.
+    threads : int, optional
+        By default what ``NUMBA_NUM_THREADS`` says, or else one for each core.
     """
 
     def __init__(
-        self, metrics: Sequence[Metric], *, tie_seed: int, block_cells: int = BLOCK_CELLS
+        self,
+        metrics: Sequence[Metric],
+        *,
+        tie_seed: int,
+        items: Literal["all", "train"] | NDArray[np.bool_] = "all",
+        outside: Outside = "missed",
+        block_cells: int = BLOCK_CELLS,
+        threads: int | None = None,
     ) -> None:
         self.metrics = tuple(metrics)
         self._tie_seed = tie_seed
+        self._items = items
+        self._outside = outside
         self._block_cells = block_cells
+        self._threads = threads or default_threads()
+        of_lists = [m.k for m in self.metrics if m.definition.kind == "lists" and m.k]
+        self._depth = max(of_lists, default=0)
 
     def evaluate(
         self,
         model: Recommender,
+        train: Interactions,
         histories: csr_array,
         holdout: Interactions,
         negatives: csr_array | None = None,
+        features: csr_array | None = None,
     ) -> Evaluation:
         """Measure a fitted model.
 
@@ -78,12 +123,16 @@ class Evaluator:
         ----------
         model : Recommender
             Fitted.
+        train : Interactions
+            What it was fitted on: popularity, and which items may be recommended.
         histories : csr_array of float32, shape (n_users, n_items)
             What the model is shown of each user; these items are not recommended.
         holdout : Interactions
             The items to be found.
         negatives : csr_array of bool, shape (n_users, n_items), optional
             Sampled ranking: the items that each user's held-out items are ranked against.
+        features : csr_array, shape (n_items, n_features), optional
+            Features of the items, for metrics that need them.
 
         Raises
         ------
@@ -92,89 +141,153 @@ class Evaluator:
         DataError
             If nobody has held-out items, or, in sampled ranking, somebody has no negatives.
         """
+        catalogue = Catalogue(train, self._recommendable(train), features)
+        if self._outside == "ignored":
+            holdout = holdout.select(catalogue.recommendable[holdout.items])
         users = np.flatnonzero(holdout.user_counts)
         if not len(users):
             raise DataError("no user has a held-out item, so there is nothing to evaluate.")
         if negatives is not None:
             _check_negatives(users, negatives.astype(bool) > histories.astype(bool))
         n_items = holdout.n_items
-        held_out = holdout.binarised().matrix.astype(bool)  # an interaction of value 0 counts too
-        tie_ranks = np.empty(n_items, np.int32)
-        tie_ranks[generator(self._tie_seed, "ties").permutation(n_items)] = np.arange(n_items)
+        depth = min(self._depth, n_items)
+        ties = TieOrder(generator(self._tie_seed, "ties").permutation(n_items))
+        held = holdout.binarised().matrix.astype(bool)  # an interaction of value 0 counts too
+        barred = np.flatnonzero(~catalogue.recommendable).astype(np.int32)
         size = max(1, self._block_cells // n_items)
-        depth = min(max(metric.k for metric in self.metrics), n_items)
-        values: dict[str, list[NDArray[np.float64]]] = {m.name: [] for m in self.metrics}
-        for start in range(0, len(users), size):
-            block = users[start : start + size]
-            scores = _scores(model, block, histories)
-            relevant = held_out[block]
-            if negatives is None:
-                lists = top_k(scores, depth, tie_ranks)
-                ranking = _ranking(lists, relevant.toarray(), relevant)
+        found = []
+        with ThreadPoolExecutor(self._threads) as pool:
+            for start in range(0, len(users), size):
+                block = users[start : start + size]
+                relevant = held[block]
+                candidates = None
+                if negatives is not None:
+                    candidates = relevant + negatives[block].astype(bool)
+                shown = histories[block]
+                task = Task(shown, relevant, barred, candidates, ties, depth)
+                scores = _scores(model, block, shown)
+                found.append(_rank_in_threads(pool, self._threads, scores, task))
+                if found[-1].wrong.any():
+                    raise _wrong_scores(model, scores, block)
+        ranks, lists, lengths = (
+            np.concatenate([getattr(one, name) for one in found])
+            for name in ("ranks", "lists", "lengths")
+        )
+        del found
+        ranking = _ranking(
+            holdout,
+            users,
+            ranks,
+            lengths.astype(np.int64),
+            lists=lists if depth else None,
+            catalogue=catalogue,
+            n_unsampled=None if negatives is None else _n_rankable(histories, barred)[users],
+        )
+        per_user, overall = {}, {}
+        # The largest cutoff first: smaller ones pick from what it has found.
+        for metric in sorted(self.metrics, key=lambda m: -(m.k or n_items)):
+            value = metric(ranking)
+            if isinstance(value, float):
+                overall[metric.name] = value
             else:
-                candidates = relevant + negatives[block].astype(bool)
-                ranking = _rank_candidates(scores, relevant, candidates, depth, tie_ranks)
-            for metric in self.metrics:
-                values[metric.name].append(metric(ranking))
-        return Evaluation(users, {name: np.concatenate(parts) for name, parts in values.items()})
+                per_user[metric.name] = value
+        has_history = np.diff(histories.indptr) > 0
+        names = [metric.name for metric in self.metrics]
+        return Evaluation(
+            users,
+            {name: per_user[name] for name in names if name in per_user},
+            {name: overall[name] for name in names if name in overall},
+            int(has_history.sum() - has_history[users].sum()),
+            holdout,
+            ranks,
+        )
+
+    def _recommendable(self, train: Interactions) -> NDArray[np.bool_]:
+        if isinstance(self._items, np.ndarray):
+            return self._items
+        if self._items == "train":
+            return train.item_counts > 0
+        return np.ones(train.n_items, bool)
 
 
-def _rank_candidates(
-    scores: NDArray[np.float32],
-    relevant: csr_array,
-    candidates: csr_array,
-    depth: int,
-    tie_ranks: NDArray[np.int32],
-) -> Ranking:
-    """Rank each user's candidates only, packed to the left of a narrow matrix."""
-    counts = np.diff(candidates.indptr)
-    rows = np.repeat(np.arange(len(counts)), counts)
-    places = np.arange(candidates.nnz) - np.repeat(candidates.indptr[:-1], counts)
-    items = candidates.indices
-    shape = (len(counts), int(counts.max()))
-    packed = np.full(shape, -np.inf, np.float32)
-    packed[rows, places] = scores[rows, items]
-    packed_ties = np.zeros(shape, np.int32)
-    packed_ties[rows, places] = tie_ranks[items]
-    packed_relevant = np.zeros(shape, bool)
-    packed_relevant[rows, places] = relevant.toarray()[rows, items]
-    return _ranking(top_k(packed, depth, packed_ties), packed_relevant, relevant)
+def _rank_in_threads(
+    pool: ThreadPoolExecutor, n_threads: int, scores: NDArray[np.float32], task: Task
+) -> Ranked:
+    """Share the rows of a block among threads; the kernel holds no lock."""
+    out = Ranked.empty(task)
+    n_shares = min(len(scores), 1 if n_threads == 1 else 4 * n_threads)  # some users take longer
+    bounds = np.linspace(0, len(scores), n_shares + 1).astype(int).tolist()
+    waiting = [
+        pool.submit(rank, scores, task, out, first, last) for first, last in pairwise(bounds)
+    ]
+    for one in waiting:
+        one.result()
+    return out
 
 
 def _ranking(
-    lists: NDArray[np.int64], is_relevant: NDArray[np.bool_], relevant: csr_array
+    holdout: Interactions,
+    users: NDArray[np.int64],
+    ranks: NDArray[np.int32],
+    n_ranked: NDArray[np.int64],
+    *,
+    lists: NDArray[np.int32] | None,
+    catalogue: Catalogue,
+    n_unsampled: NDArray[np.int64] | None,
 ) -> Ranking:
-    listed = lists != UNLISTED
-    hits = np.take_along_axis(is_relevant, np.where(listed, lists, 0), axis=1) & listed
-    n_relevant = np.diff(relevant.indptr).astype(np.int64)
-    return Ranking(hits, n_relevant, listed.sum(axis=1))
+    """Put the ranks of held-out items in the order that metrics want."""
+    n_relevant = holdout.user_counts[users]
+    rows = np.repeat(np.arange(len(users)), n_relevant)
+    values = holdout.values.astype(np.float64)
+    has_rank = np.flatnonzero(ranks != UNRANKED)
+    # A rank occurs once in a user, so that the pair is a number that sorts like it.
+    width = np.int64(holdout.n_items + 1)
+    order = has_rank[np.argsort(rows[has_rank] * width + ranks[has_rank], kind="stable")]
+    owners = rows[order]
+    n_hits = np.bincount(owners, minlength=len(users))
+    numbers = np.arange(1, len(order) + 1) - np.repeat(np.cumsum(n_hits) - n_hits, n_hits)
+    hits = Hits(owners, ranks[order].astype(np.int64), numbers, values[order])
+    if len(values) and values.min() != values.max():
+        values = values[np.lexsort((-values, rows))]
+    return Ranking(hits, n_relevant, n_ranked, values, lists, catalogue, n_unsampled)
 
 
-def _scores(
-    model: Recommender, users: NDArray[np.int64], histories: csr_array
-) -> NDArray[np.float32]:
-    """Ask the model, check its answer, and mask what the users have seen."""
-    shown = histories[users]
+def _n_rankable(histories: csr_array, barred: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Count, for each user, the items that full ranking would rank."""
+    n_items = histories.shape[1]
+    allowed = np.ones(n_items)
+    allowed[barred] = 0
+    shown = csr_array(
+        (np.ones(histories.nnz), histories.indices, histories.indptr), shape=histories.shape
+    )
+    counts: NDArray[np.int64] = (allowed.sum() - shown @ allowed).astype(np.int64)
+    return counts
+
+
+def _scores(model: Recommender, users: NDArray[np.int64], shown: csr_array) -> NDArray[np.float32]:
+    """Ask the model, and check the form of its answer."""
     answer = model.score(users.astype(np.int32), shown)
-    name = type(model).__name__
     if not isinstance(answer, np.ndarray) or answer.shape != shown.shape:
         given = getattr(answer, "shape", "no shape")
         raise ModelError(
-            f"{name}.score gave a {type(answer).__name__} of {given}; it must be an array of shape "
-            f"{shown.shape}: a row for each user, a column for each item."
+            f"{type(model).__name__}.score gave a {type(answer).__name__} of {given}; it must be "
+            f"an array of shape {shown.shape}: a row for each user, a column for each item."
         )
-    with np.errstate(over="ignore"):  # beyond float32 is infinite, and infinite is refused below
-        scores = np.array(answer, np.float32, order="C")
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, and infinite is refused
+        return np.ascontiguousarray(answer, np.float32)
+
+
+def _wrong_scores(
+    model: Recommender, scores: NDArray[np.float32], users: NDArray[np.int64]
+) -> ModelError:
     wrong = np.isnan(scores) | np.isposinf(scores)
-    if wrong.any():
-        row, item = np.argwhere(wrong)[0]
-        raise ModelError(
-            f"{name} scored {scores[row, item]} for user index {users[row]} and item index {item} "
-            f"({int(wrong.sum())} such scores in this block). Scores must be finite, or -inf for "
-            "an item that cannot be recommended; look for a division by zero or a diverged fit."
-        )
-    scores[np.repeat(np.arange(len(users)), np.diff(shown.indptr)), shown.indices] = -np.inf
-    return scores
+    row, item = np.argwhere(wrong)[0]
+    return ModelError(
+        f"{type(model).__name__} scored {scores[row, item]} for user index {users[row]} and item "
+        f"index {item} ({int(wrong.sum())} such scores in this block). Scores must be finite, or "
+        "-inf for an item that cannot be recommended; look for a division by zero or a diverged "
+        "fit."
+    )
 
 
 def _check_negatives(users: NDArray[np.int64], unseen: csr_array) -> None:

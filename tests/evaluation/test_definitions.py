@@ -6,12 +6,19 @@ from recrepro.errors import UnknownName, UsageError
 from recrepro.evaluation.definitions import DEFINITIONS, parse_metric
 
 
-@pytest.mark.parametrize("identifier", DEFINITIONS)
+@pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=DEFINITIONS)
 @pytest.mark.parametrize("k", [1, 10, 1000])
-def test_a_name_is_read_and_written_alike(identifier, k):
-    metric = parse_metric(f"{identifier}@{k}")
-    assert (metric.definition.id, metric.k) == (identifier, k)
-    assert metric.name == f"{identifier}@{k}"
+def test_a_name_is_read_and_written_alike(definition, k):
+    name = f"{definition.id}@{k}" if definition.cut else definition.id
+    metric = parse_metric(name)
+    assert (metric.definition, metric.k) == (definition, k if definition.cut else None)
+    assert metric.name == name
+
+
+@pytest.mark.parametrize("name", ["auc@10", "r_precision@5", "auc@"])
+def test_a_metric_of_the_whole_ranking_has_no_cutoff(name):
+    with pytest.raises(UsageError, match=r"without a cutoff: write it as (auc|r_precision)\."):
+        parse_metric(name)
 
 
 @pytest.mark.parametrize("name", ["ndcg", "ndcg@", "ndcg@ten", "ndcg@-1", "ndcg@1.5", "ndcg@010"])
@@ -42,7 +49,8 @@ def test_an_unknown_name_gets_the_nearest_valid_one_first(name, meant):
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"), [("hr@10", "hit_rate"), ("HR@10", "hit_rate"), ("prec@5", "precision")]
+    ("name", "meant"),
+    [("hr@10", "hit_rate"), ("HR@10", "hit_rate"), ("prec@5", "precision"), ("rr", "mrr")],
 )
 def test_a_name_from_elsewhere_is_translated(name, meant):
     with pytest.raises(UnknownName, match=f"It is called '{meant}' here"):
@@ -50,11 +58,12 @@ def test_a_name_from_elsewhere_is_translated(name, meant):
 
 
 def test_an_unlike_name_gets_the_list():
-    with pytest.raises(UnknownName, match=r"Known: .*recall.* recrepro ls metrics"):
+    with pytest.raises(UnknownName, match=r"Known: .*ndcg.* recrepro ls metrics"):
         parse_metric("xyzzy@10")
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=DEFINITIONS)
-def test_every_definition_states_its_formula_and_who_shares_it(definition):
+def test_every_definition_states_its_formula_and_its_function_explains_it(definition):
     assert definition.formula
-    assert definition.same_in
+    assert definition.same_in or definition.kind == "lists"
+    assert definition.function.__doc__ or definition.function.__name__ in {"rbp", "estimate"}

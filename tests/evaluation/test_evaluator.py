@@ -6,16 +6,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
+from recrepro.baselines._similarity import ItemSimilarityModel
 from recrepro.errors import DataError, ModelError
 from recrepro.evaluation.definitions import DEFINITIONS, parse_metric
 from recrepro.evaluation.evaluator import Evaluator
+from recrepro.interactions import Interactions
+from recrepro.model import ModelConfig
 
-EVERY = [parse_metric(f"{name}@{k}") for name in DEFINITIONS for k in (1, 3, 50)]
+EVERY = [
+    parse_metric(f"{d.id}@{k}" if d.cut else d.id)
+    for d in DEFINITIONS.values()
+    if d.kind != "corrected" and not d.needs_features
+    for k in ((1, 3, 50) if d.cut else (None,))
+]
+ACCURACY = [metric for metric in EVERY if metric.definition.kind == "accuracy"]
 
 
 def measure(model, history, holdout, negatives=None, *, metrics=EVERY, seed=0, **options):
+    """Evaluate a model that was fitted on the history, an array or a sparse one."""
+    history = csr_array(history, dtype=np.float32)
+    users = np.repeat(np.arange(history.shape[0], dtype=np.int32), np.diff(history.indptr))
+    labels = holdout.user_ids, holdout.item_ids
+    train = Interactions(users, history.indices.astype(np.int32), history.data, None, *labels)
     evaluator = Evaluator(metrics, tie_seed=seed, **options)
-    return evaluator.evaluate(model, csr_array(history), holdout, negatives)
+    return evaluator.evaluate(model, train, history, holdout, negatives)
+
+
+def same(one, other):
+    """Whether two evaluations agree to the last bit."""
+    bits = [{n: v.tobytes() for n, v in e.per_user.items()} for e in (one, other)]
+    return bits[0] == bits[1] and one.overall == other.overall
 
 
 def problem(seed, n_users=7, n_items=60, *, tied=False):
@@ -38,15 +58,16 @@ def ranks_of(found, k):
 
 
 @given(st.integers(0, 50), st.integers(1, 8), st.booleans(), st.booleans())
-def test_the_block_size_changes_no_bit(interactions, fixed, seed, block_users, tied, sampled):
+def test_block_size_and_threads_change_no_bit(
+    interactions, fixed, seed, block_users, tied, sampled
+):
     scores, history, held = problem(seed, tied=tied)
     negatives = csr_array(~held & (history == 0)) if sampled else None
     args = (history, interactions(held), negatives)
-    whole = measure(fixed(scores), *args)
-    blocks = measure(fixed(scores), *args, block_cells=block_users * held.shape[1])
+    whole = measure(fixed(scores), *args, threads=1)
+    blocks = measure(fixed(scores), *args, block_cells=block_users * held.shape[1], threads=3)
     assert blocks.users.tolist() == whole.users.tolist()
-    for name, values in whole.per_user.items():
-        assert blocks.per_user[name].tobytes() == values.tobytes()
+    assert same(blocks, whole)
 
 
 @given(st.integers(0, 50))
@@ -56,16 +77,18 @@ def test_relabelling_items_changes_nothing_where_no_scores_are_equal(interaction
     before = measure(fixed(scores), history, interactions(held))
     after = measure(fixed(scores[:, new]), history[:, new], interactions(held[:, new]))
     for name, values in before.per_user.items():
-        assert after.per_user[name].tobytes() == values.tobytes()
+        np.testing.assert_allclose(after.per_user[name], values, rtol=1e-12, err_msg=name)
+    assert after.overall == pytest.approx(before.overall)
 
 
-def test_users_without_holdout_are_skipped(interactions, fixed):
+def test_users_without_holdout_are_skipped_and_counted(interactions, fixed):
     scores, history, held = problem(1)
     model = fixed(scores)
     found = measure(model, history, interactions(held))
     assert found.users.tolist() == [0, 1, 3, 4, 5, 6]
     assert [u for users, _ in model.shown for u in users] == [0, 1, 3, 4, 5, 6]
     assert all(len(values) == 6 for values in found.per_user.values())
+    assert found.n_skipped == (history[2].sum() > 0) == 1
 
 
 def test_means_are_plain_means_over_the_evaluated_users(interactions, fixed):
@@ -187,9 +210,7 @@ def test_full_ranking_is_sampled_ranking_against_everything(interactions, fixed)
     scores, history, held = problem(3, tied=True)
     everything = csr_array(np.ones(held.shape, bool))
     full = measure(fixed(scores), history, interactions(held))
-    sampled = measure(fixed(scores), history, interactions(held), everything)
-    for name, values in full.per_user.items():
-        assert sampled.per_user[name].tobytes() == values.tobytes()
+    assert same(measure(fixed(scores), history, interactions(held), everything), full)
 
 
 def test_seen_negatives_are_removed(interactions, fixed):
@@ -202,3 +223,80 @@ def test_users_without_negatives_are_an_error_that_names_one(interactions, fixed
     negatives = csr_array(np.array([[True, False], [False, False]]))
     with pytest.raises(DataError, match=r"1 users .* no sampled negatives .*first: user index 1\)"):
         measure(fixed(np.ones((2, 2))), np.zeros((2, 2)), interactions([[0, 1], [0, 1]]), negatives)
+
+
+@given(st.integers(0, 50))
+def test_dense_and_sparse_weights_are_measured_alike(interactions, seed):
+    class Weights(ItemSimilarityModel):
+        def learn_weights(self, train):
+            raise AssertionError
+
+    rng = np.random.default_rng(seed)
+    _, history, held = problem(seed)
+    # Whole numbers: sums are exact in any order.
+    weights = (rng.integers(0, 9, (60, 60)) * (rng.random((60, 60)) < 0.1)).astype(np.float32)
+    found = []
+    for form in (np.asarray, csr_array):
+        model = Weights(ModelConfig())
+        model.item_weights = form(weights)
+        found.append(measure(model, history, interactions(held)))
+    assert same(*found)
+
+
+@given(st.integers(0, 50), st.integers(1, 60))
+def test_a_model_that_knows_the_answer_scores_one(interactions, fixed, seed, k):
+    _, history, held = problem(seed)
+    names = ("ndcg", "ndcg[lenskit]", "recall[capped]", "hit_rate", "map", "mrr")
+    perfect = [parse_metric(f"{name}@{k}") for name in names]
+    perfect += [parse_metric(name) for name in ("auc", "r_precision", "map[cornac]")]
+    found = measure(fixed(held.astype(float)), history, interactions(held), metrics=perfect)
+    assert set(found.means.values()) == {1.0}
+
+
+# What may be recommended.
+
+
+@given(st.integers(0, 100), st.booleans())
+def test_barred_items_are_like_items_that_the_model_never_recommends(
+    interactions, fixed, seed, tied
+):
+    scores, history, held = problem(seed, tied=tied)
+    allowed = np.random.default_rng(seed).random(held.shape[1]) < 0.7
+    barred = np.where(allowed, scores, -np.inf)
+    by_option = measure(fixed(scores), history, interactions(held), items=allowed, metrics=ACCURACY)
+    by_model = measure(fixed(barred), history, interactions(held), metrics=ACCURACY)
+    assert same(by_option, by_model)
+
+
+@given(st.integers(0, 100))
+def test_ignored_items_are_like_items_that_are_not_held_out(interactions, fixed, seed):
+    scores, history, held = problem(seed)
+    allowed = np.random.default_rng(seed).random(held.shape[1]) < 0.7
+    allowed[0] = True
+    options = {"items": allowed, "metrics": ACCURACY}
+    ignored = measure(fixed(scores), history, interactions(held), outside="ignored", **options)
+    absent = measure(fixed(scores), history, interactions(held & allowed), **options)
+    assert ignored.users.tolist() == absent.users.tolist()
+    assert same(ignored, absent)
+
+
+def test_items_without_a_train_interaction_can_be_left_out(interactions, fixed):
+    held, history = interactions([[0, 0, 1], [1, 0, 0]]), [[1, 0, 0], [0, 1, 0]]
+    free = measure(fixed([[0, 1, 2], [0, 1, 2]]), history, held)
+    assert ranks_of(free, 3) == [1, 2]
+    train = measure(fixed([[0, 1, 2], [0, 1, 2]]), history, held, items="train")
+    assert ranks_of(train, 3) == [0, 1]
+    ignored = measure(
+        fixed([[0, 1, 2], [0, 1, 2]]), history, held, items="train", outside="ignored"
+    )
+    assert (ignored.users.tolist(), ignored.n_skipped) == ([1], 1)
+    assert ranks_of(ignored, 3) == [1]
+    assert train.overall["coverage@3"] == 1.0  # of the two that may be recommended
+
+
+def test_the_ranks_of_held_out_items_are_kept(interactions, fixed):
+    scores, history, held = problem(4)
+    found = measure(fixed(scores), history, interactions(held), metrics=[parse_metric("auc")])
+    for user, item, rank in zip(found.held.users, found.held.items, found.ranks, strict=True):
+        allowed = history[user] == 0
+        assert rank == (scores[user][allowed] > scores[user, item]).sum() + 1

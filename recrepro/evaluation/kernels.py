@@ -1,0 +1,214 @@
+"""Loops that numba compiles on their first use, and keeps on disk; none of them holds the GIL.
+
+Array arguments are in C order; numba finds their types by itself. Sums are written as
+``np.int32(n + ...)``: ``n += ...`` would count in 64 bits, three times slower.
+"""
+
+import numpy as np
+from numba import njit
+
+UNLISTED = -1
+"""Fills the places of a list that is shorter than the cutoff."""
+
+UNRANKED = 0
+"""The rank of an item that cannot be recommended."""
+
+_CHUNK = 32
+_MINUS_INFINITY = np.float32(-np.inf)
+_INFINITY = np.float32(np.inf)
+_LOWEST = np.finfo(np.float32).min
+
+
+@njit(nogil=True, cache=True)
+def rank_rows(
+    scores,
+    first,
+    last,
+    seen_starts,
+    seen,
+    held_starts,
+    held,
+    barred,
+    sampled,
+    candidate_starts,
+    candidates,
+    tie_ranks,
+    tie_items,
+    ranks,
+    lists,
+    lengths,
+    wrong,
+):
+    """Rank the rows from `first` up to `last`; what is what, `recrepro.evaluation.topk` says."""
+    n_items = scores.shape[1]
+    depth = lists.shape[1]
+    masked = np.empty(n_items, np.float32)
+    packed = np.empty(n_items if sampled else 0, np.float32)
+    packed_ties = np.empty(n_items if sampled else 0, np.int32)
+    keys = np.empty(depth, np.int64)
+    for row in range(first, last):
+        if not _copy_finite(scores[row], masked):
+            wrong[row] = True
+            continue
+        for place in range(seen_starts[row], seen_starts[row + 1]):
+            masked[seen[place]] = _MINUS_INFINITY
+        for item in barred:
+            masked[item] = _MINUS_INFINITY
+        values, ties = masked, tie_ranks
+        if sampled:
+            n = 0
+            for place in range(candidate_starts[row], candidate_starts[row + 1]):
+                packed[n] = masked[candidates[place]]
+                packed_ties[n] = tie_ranks[candidates[place]]
+                n += 1
+            values, ties = packed[:n], packed_ties[:n]
+        lengths[row] = _count_above(values, _MINUS_INFINITY)
+        start, end = held_starts[row], held_starts[row + 1]
+        _count_ranks(values, ties, masked, tie_ranks, held[start:end], ranks[start:end])
+        if depth:
+            best = _best_keys(values, ties, keys)
+            for place in range(len(best)):
+                lists[row, place] = tie_items[_TIE_MASK - (best[place] & _TIE_MASK)]
+
+
+@njit(nogil=True, cache=True)
+def _copy_finite(source, target):
+    """Copy a row; return whether it has neither NaN nor +inf."""
+    n_wrong = np.int32(0)
+    for i in range(len(source)):
+        target[i] = source[i]
+        n_wrong = np.int32(n_wrong + (not source[i] < _INFINITY))
+    return n_wrong == 0
+
+
+@njit(nogil=True, cache=True)
+def _count_above(values, bound):
+    n = np.int32(0)
+    for i in range(len(values)):
+        n = np.int32(n + (values[i] > bound))
+    return n
+
+
+@njit(nogil=True, cache=True)
+def _count_ranks(values, ties, masked, tie_ranks, held, ranks):
+    """Count, for each held-out item, the candidates in front of it: four items in one sweep."""
+    n_held = len(held)
+    for place in range(0, n_held, 4):
+        # Behind the end, the last one is counted again.
+        a = place
+        b, c, d = min(a + 1, n_held - 1), min(a + 2, n_held - 1), min(a + 3, n_held - 1)
+        score_a, score_b = masked[held[a]], masked[held[b]]
+        score_c, score_d = masked[held[c]], masked[held[d]]
+        above_a = above_b = above_c = above_d = np.int32(0)
+        level_a = level_b = level_c = level_d = np.int32(0)
+        for i in range(len(values)):
+            value = values[i]
+            above_a = np.int32(above_a + (value > score_a))
+            level_a = np.int32(level_a + (value >= score_a))
+            above_b = np.int32(above_b + (value > score_b))
+            level_b = np.int32(level_b + (value >= score_b))
+            above_c = np.int32(above_c + (value > score_c))
+            level_c = np.int32(level_c + (value >= score_c))
+            above_d = np.int32(above_d + (value > score_d))
+            level_d = np.int32(level_d + (value >= score_d))
+        ranks[d] = _rank_among_equals(values, ties, score_d, tie_ranks[held[d]], above_d, level_d)
+        ranks[c] = _rank_among_equals(values, ties, score_c, tie_ranks[held[c]], above_c, level_c)
+        ranks[b] = _rank_among_equals(values, ties, score_b, tie_ranks[held[b]], above_b, level_b)
+        ranks[a] = _rank_among_equals(values, ties, score_a, tie_ranks[held[a]], above_a, level_a)
+
+
+@njit(nogil=True, cache=True)
+def _rank_among_equals(values, ties, score, tie, above, level):
+    if score == _MINUS_INFINITY:
+        return np.int32(UNRANKED)
+    earlier = np.int32(0)
+    if level - above > 1:
+        for i in range(len(values)):
+            earlier = np.int32(earlier + ((values[i] == score) & (ties[i] < tie)))
+    return above + earlier + np.int32(1)
+
+
+_TIE_MASK = np.int64(0x7FFFFFFF)
+
+
+@njit(nogil=True, cache=True)
+def _key(score, tie):
+    """Pack a score and a tie rank into one integer that sorts like the pair, best last."""
+    # The bits of a float sort like integers once the negative half is mirrored. Adding 0 turns
+    # -0.0 into 0.0.
+    bits = np.int64(np.float32(score + np.float32(0)).view(np.int32))
+    if bits < 0:
+        bits ^= _TIE_MASK
+    return (bits << 32) | (_TIE_MASK - np.int64(tie))
+
+
+@njit(nogil=True, cache=True)
+def _score(key):
+    """Return the score in a key."""
+    bits = key >> 32
+    if bits < 0:
+        bits ^= _TIE_MASK
+    return np.int32(bits).view(np.float32)
+
+
+@njit(nogil=True, cache=True)
+def _best_keys(values, ties, heap):
+    """Fill a heap with the keys of the best candidates; return them, best first."""
+    depth, size = len(heap), 0
+    bound = _LOWEST  # while the heap fills, anything finite; then the score of its worst
+    for start in range(0, len(values), _CHUNK):
+        end = min(start + _CHUNK, len(values))
+        n_good = np.int32(0)  # in most chunks nothing is good enough; counting takes no branches
+        for i in range(start, end):
+            n_good = np.int32(n_good + (values[i] >= bound))
+        if n_good == 0:
+            continue
+        for i in range(start, end):
+            if values[i] < bound:
+                continue
+            key = _key(values[i], ties[i])
+            if size < depth:
+                heap[size] = key
+                size += 1
+                if size < depth:
+                    continue
+                for root in range(depth // 2 - 1, -1, -1):
+                    _sift_down(heap, root, depth)
+            elif key > heap[0]:
+                heap[0] = key
+                _sift_down(heap, 0, depth)
+            bound = _score(heap[0])
+    if size < depth:
+        for root in range(size // 2 - 1, -1, -1):
+            _sift_down(heap, root, size)
+    for last in range(size - 1, 0, -1):  # the worst goes last
+        heap[0], heap[last] = heap[last], heap[0]
+        _sift_down(heap, 0, last)
+    return heap[:size]
+
+
+@njit(nogil=True, cache=True)
+def _sift_down(heap, root, size):
+    """Restore the order of a heap with its smallest key in front, from a changed root on."""
+    key = heap[root]
+    while True:
+        child = 2 * root + 1
+        if child >= size:
+            break
+        if child + 1 < size and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= key:
+            break
+        heap[root] = heap[child]
+        root = child
+    heap[root] = key
+
+
+@njit(nogil=True, cache=True)
+def count_rows(drawn):
+    """Count how often each user was drawn, row by row."""
+    counts = np.zeros(drawn.shape)
+    for row in range(drawn.shape[0]):
+        for user in drawn[row]:
+            counts[row, user] += 1
+    return counts
