@@ -10,7 +10,7 @@ from rich.text import Text
 
 from recrepro.data.formats import read_published
 from recrepro.data.source import unavailable
-from recrepro.errors import DataError, UsageError
+from recrepro.errors import DataError
 from recrepro.experiment import load_experiment
 from recrepro.listing import plain_table
 from recrepro.plan import check_names, make_plan
@@ -160,17 +160,3 @@ def _popularity_rows(audit: Audit) -> Iterable[tuple[str, ...]]:
 
 def _distances(audit: Audit) -> tuple[float, float]:
     return audit.popularity.distance, audit.popularity.random.distance
-
-
-def parse_columns(given: Iterable[str]) -> dict[str, str]:
-    """Turn ``user=buyer`` into a mapping of our column names to the file's."""
-    columns = {}
-    for text in given:
-        ours, equals, theirs = text.partition("=")
-        if not equals or ours not in ("user", "item", "value", "time") or not theirs:
-            raise UsageError(
-                f"--column {text!r} is not of the form OURS=THEIRS with OURS one of user, item, "
-                "value, time. For example: --column user=buyer"
-            )
-        columns[ours] = theirs
-    return columns

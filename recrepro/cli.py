@@ -187,6 +187,7 @@ def audit(
     The verdict is clean, suspicious or leaking; exit code 1 if it is leaking.
     """
     from recrepro import auditing
+    from recrepro.data.columns import parse_columns
     from recrepro.errors import UsageError
     from recrepro.listing import make_console
     from recrepro.plots import check_picture, draw_popularity
@@ -204,7 +205,8 @@ def audit(
         for name in absent:
             click.echo(f"not audited: {name}", err=True)
     elif files["train"] is not None and files["test"] is not None:
-        audits = auditing.audit_files(**files, columns=auditing.parse_columns(columns))
+        mapping = parse_columns(columns, ("user", "item", "value", "time"))
+        audits = auditing.audit_files(**files, columns=mapping)
     else:
         raise UsageError("say what to audit: an experiment file, or --train FILE and --test FILE.")
     if form == "text":
@@ -215,6 +217,93 @@ def audit(
         draw_popularity(audits, picture)
         click.echo(f"Drawn: {picture}", err=True)
     click.get_current_context().exit(1 if auditing.worst(audits) == "leaking" else 0)
+
+
+@cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--on", "experiment", type=click.Path(path_type=Path), help="Experiment to score it on."
+)
+@click.option("--name", help="What tables call it.  [default: the file's name]")
+@click.option("--dataset", help="Which data set of the experiment, if it has several.")
+@click.option("--split", help="Which split.")
+@click.option("--seed", type=int, help="Which seed.")
+@click.option("--fold", type=int, help="Which fold, from 1.")
+@click.option("--train", type=click.Path(path_type=Path), help="Instead: train part, in a file.")
+@click.option("--test", type=click.Path(path_type=Path), help="Test part.")
+@click.option("--validation", type=click.Path(path_type=Path), help="Validation part.")
+@click.option("--negatives", type=click.Path(path_type=Path), help="Sampled negatives.")
+@click.option("--parts-format", help="Of the parts, where their ending does not tell it.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    help="What to measure, with --train and --test.  [default: ndcg@10, recall@10]",
+)
+@click.option("--file-format", help="Of the run file: csv, tsv, parquet or trec.")
+@click.option(
+    "--column", "columns", multiple=True, help="A column of these files, such as score=prediction."
+)
+@_data
+@_workspace
+def evaluate(
+    run: Path,
+    experiment: Path | None,
+    name: str | None,
+    data_dir: Path | None,
+    workspace: Path,
+    metrics: tuple[str, ...],
+    file_format: str | None,
+    columns: tuple[str, ...],
+    **given: Any,
+) -> None:
+    """Score a RUN file of another program: user, item, and score or rank.
+
+    \b
+    recrepro evaluate run.tsv --on my.toml --name theirs
+    recrepro evaluate run.trec --train train.tsv --test test.tsv --metric ndcg@10
+
+    On an experiment it goes to the leaderboard, marked as external, and the ledger counts each
+    try. Parts to train on: recrepro split.
+    """
+    from recrepro import evaluating
+    from recrepro.data.columns import parse_columns
+    from recrepro.errors import UsageError
+    from recrepro.listing import make_console, show_values
+    from recrepro.running import print_leaderboard
+
+    mapping = parse_columns(columns, ("user", "item", "score", "rank", "value", "time"))
+    which = {key: given.pop(key) for key in ("dataset", "split", "seed", "fold")}
+    parts_format = given.pop("parts_format")
+    if (experiment is None) == (given["train"] is None or given["test"] is None):
+        raise UsageError(
+            "say what to score it on: --on EXPERIMENT, or --train FILE and --test FILE."
+        )
+    if experiment is None:
+        scored = evaluating.evaluate_on_files(
+            run,
+            metrics=metrics or ("ndcg@10", "recall@10"),
+            file_format=parts_format,
+            run_format=file_format,
+            columns=mapping,
+            **given,
+        )
+        show_values(make_console(), scored.evaluation, scored.notes)
+        return
+    if metrics or any(value is not None for value in given.values()):
+        raise UsageError("with --on, metrics and parts are those of the experiment.")
+    title = name or run.name.partition(".")[0].lower()
+    spec = evaluating.evaluate_on_experiment(
+        run,
+        title,
+        experiment,
+        evaluating.Choice(**which),
+        data_dir,
+        workspace,
+        file_format=file_format,
+        columns=mapping,
+    )
+    print_leaderboard(make_console(), spec, experiment.stem, _existing_ledger(workspace))
 
 
 @cli.command(name="ls")

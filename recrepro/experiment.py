@@ -172,15 +172,28 @@ class EvaluateSpec(Table):
     """Metrics, and what the held-out items are ranked against.
 
     `candidates` is ``"full"`` (all unseen items), ``"published"`` (the split's own negatives), a
-    number of uniformly drawn negatives a user, or ``"auto"``: published if there are, else full.
+    number of negatives that are drawn for each user, uniformly or by popularity (`sampling`), or
+    ``"auto"``: published if there are, else full. `items` or `item_file` say what may be
+    recommended at all, and `outside` what becomes of held-out items that may not be.
     """
 
     metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("ndcg@10", "recall@10")
     candidates: Literal["auto", "full", "published"] | PositiveInt = "auto"
+    sampling: Literal["uniform", "popularity"] = "uniform"
+    items: Literal["all", "train"] = "all"
+    item_file: str | None = None
+    outside: Literal["missed", "ignored"] = "missed"
 
     @model_validator(mode="after")
-    def _distinct_metrics(self) -> "EvaluateSpec":
+    def _consistent(self) -> "EvaluateSpec":
         _refuse_repeats("metric", self.metrics)
+        if self.sampling != "uniform" and not isinstance(self.candidates, int):
+            raise ValueError(
+                f"'sampling' = {self.sampling!r} goes with a number of 'candidates' to draw, not "
+                f"with {self.candidates!r}"
+            )
+        if self.items != "all" and self.item_file is not None:
+            raise ValueError("give 'items' or 'item_file', not both")
         return self
 
 

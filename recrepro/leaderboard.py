@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from recrepro.errors import RecreproError
+from recrepro.evaluation.definitions import parse_metric
 from recrepro.experiment import Expected, Experiment
 from recrepro.ledger import CellStatus, Ledger, Member
 
@@ -97,8 +98,12 @@ class Verdict:
 
 
 def members(experiment: Experiment, name: str, ledger: Ledger) -> list[Member]:
-    """Return the cells of an experiment, or say that it has to be run first."""
+    """Return the cells of an experiment, or say that it has to be run first.
+
+    Results from files (`recrepro evaluate`) that were measured in the same way come last.
+    """
     found = ledger.members(name, experiment.grid_hash)
+    found += ledger.externals(name, experiment.grid_hash)
     if not found:
         raise RecreproError(
             f"nothing of {name!r}, as the file is now, was run in this workspace. Run it: "
@@ -180,6 +185,10 @@ def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
     records = [s.record for s in statuses if s.record]
     reopened = sum(s.reopened for s in statuses)
     notes: list[str] = [_reopened_note(reopened)] if reopened else []
+    tries = max(s.tries for s in statuses)
+    if tries:
+        notes.append("external: scored from a run file" + (f", try {tries}" if tries > 1 else ""))
+        notes += records[0]["model"]["notes"]
     failed = [s for s in statuses if s.state == "failed"]
     if failed:
         notes.append(f"{len(failed)} of {len(statuses)} repeats failed: {failed[0].reason}")
@@ -334,9 +343,11 @@ def to_json(boards: list[Leaderboard], verdicts: list[Verdict]) -> str:
 
 
 def best_values(board: Leaderboard) -> dict[str, float]:
-    """Return the highest value of each column that has one."""
+    """Return the highest value of each column; of no column where higher is not better."""
     best: dict[str, float] = {}
     for metric in board.metrics:
+        if parse_metric(metric).definition.kind == "lists":
+            continue
         values = [row.means[metric] for row in board.rows if metric in row.means]
         if values:
             best[metric] = max(values)

@@ -26,6 +26,7 @@ import psutil
 import sqlalchemy as sa
 from filelock import FileLock
 
+from recrepro import externals
 from recrepro import ledger_tables as tables
 from recrepro.errors import LedgerError, SealError
 from recrepro.openings import Opening, ask, openings
@@ -65,6 +66,11 @@ class CellStatus:
     def reopened(self) -> int:
         """How often the test part was opened on request, though there was a result."""
         return sum(opening.reason == "reopened" for opening in self.openings)
+
+    @property
+    def tries(self) -> int:
+        """How often the test part was opened for run files of this name."""
+        return sum(opening.reason == "external" for opening in self.openings)
 
 
 class Ledger:
@@ -165,6 +171,22 @@ class Ledger:
                             cell=member.cell, identity=json.dumps(identity), state="pending"
                         )
                     )
+
+    def add_external(
+        self, name: str, member: Member, identity: dict[str, Any], record: dict[str, Any]
+    ) -> None:
+        """Write a result that was scored from a file, and the opening of the test part for it.
+
+        Of several with the same titles in an experiment, the last one counts; each adds an opening.
+        """
+        with self._writing() as connection:
+            externals.add(connection, name, member.cell, member.titles, identity, record)
+
+    def externals(self, name: str, grid_hash: str) -> list[Member]:
+        """Return results from files that were measured as the cells of an experiment are."""
+        with self._engine.connect() as connection:
+            found = externals.comparable(connection, name, grid_hash)
+        return [Member(cell, titles) for cell, titles in found]
 
     def members(self, name: str, grid_hash: str) -> list[Member]:
         """Return the cells of an experiment in their order; none if it was never planned."""

@@ -27,6 +27,14 @@ MEMBERS = sa.Table(
     sa.Column("cell", sa.String(64), nullable=False),
     sa.Column("titles", sa.Text, nullable=False),
 )
+EXTERNALS = sa.Table(
+    "externals",
+    METADATA,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("cell", sa.String(64), primary_key=True),
+    sa.Column("titles", sa.Text, nullable=False),
+    sa.Column("added_at", sa.Float, nullable=False),
+)
 CELLS = sa.Table(
     "cells",
     METADATA,

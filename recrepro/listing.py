@@ -14,7 +14,6 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from recrepro.errors import UsageError
 from recrepro.leaderboard import (
     Leaderboard,
     Verdict,
@@ -26,6 +25,8 @@ from recrepro.leaderboard import (
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from recrepro.evaluation.evaluator import Evaluation
 
 PIPE_WIDTH = 160
 """Columns of a table that does not go to a terminal."""
@@ -59,14 +60,12 @@ def show(console: Console, kind: str, name: str | None = None) -> None:
     kind : {"models", "datasets", "filters", "metrics", "splits"}
         Which registry.
     name : str, optional
-        One of its names; not for metrics.
+        One of its names.
     """
     if name is None:
         _TABLES[kind](console)
-    elif kind in _DETAILS:
-        _DETAILS[kind](console, name)
     else:
-        raise UsageError(f"`recrepro ls {kind}` shows all there is; it takes no name.")
+        _DETAILS[kind](console, name)
 
 
 def _show_models(console: Console) -> None:
@@ -137,15 +136,23 @@ def _show_options(console: Console, name: str, kind: "type[BaseModel]") -> None:
 
 
 def _show_metrics(console: Console) -> None:
-    from recrepro.evaluation.definitions import DEFINITIONS
+    from recrepro.evaluation.definitions import DEFINITIONS, KINDS, SYMBOLS
 
-    rows = [(f"{d.id}@k", d.formula, d.same_in) for d in DEFINITIONS.values()]
-    _print(console, "Metrics", ("name", "value of a user", "same formula in"), rows)
-    console.print(
-        "h_i: the item at rank i is relevant; R: relevant items of the user; L: length of the "
-        "list; k: cutoff\n",
-        style="dim",
-    )
+    for kind, title in KINDS.items():
+        rows = [(d.pattern, d.formula, d.same_in) for d in DEFINITIONS.values() if d.kind == kind]
+        _print(console, title, ("name", "formula", "same formula in"), rows)
+    console.print(SYMBOLS, style="dim", soft_wrap=True)
+    console.print("All there is to know of one: recrepro ls metrics NAME\n", style="dim")
+
+
+def _show_metric(console: Console, name: str) -> None:
+    from recrepro.evaluation.definitions import SYMBOLS, find_definition
+
+    definition = find_definition(name.partition("@")[0])
+    console.print(Text(definition.pattern, style="bold"), f"\n\n{definition.explanation}\n")
+    rows = [("formula", definition.formula), ("same in", definition.same_in or "-")]
+    _print(console, "Definition", ("", ""), rows)
+    console.print(SYMBOLS, "\n", style="dim", soft_wrap=True)
 
 
 def _show_datasets(console: Console) -> None:
@@ -220,6 +227,7 @@ _DETAILS: dict[str, Callable[[Console, str], None]] = {
     "models": _show_model,
     "datasets": _show_dataset,
     "filters": _show_filter,
+    "metrics": _show_metric,
     "splits": _show_split,
 }
 
@@ -273,6 +281,15 @@ def first_doc_line(target: str) -> str:
     return ""
 
 
+def show_values(console: Console, evaluation: "Evaluation", notes: Iterable[str]) -> None:
+    """Print the values of one evaluation."""
+    rows = [(name, f"{value:.6f}") for name, value in evaluation.means.items()]
+    title = f"{len(evaluation.users):,} users, {evaluation.n_skipped:,} without held-out items"
+    _print(console, title, ("metric", "value"), rows)
+    for note in notes:
+        console.print(f"{note}.", style="dim", soft_wrap=True)
+
+
 def show_leaderboard(
     console: Console, boards: Iterable[Leaderboard], verdicts: list[Verdict]
 ) -> None:
@@ -311,8 +328,7 @@ def _leaderboard_table(board: Leaderboard, metrics: tuple[str, ...]) -> Table:
     table = plain_table(heading(board))
     table.add_column("model", no_wrap=True)
     for metric in metrics:
-        name, _, cutoff = metric.partition("@")
-        table.add_column(f"{name}\n@{cutoff}", justify="right", no_wrap=True)
+        table.add_column(metric.replace("@", "\n@"), justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for row in board.rows:
         cells = [

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from recrepro import ledger_tables as tables
 
-Reason = Literal["first", "resumed", "reopened", "refused"]
+Reason = Literal["first", "resumed", "reopened", "refused", "external"]
 """Why the test part was opened: for the first time; again, because an attempt that had opened it
-ended without a result; again, on request, though there was a result. Or it was asked for before
-tuning was over, and was not opened."""
+ended without a result; again, on request, though there was a result; for a run file that another
+program made. Or it was asked for before tuning was over, and was not opened."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ from recrepro.evaluation.definitions import parse_metric
 from recrepro.experiment import Experiment, ModelSpec, SplitSpec, canonical_json, explain
 from recrepro.ledger import Member
 from recrepro.model import Recommender
+from recrepro.protocol import check_items, check_metrics, ranking_identity, read_labels
 from recrepro.records import HARNESS_VERSION, Job, cell_key
 from recrepro.runner import MODELS
 from recrepro.splits import SPLITS
@@ -83,12 +84,15 @@ class Plan:
         In the order of the file: data sets, splits, seeds, models.
     datasets, splitters : dict
         By title.
+    items : {"all", "train"} or list of str
+        What may be recommended: a rule, or labels.
     """
 
     experiment: Experiment
     cells: list[Cell] = field(default_factory=list)
     datasets: dict[str, Dataset] = field(default_factory=dict)
     splitters: dict[str, Splitter] = field(default_factory=dict)
+    items: Literal["all", "train"] | list[str] = "all"
     _secrets: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     def n_trials(self, cell: Cell) -> int:
@@ -103,7 +107,7 @@ class Plan:
         stored = StoredSplit(workspace.splits / _split_hash(cell)[:32])
         if stored.is_whole:
             return stored
-        return self._draw(cell).store(stored.folder, self.split_keys(cell))
+        return self.draw(cell).store(stored.folder, self.split_keys(cell))
 
     def split_keys(self, cell: Cell) -> SplitKeys:
         """Return the keys of a cell's split, which are stored nowhere."""
@@ -119,12 +123,14 @@ class Plan:
             name = f"{cell.dataset} / {cell.split} / seed {cell.seed}{fold}"
             if name not in tried:
                 tried.add(name)
-                yield name, self._draw(cell)
+                yield name, self.draw(cell)
 
-    def _draw(self, cell: Cell) -> Drawn:
+    def draw(self, cell: Cell) -> Drawn:
+        """Draw the split of a cell in memory."""
         candidates: ResolvedCandidates = cell.identity["split"]["candidates"]
         dataset, splitter = self.datasets[cell.dataset], self.splitters[cell.split]
-        return draw_split(dataset, splitter, cell.seed, candidates, cell.fold or 0)
+        sampling = self.experiment.evaluate.sampling
+        return draw_split(dataset, splitter, cell.seed, candidates, cell.fold or 0, sampling)
 
     def job(self, cell: Cell, token: str, workspace: Workspace, ledger_url: str) -> Job:
         """Return a leased cell as it is handed to a process."""
@@ -143,6 +149,8 @@ class Plan:
             tune=tune.model_dump(mode="json") if tune else None,
             metrics=list(experiment.evaluate.metrics),
             selection_metric=experiment.selection_metric,
+            items=self.items,
+            outside=experiment.evaluate.outside,
             seed=cell.seed,
         )
 
@@ -197,19 +205,31 @@ def make_plan(
         Whether a download may draw a progress bar.
     """
     models, splitters = check_names(experiment)
-    plan = Plan(experiment, splitters=splitters)
+    evaluate = experiment.evaluate
+    items = evaluate.items if evaluate.item_file is None else read_labels(base / evaluate.item_file)
+    plan = Plan(experiment, splitters=splitters, items=items)
+    ranking = ranking_identity(experiment, items)
     for dataset_spec in experiment.datasets:
         dataset = load_dataset(dataset_spec, base, data_dir, progress=progress)
         plan.datasets[dataset.name] = dataset
         fingerprint = content_checksum(dataset, times=True)
+        check_items(items, dataset, evaluate.item_file)
         data = {"fingerprint": fingerprint, "preprocessing": list(dataset.preprocessing)}
         for split_spec in experiment.splits:
             splitter = splitters[split_spec.title]
             splitter.check(dataset)
-            candidates = resolve_candidates(experiment.evaluate.candidates, dataset, splitter)
+            candidates = resolve_candidates(evaluate.candidates, dataset, splitter)
+            check_metrics(experiment, candidates, f"{dataset.name} / {split_spec.title}")
             for seed, fold in product(split_spec.seeds, range(splitter.n_folds)):
                 split = split_identity(
-                    fingerprint, dataset, split_spec.name, splitter, seed, fold, candidates
+                    fingerprint,
+                    dataset,
+                    split_spec.name,
+                    splitter,
+                    seed,
+                    fold,
+                    candidates,
+                    evaluate.sampling,
                 )
                 for spec in experiment.models:
                     model = models[spec.title]
@@ -219,7 +239,8 @@ def make_plan(
                         "split": split,
                         "model": _model_identity(model, spec),
                         "tuning": _tuning_identity(experiment, spec),
-                        "metrics": list(experiment.evaluate.metrics),
+                        "metrics": list(evaluate.metrics),
+                        "ranking": ranking,
                         "harness": HARNESS_VERSION,
                     }
                     one = splitter.n_folds == 1

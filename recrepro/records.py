@@ -3,11 +3,12 @@
 import hashlib
 import io
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
-from recrepro.evaluation.evaluator import Evaluation
+from recrepro.evaluation.definitions import parse_metric
+from recrepro.evaluation.evaluator import Evaluation, Evaluator, Outside
 from recrepro.experiment import ModelSpec, TuneSpec, canonical_json
 from recrepro.interactions import Interactions
 
@@ -43,6 +44,10 @@ class Job:
         What to evaluate.
     selection_metric : str
         What tuning maximises.
+    items : str or list of str
+        What may be recommended, as `recrepro.evaluation.evaluator.Evaluator` takes it.
+    outside : str
+        What becomes of held-out items that may not be.
     seed : int
         Of split, search and fits.
     """
@@ -59,11 +64,19 @@ class Job:
     tune: dict[str, Any] | None
     metrics: list[str]
     selection_metric: str
+    items: Literal["all", "train"] | list[str]
+    outside: Outside
     seed: int
 
     def to_json(self) -> str:
         """Write as one line."""
         return canonical_json(asdict(self))
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """What measures the models of the cell, on validation and on test."""
+        metrics = [parse_metric(name) for name in self.metrics]
+        return Evaluator(metrics, tie_seed=self.seed, items=self.items, outside=self.outside)
 
     @property
     def model_spec(self) -> ModelSpec:

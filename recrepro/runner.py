@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.ledger import Ledger
 from recrepro.model import ModelConfig, Recommender
@@ -71,7 +70,7 @@ def run_cell(job: Job, unseal: Callable[[], bytes], emit: Emit = lambda _: None)
     workspace = Workspace(Path(job.workspace))
     model_class = MODELS.resolve(job.model_spec.name)
     split = StoredSplit(Path(job.split_folder))
-    evaluator = Evaluator([parse_metric(m) for m in job.metrics], tie_seed=job.seed)
+    evaluator = job.evaluator
     started = time.time()
     watch = _Stopwatch()
 
@@ -109,6 +108,7 @@ def run_cell(job: Job, unseal: Callable[[], bytes], emit: Emit = lambda _: None)
         "tuning": _tuning_summary(job, model_class, trials),
         "metrics": evaluation.means,
         "users": len(evaluation.users),
+        "users_without_holdout": evaluation.n_skipped,
         "sampled": opened.negatives is not None,
         "split": split.facts,
         "openings": [asdict(opening) for opening in ledger.openings(job.cell)],

@@ -96,7 +96,8 @@ class MlflowMirror:
         with FileLock(self._workspace.root / "mlflow.lock"):
             target = self._open()
             present = self._present(target)
-            for member in self._ledger.members(self._name, self._grid_hash):
+            planned = self._ledger.members(self._name, self._grid_hash)
+            for member in planned + self._ledger.externals(self._name, self._grid_hash):
                 status = self._ledger.status(member.cell)
                 marker = _marker(member, status)
                 if marker is None or present.get(member.cell, ("", ""))[1] == marker:

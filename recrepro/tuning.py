@@ -284,8 +284,12 @@ def chosen_params(
 
 
 def validate_metric(name: str, evaluated: Sequence[str]) -> None:
-    """Refuse a selection metric that does not exist or is not evaluated."""
-    parse_metric(name)
+    """Refuse a selection metric that does not exist, cannot be maximised, or is not evaluated."""
+    if parse_metric(name).definition.kind == "lists":
+        raise UsageError(
+            f"tuning cannot maximise {name!r}, which describes lists and does not say how good "
+            "they are. Set tune.metric to an accuracy metric, such as 'ndcg@10'."
+        )
     if name not in evaluated:
         raise UsageError(
             f"tune.metric is {name!r}, which is not under evaluate.metrics: add it there."

@@ -16,12 +16,13 @@ LAYERS = [
     {"recrepro.model"},
     {"recrepro.experiment", "recrepro.registry", "recrepro.workspace", "recrepro.ledger_tables"},
     {"recrepro.data", "recrepro.splits", "recrepro.evaluation", "recrepro.openings"},
+    {"recrepro.externals"},
     {"recrepro.tuning", "recrepro.ledger", "recrepro.records", "recrepro.provenance"},
-    {"recrepro.runner"},
+    {"recrepro.runner", "recrepro.protocol"},
     {"recrepro.worker", "recrepro.executors", "recrepro.plan"},
     {"recrepro.grid", "recrepro.leaderboard", "recrepro.tracking", "recrepro.background"},
     {"recrepro.progress", "recrepro.listing", "recrepro.plots"},
-    {"recrepro.running", "recrepro.auditing"},
+    {"recrepro.running", "recrepro.auditing", "recrepro.evaluating", "recrepro.comparing"},
     {"recrepro.cli"},
 ]
 FOR_MODELS = {"interactions", "model", "space", "errors"}

@@ -1,7 +1,7 @@
 """The columns of an interaction file: which of them is the user, the item, the value, the time."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from recrepro.errors import DataError, UsageError
@@ -105,3 +105,17 @@ def _lacking(ours: str, names: list[str], taken: list[str], where: str) -> Usage
 def _listed(names: Sequence[str]) -> str:
     quoted = [repr(name) for name in names]
     return " and ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+
+
+def parse_columns(given: Iterable[str], ours: Sequence[str]) -> dict[str, str]:
+    """Turn the texts ``user=buyer`` of a command line into a mapping of our names to the file's."""
+    columns = {}
+    for text in given:
+        name, equals, theirs = text.partition("=")
+        if not equals or name not in ours or not theirs:
+            raise UsageError(
+                f"--column {text!r} is not of the form OURS=THEIRS with OURS one of "
+                f"{', '.join(ours)}. For example: --column user=buyer"
+            )
+        columns[name] = theirs
+    return columns

@@ -14,9 +14,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lstsq, qr
-from scipy.optimize import nnls
-from scipy.stats import hypergeom
 
 from recrepro.errors import DataError
 from recrepro.evaluation.metrics import PerUser, Ranking
@@ -43,24 +40,20 @@ def reciprocal_rank_at(ranks: NDArray[np.float64], k: int) -> NDArray[np.float64
     return hit_at(ranks, k) / ranks
 
 
-def by_rank(metric: AtRank) -> Callable[[Ranking, int], PerUser]:
-    """Return the estimator that corrects the rank: the metric at 1 + (s - 1)(n - 1) / m.
+def by_rank(metric: AtRank, ranking: Ranking, k: int) -> PerUser:
+    """Take the metric at the corrected rank, 1 + (s - 1)(n - 1) / m.
 
-    Section 5.1 of the paper. The corrected rank has the right mean, the metric at it has not. The
-    n of each user is their own.
+    Krichene & Rendle, Section 5.1. The corrected rank has the right mean, the metric at it has not.
+    The n of each user is their own.
     """
-
-    def estimate(ranking: Ranking, k: int) -> PerUser:
-        sampled, n_sampled, n_full = _ranks(ranking)
-        others = np.maximum(n_full - 1, 0)
-        full = 1 + (sampled - 1) * others / np.maximum(n_sampled, 1)
-        return np.where(sampled > 0, metric(np.maximum(full, 1), k), 0.0)
-
-    return estimate
+    sampled, n_sampled, n_full = _ranks(ranking)
+    others = np.maximum(n_full - 1, 0)
+    full = 1 + (sampled - 1) * others / np.maximum(n_sampled, 1)
+    return np.where(sampled > 0, metric(np.maximum(full, 1), k), 0.0)
 
 
-def by_least_squares(metric: AtRank) -> Callable[[Ranking, int], PerUser]:
-    r"""Return the estimator with the least bias (CLS) of those that do not rise with the rank.
+def by_least_squares(metric: AtRank, ranking: Ranking, k: int) -> PerUser:
+    r"""Estimate with the least bias of all tables that do not rise with the rank (CLS).
 
     With A the matrix of P(s | r), b the metric at each full rank, and all full ranks equally
     likely beforehand, the table x minimises
@@ -70,28 +63,24 @@ def by_least_squares(metric: AtRank) -> Callable[[Ranking, int], PerUser]:
     Without the constraint its values are huge, with changing signs. One n serves all users: their
     median.
     """
-    return _by_table(metric, 0.0)
+    return _by_table(metric, 0.0, ranking, k)
 
 
-def by_bias_and_variance(metric: AtRank) -> Callable[[Ranking, int], PerUser]:
-    r"""Return the estimator that trades bias for variance (BV).
+def by_bias_and_variance(metric: AtRank, ranking: Ranking, k: int) -> PerUser:
+    r"""Estimate by the table that trades bias for variance (BV).
 
-    As `by_least_squares`, but without the constraint, and with the variance of the estimate as a
-    second term:
+    As CLS, but without the constraint, and with the variance of the estimate as a second term:
 
     .. math:: \lVert A x - b \rVert^2 + \gamma \sum_r \mathrm{Var}[x_S \mid r], \quad
         \gamma = 0.1
     """
-    return _by_table(metric, BIAS_VARIANCE_WEIGHT)
+    return _by_table(metric, BIAS_VARIANCE_WEIGHT, ranking, k)
 
 
-def _by_table(metric: AtRank, weight: float) -> Callable[[Ranking, int], PerUser]:
-    def estimate(ranking: Ranking, k: int) -> PerUser:
-        sampled, n_sampled, n_full = _ranks(ranking)
-        table = _table(metric, weight, k, int(n_sampled.max()), int(np.median(n_full)))
-        return np.where(sampled > 0, table[np.maximum(sampled, 1) - 1], 0.0)
-
-    return estimate
+def _by_table(metric: AtRank, weight: float, ranking: Ranking, k: int) -> PerUser:
+    sampled, n_sampled, n_full = _ranks(ranking)
+    table = _table(metric, weight, k, int(n_sampled.max()), int(np.median(n_full)))
+    return np.where(sampled > 0, table[np.maximum(sampled, 1) - 1], 0.0)
 
 
 def _ranks(ranking: Ranking) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -116,6 +105,10 @@ def _ranks(ranking: Ranking) -> tuple[NDArray[np.int64], NDArray[np.int64], NDAr
 @lru_cache(maxsize=64)
 def _table(metric: AtRank, weight: float, k: int, n_sampled: int, n_full: int) -> PerUser:
     """Return the estimate for each sampled rank from 1 to n_sampled + 1."""
+    from scipy.linalg import lstsq, qr  # half a second to import, for what few experiments use
+    from scipy.optimize import nnls
+    from scipy.stats import hypergeom
+
     in_front = np.arange(n_full)[:, None]
     chance = hypergeom(n_full - 1, in_front, n_sampled).pmf(np.arange(n_sampled + 1))
     target = metric(np.arange(1, n_full + 1, dtype=np.float64), k)

@@ -4,9 +4,10 @@ A name is ``metric@cutoff``, or ``metric[variant]@cutoff`` where others compute 
 under the same name. A metric of the whole ranking has no cutoff: ``auc``.
 """
 
-import re
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +23,19 @@ LARGEST_CUTOFF = 1_000_000
 Kind = Literal["accuracy", "corrected", "lists"]
 """How well held-out items are found; an estimate of that from sampled ranking; or what the lists
 are made of."""
+
+KINDS: dict[Kind, str] = {
+    "accuracy": "Accuracy: how well held-out items are found",
+    "lists": "Of the lists themselves, however good they are",
+    "corrected": "Full ranking, estimated from sampled ranking with one held-out item a user",
+}
+"""Each kind in words."""
+
+SYMBOLS = (
+    "h_i: the item at rank i is relevant; R: relevant (held-out) items of the user; k: cutoff; "
+    "L: length of the list; hits: relevant items in it; n_i: lists with item i, p_i: their share; "
+    "c_i: train interactions of item i; n: all items; s: sampled rank; m: sampled negatives"
+)
 
 STUDY = "Ferrari Dacrema et al. (RecSys 2019, TOIS 2021)"
 
@@ -59,6 +73,17 @@ class Definition:
     kind: Kind = "accuracy"
     cut: bool = True
     needs_features: bool = False
+
+    @property
+    def pattern(self) -> str:
+        """How the metric is written: ``ndcg@k``, or ``auc``."""
+        return f"{self.id}@k" if self.cut else self.id
+
+    @property
+    def explanation(self) -> str:
+        """The docstring of its function, without indentation."""
+        function = self.function.func if isinstance(self.function, partial) else self.function
+        return inspect.getdoc(function) or ""
 
 
 def _accuracy() -> list[Definition]:
@@ -156,9 +181,12 @@ def _accuracy() -> list[Definition]:
         Definition(
             "arhr", m.reciprocal_ranks, "sum h_i / i (can exceed 1)", f"{STUDY}, DaisyRec (as MRR)"
         ),
-        Definition("rbp", m.rank_biased_precision(0.8), f"{rbp}p = 0.8", "ranx (rbp.80)"),
+        Definition("rbp", partial(m.rank_biased_precision, 0.8), f"{rbp}p = 0.8", "ranx (rbp.80)"),
         Definition(
-            "rbp[lenskit]", m.rank_biased_precision(0.85), f"{rbp}p = 0.85", "LensKit (default)"
+            "rbp[lenskit]",
+            partial(m.rank_biased_precision, 0.85),
+            f"{rbp}p = 0.85",
+            "LensKit (default)",
         ),
         Definition(
             "r_precision", m.r_precision, "hits among the first R / R", "trec_eval, ranx", cut=False
@@ -183,15 +211,15 @@ def _corrected() -> list[Definition]:
         ("map", corrected.reciprocal_rank_at),
     ):
         for variant, function, how in (
-            ("rank", corrected.by_rank(at_rank), "at the rank 1 + (s - 1)(n - 1)/m"),
-            ("cls", corrected.by_least_squares(at_rank), "least bias, falling with s"),
-            ("bv", corrected.by_bias_and_variance(at_rank), "least bias^2 + 0.1 variance"),
+            ("rank", partial(corrected.by_rank, at_rank), "at the rank 1 + (s - 1)(n - 1)/m"),
+            ("cls", partial(corrected.by_least_squares, at_rank), "least bias, falling with s"),
+            ("bv", partial(corrected.by_bias_and_variance, at_rank), "least bias^2 + 0.1 variance"),
         ):
             found.append(
                 Definition(
                     f"{name}[{variant}]",
                     function,
-                    f"full-ranking {name} estimated from sampled rank s: {how}",
+                    f"full {name} from sampled rank s: {how}",
                     "Krichene & Rendle (KDD 2020)",
                     kind="corrected",
                 )
@@ -202,7 +230,12 @@ def _corrected() -> list[Definition]:
 def _of_lists() -> list[Definition]:
     rows: list[tuple[str, Formula, str, str]] = [
         ("coverage", beyond.item_coverage, "share of items in at least one list", "RecBole"),
-        ("gini", beyond.gini, "sum (2j - n - 1) p_j / n, items ascending; 0 is even", "Cornac"),
+        (
+            "gini",
+            beyond.gini,
+            "sum (2j - n - 1) p_j / n, items ascending; 0 is even",
+            "RecBole (GiniIndex)",
+        ),
         (
             "gini[recsys2019]",
             beyond.gini_diversity,
@@ -219,7 +252,12 @@ def _of_lists() -> list[Definition]:
             "mean of 1 - cosine of pairs, by item features",
             "",
         ),
-        ("novelty", beyond.novelty, "mean of -log2(c_i / train users)", "RecTools"),
+        (
+            "novelty",
+            beyond.novelty,
+            "mean of -log2(c_i / train users)",
+            "RecTools",
+        ),
         (
             "novelty[recsys2019]",
             beyond.novelty_over_items,
@@ -269,6 +307,15 @@ class Metric:
         return self.definition.function(ranking, self.k)
 
 
+def find_definition(identifier: str) -> Definition:
+    """Return a definition by its id, or say which name is near."""
+    if identifier not in DEFINITIONS:
+        meant = _OTHER_NAMES.get(identifier, _OTHER_NAMES.get(identifier.lower()))
+        hint = f"It is called {meant!r} here." if meant else "List them: recrepro ls metrics."
+        raise UnknownName("metric", identifier, DEFINITIONS, hint)
+    return DEFINITIONS[identifier]
+
+
 def parse_metric(name: str) -> Metric:
     """Read a metric name such as ``ndcg@10``, ``ndcg[recsys2019]@10`` or ``auc``.
 
@@ -280,11 +327,7 @@ def parse_metric(name: str) -> Metric:
         If the cutoff is missing, or is not one.
     """
     identifier, at, cutoff = name.partition("@")
-    if identifier not in DEFINITIONS:
-        meant = _OTHER_NAMES.get(identifier, _OTHER_NAMES.get(identifier.lower()))
-        hint = f"It is called {meant!r} here." if meant else "List them: recrepro ls metrics."
-        raise UnknownName("metric", identifier, DEFINITIONS, hint)
-    definition = DEFINITIONS[identifier]
+    definition = find_definition(identifier)
     if not definition.cut:
         if at:
             raise UsageError(
@@ -292,7 +335,7 @@ def parse_metric(name: str) -> Metric:
                 f"{identifier}."
             )
         return Metric(definition, None)
-    if not re.fullmatch(r"0|[1-9][0-9]*", cutoff):
+    if not cutoff.isdecimal() or not cutoff.isascii() or str(int(cutoff)) != cutoff:
         raise UsageError(f"the metric {name!r} has no cutoff: write it as {identifier}@10.")
     if not 1 <= int(cutoff) <= LARGEST_CUTOFF:
         raise UsageError(

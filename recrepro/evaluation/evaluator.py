@@ -1,6 +1,6 @@
 """The one evaluator: it alone masks, ranks, breaks ties and averages."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -78,9 +78,9 @@ class Evaluator:
     tie_seed : int
         Seed of the one random order of the items that decides between equal scores. It is the
         same for every model, and a constant scorer lands at chance.
-    items : {"all", "train"} or array of bool, shape (n_items,)
+    items : {"all", "train"} or collection of str
         What may be recommended at all: every item, those with a train interaction, or those
-        that are marked.
+        with these labels.
     outside : {"missed", "ignored"}
         What becomes of held-out items that may not be.
     block_cells : int
@@ -94,7 +94,7 @@ class Evaluator:
         metrics: Sequence[Metric],
         *,
         tie_seed: int,
-        items: Literal["all", "train"] | NDArray[np.bool_] = "all",
+        items: Literal["all", "train"] | Collection[str] = "all",
         outside: Outside = "missed",
         block_cells: int = BLOCK_CELLS,
         threads: int | None = None,
@@ -203,11 +203,11 @@ class Evaluator:
         )
 
     def _recommendable(self, train: Interactions) -> NDArray[np.bool_]:
-        if isinstance(self._items, np.ndarray):
-            return self._items
         if self._items == "train":
             return train.item_counts > 0
-        return np.ones(train.n_items, bool)
+        if self._items == "all":
+            return np.ones(train.n_items, bool)
+        return np.isin(train.item_ids.astype(str), list(self._items))
 
 
 def _rank_in_threads(

@@ -271,20 +271,16 @@ def auc(ranking: Ranking, k: None = None) -> PerUser:
     return chance
 
 
-def rank_biased_precision(patience: float) -> Callable[[Ranking, int], PerUser]:
-    r"""Return rank-biased precision (RBP) for a reader who goes on with probability p.
+def rank_biased_precision(patience: float, ranking: Ranking, k: int) -> PerUser:
+    r"""Rank-biased precision (RBP) for a reader who goes on to the next item with probability p.
 
     .. math:: (1 - p) \sum_{i \le k} h_i \, p^{i - 1}
 
     Moffat & Zobel (TOIS 2008). A list of k hits scores 1 - p^k.
     """
-
-    def rbp(ranking: Ranking, k: int) -> PerUser:
-        hits = ranking.top(k)
-        gains: PerUser = np.power(patience, hits.ranks - 1.0)
-        return (1 - patience) * ranking.total(hits, gains)
-
-    return rbp
+    hits = ranking.top(k)
+    gains: PerUser = np.power(patience, hits.ranks - 1.0)
+    return (1 - patience) * ranking.total(hits, gains)
 
 
 def _dcg(ranking: Ranking, k: int) -> PerUser:

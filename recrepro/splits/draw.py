@@ -13,7 +13,7 @@ from recrepro.randomness import generator
 from recrepro.splits.audit import Audit, audit_split
 from recrepro.splits.base import Parts, Splitter
 from recrepro.splits.keys import SplitKeys
-from recrepro.splits.negatives import draw_negatives
+from recrepro.splits.negatives import Sampling, draw_negatives
 from recrepro.splits.published import Published
 from recrepro.splits.sealed import StoredSplit, describe
 
@@ -109,6 +109,7 @@ def draw_split(
     seed: int,
     candidates: ResolvedCandidates,
     fold: int = 0,
+    sampling: Sampling = "uniform",
 ) -> Drawn:
     """Draw a split and its negatives.
 
@@ -131,11 +132,13 @@ def draw_split(
         positive = parts.known.union(parts.hidden)
         if parts.test_shown is not None:
             positive = positive.union(parts.test_shown)
-        test_negatives = draw_negatives(positive, parts.test, n_negatives, rng)
+        test_negatives = draw_negatives(positive, parts.test, n_negatives, rng, sampling)
     validation_negatives: csr_array | None = None
     if n_negatives and len(parts.validation):
         rng = generator(seed, "negatives", "validation")
-        validation_negatives = draw_negatives(parts.known, parts.validation, n_negatives, rng)
+        validation_negatives = draw_negatives(
+            parts.known, parts.validation, n_negatives, rng, sampling
+        )
     return Drawn(parts, validation_negatives, test_negatives, splitter, dataset.preprocessing)
 
 
@@ -147,6 +150,7 @@ def split_identity(
     seed: int,
     fold: int,
     candidates: ResolvedCandidates,
+    sampling: Sampling,
 ) -> dict[str, Any]:
     """Return what decides the content of a split."""
     return {
@@ -158,4 +162,5 @@ def split_identity(
         "seed": seed,
         "fold": fold,
         "candidates": candidates,
+        "sampling": sampling,
     }

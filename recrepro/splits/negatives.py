@@ -1,4 +1,6 @@
-"""Sampled negatives: items drawn uniformly from those a user has nothing to do with."""
+"""Sampled negatives: items drawn from those that a user has nothing to do with."""
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,9 +9,17 @@ from scipy.sparse import csr_array
 from recrepro.errors import DataError
 from recrepro.interactions import Interactions
 
+Sampling = Literal["uniform", "popularity"]
+"""How negatives are drawn: each free item with the same chance, or with a chance in proportion to
+its interactions in what is known, one after the other and without return."""
+
 
 def draw_negatives(
-    known: Interactions, holdout: Interactions, n_negatives: int, rng: np.random.Generator
+    known: Interactions,
+    holdout: Interactions,
+    n_negatives: int,
+    rng: np.random.Generator,
+    sampling: Sampling = "uniform",
 ) -> csr_array:
     """Draw distinct negatives for every user with held-out items.
 
@@ -21,6 +31,8 @@ def draw_negatives(
         How many for each user.
     rng : numpy.random.Generator
         The only source of randomness.
+    sampling : {"uniform", "popularity"}
+        How they are drawn. By popularity, items that nobody has are not.
 
     Returns
     -------
@@ -34,12 +46,15 @@ def draw_negatives(
     users = np.flatnonzero(holdout.user_counts)
     # Binarised, because a stored value of 0 would vanish from the sum.
     taken = known.binarised().matrix.astype(bool) + holdout.binarised().matrix.astype(bool)
-    left = known.n_items - np.diff(taken.indptr)[users]
+    drawable = np.ones(known.n_items, np.int64) if sampling == "uniform" else known.item_counts
+    left = (drawable > 0).sum() - (taken[users] @ (drawable > 0).astype(np.int64))
     if len(left) and left.min() < n_negatives:
         raise DataError(
             f"{n_negatives} negatives were asked for, but a user has only {int(left.min())} items "
             "left to draw from. Ask for fewer, or rank all items (candidates = 'full')."
         )
+    if sampling == "popularity":
+        return _draw_by_weight(taken, users, n_negatives, drawable, rng)
     # Drawing among the free items by their rank, then shifting past the taken ones, needs no
     # rejection: the i-th free item is i plus the number of taken items before it. A user's taken
     # item number j has taken[j] - j free items before it.
@@ -52,6 +67,63 @@ def draw_negatives(
     passed = np.searchsorted(owners * width + free_before, rows * width + ranks, side="right")
     items = ranks + passed - taken.indptr[rows]
     return csr_array((np.ones(len(items), bool), (rows, items)), shape=known.shape)
+
+
+ROUNDS = 20
+"""After so many rounds of drawing and leaving out repeats, who still lacks negatives gets theirs
+from one random number for each item."""
+
+
+def _draw_by_weight(
+    taken: csr_array,
+    users: NDArray[np.int64],
+    n: int,
+    weights: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> csr_array:
+    """Draw n free items for each user in proportion to their weights, without return."""
+    n_items = len(weights)
+    ends = np.cumsum(weights)
+    owners = np.repeat(np.arange(taken.shape[0]), np.diff(taken.indptr))
+    unfit = np.sort(owners * n_items + taken.indices)
+    drawn = np.empty(0, np.int64)  # in the order of drawing: later ones that repeat are left out
+    missing = np.full(len(users), n)
+    for _ in range(ROUNDS):
+        rows = np.repeat(users, np.where(missing > 0, missing + 2, 0))
+        items = np.searchsorted(ends, rng.integers(ends[-1], size=len(rows)), side="right")
+        codes = rows * n_items + items
+        free = unfit[np.minimum(np.searchsorted(unfit, codes), len(unfit) - 1)] != codes
+        drawn = _first_of_each_user(np.concatenate([drawn, codes[free]]), n, n_items)
+        missing = n - np.bincount(drawn // n_items, minlength=taken.shape[0])[users]
+        if not missing.any():
+            break
+    short = users[missing > 0]
+    size = max(1, 8_000_000 // n_items)
+    for block in (short[i : i + size] for i in range(0, len(short), size)):
+        # The smallest of exponential times are a draw in proportion to the rates.
+        times = rng.exponential(size=(len(block), n_items))
+        times = np.divide(times, weights, out=np.full_like(times, np.inf), where=weights > 0)
+        times[taken[block].toarray()] = np.inf
+        place = np.full(taken.shape[0], -1)
+        place[block] = np.arange(len(block))
+        mine = drawn[place[drawn // n_items] >= 0]
+        times[place[mine // n_items], mine % n_items] = -1  # what is drawn stays
+        rest = np.argpartition(times, n - 1, axis=1)[:, :n]
+        codes = (block[:, None] * n_items + rest).ravel()
+        drawn = _first_of_each_user(np.concatenate([drawn, codes]), n, n_items)
+    rows, items = drawn // n_items, drawn % n_items
+    return csr_array((np.ones(len(items), bool), (rows, items)), shape=taken.shape)
+
+
+def _first_of_each_user(codes: NDArray[np.int64], n: int, n_items: int) -> NDArray[np.int64]:
+    """Keep the first n distinct items of each user, in their order."""
+    _, first = np.unique(codes, return_index=True)
+    codes = codes[np.sort(first)]
+    by_user = np.argsort(codes // n_items, kind="stable")
+    counts = np.bincount(codes // n_items)
+    counts = counts[counts > 0]
+    numbers = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return codes[np.sort(by_user[numbers < n])]
 
 
 def _distinct(

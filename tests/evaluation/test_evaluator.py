@@ -263,7 +263,10 @@ def test_barred_items_are_like_items_that_the_model_never_recommends(
     scores, history, held = problem(seed, tied=tied)
     allowed = np.random.default_rng(seed).random(held.shape[1]) < 0.7
     barred = np.where(allowed, scores, -np.inf)
-    by_option = measure(fixed(scores), history, interactions(held), items=allowed, metrics=ACCURACY)
+    labels = np.flatnonzero(allowed).astype(str)
+    by_option = measure(
+        fixed(scores), history, interactions(held), items=labels.tolist(), metrics=ACCURACY
+    )
     by_model = measure(fixed(barred), history, interactions(held), metrics=ACCURACY)
     assert same(by_option, by_model)
 
@@ -273,7 +276,7 @@ def test_ignored_items_are_like_items_that_are_not_held_out(interactions, fixed,
     scores, history, held = problem(seed)
     allowed = np.random.default_rng(seed).random(held.shape[1]) < 0.7
     allowed[0] = True
-    options = {"items": allowed, "metrics": ACCURACY}
+    options = {"items": np.flatnonzero(allowed).astype(str).tolist(), "metrics": ACCURACY}
     ignored = measure(fixed(scores), history, interactions(held), outside="ignored", **options)
     absent = measure(fixed(scores), history, interactions(held & allowed), **options)
     assert ignored.users.tolist() == absent.users.tolist()

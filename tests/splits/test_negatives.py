@@ -1,5 +1,7 @@
 """Sampled negatives: whom they are for, what they may be, and that they are uniform."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from recrepro.data.dataset import Dataset
 from recrepro.errors import DataError
+from recrepro.splits import negatives
 from recrepro.splits.draw import draw_split
 from recrepro.splits.negatives import draw_negatives
 from recrepro.splits.temporal import Temporal
@@ -81,3 +84,51 @@ def test_a_positive_that_was_dropped_as_cold_is_no_negative(log):
     assert sorted(parts.hidden.items.tolist()) == [2, 3, 5, 5]
     with pytest.raises(DataError, match="only 0 items left"):
         draw_split(Dataset("toy", log(rows)), Temporal(at=80), 1, 1)
+
+
+# Drawn by popularity.
+
+
+@given(KINDS, st.integers(1, 5), st.integers(0, 9), st.sampled_from([0, 1, 20]))
+def test_popular_negatives_are_distinct_free_and_known(log, kinds, n, seed, rounds):
+    known, held, marks = parts(log, kinds)
+    # The last user has everything, so that an item is known by nobody only if it is left out here.
+    known = known.select(known.items != 0)
+    drawable = (marks == "-") & (known.item_counts > 0)
+    evaluated = (marks == "h").any(axis=1)
+    left = drawable.sum(axis=1)
+    arguments = (known, held, n, np.random.default_rng(seed), "popularity")
+    if (left[evaluated] < n).any():
+        with pytest.raises(DataError, match=f"has only {left[evaluated].min()} items"):
+            draw_negatives(*arguments)
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(negatives, "ROUNDS", rounds)
+        dense = draw_negatives(*arguments).toarray()
+    assert dense.sum(axis=1).tolist() == np.where(evaluated, n, 0).tolist()
+    assert not (dense & ~drawable).any()
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 20])
+def test_popular_items_are_drawn_in_proportion_and_without_return(log, monkeypatch, rounds):
+    monkeypatch.setattr(negatives, "ROUNDS", rounds)
+    # Items 0 to 3 have 1, 2, 3 and 4 users; user 9 has none of them, and one held-out item 4.
+    rows = [(u, i, 0) for i in range(4) for u in range(i + 1)] + [(8, 4, 0), (9, 4, 1)]
+    whole = log(rows)
+    known, held = whole.select(whole.times == 0), whole.select(whole.times == 1)
+    weights = np.array([1, 2, 3, 4])
+    expected = np.zeros((4, 4))
+    for first, second in permutations(range(4), 2):
+        rest = weights.sum() - weights[first]
+        expected[first, second] = weights[first] / weights.sum() * weights[second] / rest
+    expected += expected.T
+    drawn = np.zeros((4, 4))
+    n_draws = 3000
+    for seed in range(n_draws):
+        rng = np.random.default_rng(seed)
+        pair = np.flatnonzero(draw_negatives(known, held, 2, rng, "popularity").toarray()[-1])
+        drawn[pair[0], pair[1]] += 1
+    upper = np.triu_indices(4, 1)
+    wanted = expected[upper] * n_draws
+    # Chi-square with 5 degrees of freedom: 20.5 is passed once in a thousand.
+    assert ((drawn[upper] - wanted) ** 2 / wanted).sum() < 20.5
