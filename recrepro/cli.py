@@ -270,7 +270,6 @@ def evaluate(
     from recrepro.data.columns import parse_columns
     from recrepro.errors import UsageError
     from recrepro.listing import make_console, show_values
-    from recrepro.running import print_leaderboard
 
     mapping = parse_columns(columns, ("user", "item", "score", "rank", "value", "time"))
     which = {key: given.pop(key) for key in ("dataset", "split", "seed", "fold")}
@@ -293,7 +292,8 @@ def evaluate(
     if metrics or any(value is not None for value in given.values()):
         raise UsageError("with --on, metrics and parts are those of the experiment.")
     title = name or run.name.partition(".")[0].lower()
-    spec = evaluating.evaluate_on_experiment(
+    evaluating.evaluate_on_experiment(
+        make_console(),
         run,
         title,
         experiment,
@@ -303,13 +303,19 @@ def evaluate(
         file_format=file_format,
         columns=mapping,
     )
-    print_leaderboard(make_console(), spec, experiment.stem, _existing_ledger(workspace))
 
 
 @cli.command(name="ls")
 @click.argument("what", type=click.Choice(KINDS), required=False)
 @click.argument("name", required=False)
-def list_(what: str | None, name: str | None) -> None:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "md"]),
+    default="text",
+    help="md: the page of all metrics, for `ls metrics`.",
+)
+def list_(what: str | None, name: str | None, form: str) -> None:
     """List what an experiment can name, or show all there is to know of one NAME.
 
     \b
@@ -317,8 +323,16 @@ def list_(what: str | None, name: str | None) -> None:
     recrepro ls models           one of the lists
     recrepro ls models ease      hyperparameters, defaults and search ranges of one model
     """
+    from recrepro.errors import UsageError
     from recrepro.listing import make_console, show
 
+    if form == "md":
+        if what != "metrics" or name:
+            raise UsageError("--format md is for `recrepro ls metrics`, without a name.")
+        from recrepro.evaluation.glossary import to_markdown
+
+        click.echo(to_markdown(), nl=False)
+        return
     console = make_console()
     for kind in [what] if what else KINDS:
         show(console, kind, name)
@@ -335,26 +349,96 @@ def list_(what: str | None, name: str | None) -> None:
     show_default=True,
     help="How to write it.",
 )
-def leaderboard(experiment: Path, workspace: Path, form: str) -> None:
+@click.option(
+    "--by",
+    type=click.Choice(["activity", "popularity"]),
+    help="Show users by their activity, or items by their popularity, instead.",
+)
+def leaderboard(experiment: Path, workspace: Path, form: str, by: str | None) -> None:
     """Print an experiment's leaderboard from what has been run so far."""
     from recrepro import leaderboard as tables
+    from recrepro.errors import UsageError
     from recrepro.experiment import load_experiment
-    from recrepro.listing import make_console
+    from recrepro.listing import make_console, show_groups
     from recrepro.running import print_leaderboard
+
+    if by is not None and form != "text":
+        raise UsageError("--by goes with text; --format json has the values of all groups.")
 
     spec = load_experiment(experiment)
     ledger = _existing_ledger(workspace)
-    if form == "text":
+    if form == "text" and by is None:
         print_leaderboard(make_console(), spec, experiment.stem, ledger)
         return
     members = tables.members(spec, experiment.stem, ledger)
     boards, verdicts = tables.build(spec, ledger, members)
-    if form == "md":
+    if by is not None:
+        show_groups(make_console(), boards, by)
+    elif form == "md":
         click.echo(tables.to_markdown(boards, verdicts))
     elif form == "csv":
         click.echo(tables.to_csv(boards), nl=False)
     else:
         click.echo(tables.to_json(boards, verdicts))
+
+
+@cli.command()
+@_experiment
+@_workspace
+@click.option("--metric", help="What to compare.  [default: the one that was tuned for]")
+@click.option("--reference", help="Compare with this model.  [default: the best of each table]")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "md", "json"]),
+    default="text",
+    show_default=True,
+    help="How to write it.",
+)
+def compare(
+    experiment: Path, workspace: Path, metric: str | None, reference: str | None, form: str
+) -> None:
+    """Test whether an experiment's models differ: intervals, paired tests, effect sizes."""
+    from recrepro import comparing
+    from recrepro.experiment import load_experiment
+    from recrepro.leaderboard import members
+    from recrepro.listing import make_console
+    from recrepro.workspace import Workspace
+
+    spec = load_experiment(experiment)
+    ledger = _existing_ledger(workspace)
+    boards = comparing.compare_models(
+        members(spec, experiment.stem, ledger),
+        ledger,
+        Workspace.existing(workspace),
+        metric or spec.selection_metric,
+        reference,
+    )
+    if form == "text":
+        comparing.show(make_console(), boards)
+    else:
+        click.echo(comparing.to_json(boards) if form == "json" else comparing.to_markdown(boards))
+
+
+@cli.command()
+@_experiment
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@_data
+def split(experiment: Path, folder: Path, data_dir: Path | None) -> None:
+    """Write what models may see of an experiment's splits to FOLDER, for other programs.
+
+    \b
+    train.tsv        what to fit on while tuning
+    validation.tsv   what to tune on; the final model is fitted on both
+    shown.tsv        unseen users only: what the model is shown of test users
+    users.tsv        whom to recommend for
+
+    The test part is not written. Score what comes of it with recrepro evaluate.
+    """
+    from recrepro.evaluating import write_parts
+
+    for place in write_parts(experiment, folder, data_dir):
+        click.echo(place)
 
 
 @cli.command()

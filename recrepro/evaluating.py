@@ -11,21 +11,24 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from rich.console import Console
 from scipy.sparse import csr_array
 
+from recrepro.background import BackgroundMirror
 from recrepro.data.files import read_bytes
 from recrepro.data.formats import read_published
 from recrepro.data.runs import read_run
 from recrepro.errors import DataError, UnknownName, UsageError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluation, Evaluator
-from recrepro.experiment import Experiment, load_experiment
-from recrepro.interactions import Interactions
+from recrepro.experiment import load_experiment
+from recrepro.interactions import UNKNOWN_TIME, Interactions
 from recrepro.ledger import Ledger, Member
 from recrepro.model import ModelConfig, Recommender
 from recrepro.plan import Cell, make_plan
 from recrepro.provenance import environment, peak_memory_bytes
-from recrepro.records import RECORD_SCHEMA, cell_key, per_user_table, result_digest
+from recrepro.records import RECORD_SCHEMA, cell_key, measured, per_user_table, result_digest
+from recrepro.running import finish_mirror, print_leaderboard
 from recrepro.splits.sealed import histories
 from recrepro.tracking import MlflowMirror
 from recrepro.workspace import Workspace
@@ -89,6 +92,7 @@ class Scored:
 
 
 def evaluate_on_experiment(
+    console: Console,
     run: Path,
     name: str,
     experiment_file: Path,
@@ -98,11 +102,13 @@ def evaluate_on_experiment(
     *,
     file_format: str | None = None,
     columns: Mapping[str, str] | None = None,
-) -> Experiment:
-    """Score a run file on the test part of an experiment's split, and keep the result.
+) -> None:
+    """Score a run file on the test part of an experiment's split; print the leaderboard with it.
 
     Parameters
     ----------
+    console : rich.console.Console
+        Where to print.
     run : Path
         The file.
     name : str
@@ -115,11 +121,6 @@ def evaluate_on_experiment(
         As for `recrepro run`.
     file_format, columns
         As in `recrepro.data.runs.read_run`.
-
-    Returns
-    -------
-    Experiment
-        As read.
     """
     experiment = load_experiment(experiment_file)
     titles = [model.title for model in experiment.models]
@@ -160,9 +161,7 @@ def evaluate_on_experiment(
             "notes": list(scored.notes),
         },
         "tuning": None,
-        "metrics": scored.evaluation.means,
-        "users": len(scored.evaluation.users),
-        "users_without_holdout": scored.evaluation.n_skipped,
+        **measured(scored.evaluation, parts.known, shown),
         "sampled": drawn.test_negatives is not None,
         "split": drawn.facts,
         "per_user": place.write_blob(per_user_table(scored.evaluation, parts.test)),
@@ -177,8 +176,12 @@ def evaluate_on_experiment(
         planned = [(one.member, one.identity) for one in plan.cells]
         ledger.plan(experiment_file.stem, experiment.grid_hash, source, planned)
         ledger.add_external(experiment_file.stem, member, identity, record)
-        MlflowMirror(ledger, place, experiment_file.stem, experiment.grid_hash, source).sync()
-    return experiment
+        mirror = BackgroundMirror(
+            MlflowMirror(ledger, place, experiment_file.stem, experiment.grid_hash, source)
+        )
+        mirror.poke()
+        print_leaderboard(console, experiment, experiment_file.stem, ledger)
+        finish_mirror(console, mirror, place, workspace)
 
 
 def evaluate_on_files(
@@ -220,6 +223,41 @@ def evaluate_on_files(
     assert split is not None
     known = split.train if split.validation is None else split.train.union(split.validation)
     return _score(frame, run, evaluator, known, known.matrix, split.test, split.negatives)
+
+
+def write_parts(experiment_file: Path, folder: Path, data_dir: Path | None) -> Iterator[Path]:
+    """Write what models may see of every split, as TSV; yield the folder of each.
+
+    Parameters
+    ----------
+    experiment_file : Path
+        The experiment.
+    folder : Path
+        Gets a folder for each data set, split, seed and fold.
+    data_dir : Path, optional
+        Folder with local copies of named data sets.
+    """
+    experiment = load_experiment(experiment_file)
+    plan = make_plan(experiment, experiment_file.parent, data_dir, progress=False)
+    for name, drawn in plan.draw_splits():
+        place = folder / name.replace(" / ", "/").replace(" ", "-")
+        place.mkdir(parents=True, exist_ok=True)
+        parts = drawn.parts
+        named = {"train": parts.train, "validation": parts.validation, "shown": parts.test_shown}
+        for title, part in named.items():
+            if part is not None:
+                frame = pd.DataFrame(
+                    {"user": part.user_ids[part.users], "item": part.item_ids[part.items]}
+                )
+                frame["value"] = part.values
+                if part.times is not None:
+                    known = part.times != UNKNOWN_TIME
+                    frame["time"] = pd.array(part.times, dtype="Int64")
+                    frame.loc[~known, "time"] = pd.NA
+                frame.to_csv(place / f"{title}.tsv", sep="\t", index=False)
+        users = parts.test.user_ids[np.flatnonzero(parts.test.user_counts)]
+        pd.DataFrame({"user": users}).to_csv(place / "users.tsv", sep="\t", index=False)
+        yield place
 
 
 def _chosen(cells: Sequence[Cell], choice: Choice) -> Cell:

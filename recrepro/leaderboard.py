@@ -34,6 +34,8 @@ class Row:
         What a reader has to know, such as values at the edge of a search range.
     reopened : int
         How often a test part was opened again on request, though there was a result.
+    groups : dict or None
+        Values of users by activity and of items by popularity, of the first repeat.
     """
 
     model: str
@@ -43,6 +45,7 @@ class Row:
     status: str
     notes: tuple[str, ...] = ()
     reopened: int = 0
+    groups: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -214,6 +217,7 @@ def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
         records[0]["model"]["status"],
         tuple(notes),
         reopened,
+        records[0]["groups"],
     )
 
 
@@ -251,6 +255,34 @@ def number(row: Row, metric: str) -> str:
         return "-"
     spread = f" ± {row.spreads[metric]:.4f}" if metric in row.spreads else ""
     return f"{row.means[metric]:.4f}{spread}"
+
+
+def group_cells(board: Leaderboard, by: str) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the columns, and the cells of each model, of a table of values by group.
+
+    Parameters
+    ----------
+    board : Leaderboard
+        Its first metric is shown of users; of items, the recall at its cutoff.
+    by : {"activity", "popularity"}
+        Users by their activity, or items by their popularity; of the first repeat.
+    """
+    rows = {row.model: row.groups[by] for row in board.rows if row.groups}
+    first: list[dict[str, Any]] = next(iter(rows.values()), [])
+    if by == "activity":
+        columns = [
+            f"{'-'.join(map(str, dict.fromkeys(g['activity'])))}, {g['users']:,} users"
+            for g in first
+        ]
+        values = {m: [g["means"].get(board.metrics[0]) for g in found] for m, found in rows.items()}
+    else:
+        cutoff = f"@{parse_metric(board.metrics[0]).k}"
+        columns = [f"{g['group']}, {g['held_out']:,} held out" for g in first]
+        values = {m: [g["recall"].get(cutoff) for g in found] for m, found in rows.items()}
+    return columns, {
+        model: ["-" if value is None else f"{value:.4f}" for value in found]
+        for model, found in values.items()
+    }
 
 
 def to_markdown(boards: list[Leaderboard], verdicts: list[Verdict]) -> str:
@@ -321,6 +353,7 @@ def to_json(boards: list[Leaderboard], verdicts: list[Verdict]) -> str:
                         "means": row.means,
                         "spreads": row.spreads,
                         "notes": row.notes,
+                        "groups": row.groups,
                     }
                     for row in board.rows
                 ],

@@ -18,6 +18,7 @@ from recrepro.leaderboard import (
     Leaderboard,
     Verdict,
     best_values,
+    group_cells,
     heading,
     number,
     verdict_cells,
@@ -246,7 +247,7 @@ def plain_table(title: str | None = None) -> Table:
 
 
 def _print(
-    console: Console, title: str, columns: Sequence[str], rows: Iterable[tuple[str, ...]]
+    console: Console, title: str | None, columns: Sequence[str], rows: Iterable[tuple[str, ...]]
 ) -> None:
     table = plain_table(title)
     table.show_header = any(columns)
@@ -288,6 +289,24 @@ def show_values(console: Console, evaluation: "Evaluation", notes: Iterable[str]
     _print(console, title, ("metric", "value"), rows)
     for note in notes:
         console.print(f"{note}.", style="dim", soft_wrap=True)
+
+
+def show_groups(console: Console, boards: Iterable[Leaderboard], by: str) -> None:
+    """Print values by group: of users by their activity, or of items by their popularity."""
+    for board in boards:
+        columns, rows = group_cells(board, by)
+        console.print()
+        console.print(heading(board), style="bold", soft_wrap=True)
+        _print(console, None, ("model", *columns), [(m, *cells) for m, cells in rows.items()])
+        cutoff = board.metrics[0].partition("@")[2]
+        if by == "activity":
+            note = f"{board.metrics[0]} of users, by the interactions in their history."
+        else:
+            note = (
+                f"Share of held-out interactions that lists of {cutoff} find. Head: fewer than 20 "
+                "% of the items have more train interactions."
+            )
+        console.print(note, style="dim", soft_wrap=True)
 
 
 def show_leaderboard(

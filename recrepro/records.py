@@ -5,10 +5,13 @@ import io
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluation, Evaluator, Outside
+from recrepro.evaluation.groups import by_activity, by_popularity
 from recrepro.experiment import ModelSpec, TuneSpec, canonical_json
 from recrepro.interactions import Interactions
 
@@ -94,6 +97,31 @@ class Job:
 def cell_key(identity: dict[str, Any]) -> str:
     """Return the key of a cell: the hash of all that decides its numbers."""
     return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+
+
+def measured(evaluation: Evaluation, train: Interactions, shown: csr_array) -> dict[str, Any]:
+    """Return what a record says of an evaluation.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Of the test part.
+    train : Interactions
+        What the model was fitted on.
+    shown : csr_array, shape (n_users, n_items)
+        The histories.
+    """
+    names = [name.partition("@")[2] for name in evaluation.means]
+    cutoffs = sorted({int(k) for k in names if k})
+    return {
+        "metrics": evaluation.means,
+        "users": len(evaluation.users),
+        "users_without_holdout": evaluation.n_skipped,
+        "groups": {
+            "activity": by_activity(evaluation, np.diff(shown.indptr)),
+            "popularity": by_popularity(evaluation, train.item_counts, cutoffs),
+        },
+    }
 
 
 def per_user_table(evaluation: Evaluation, holdout: Interactions) -> bytes:

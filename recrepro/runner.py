@@ -15,7 +15,7 @@ from recrepro.ledger import Ledger
 from recrepro.model import ModelConfig, Recommender
 from recrepro.provenance import environment, peak_memory_bytes
 from recrepro.randomness import generator
-from recrepro.records import RECORD_SCHEMA, Job, per_user_table, result_digest
+from recrepro.records import RECORD_SCHEMA, Job, measured, per_user_table, result_digest
 from recrepro.registry import Registry
 from recrepro.space import at_edge
 from recrepro.splits.sealed import StoredSplit, histories
@@ -86,9 +86,8 @@ def run_cell(job: Job, unseal: Callable[[], bytes], emit: Emit = lambda _: None)
 
     emit({"event": "stage", "stage": "test"})
     opened = split.sealed(unseal).open()
-    evaluation = evaluator.evaluate(
-        model, known, histories(known, opened.shown), opened.test, opened.negatives
-    )
+    shown = histories(known, opened.shown)
+    evaluation = evaluator.evaluate(model, known, shown, opened.test, opened.negatives)
     watch.lap("score")
 
     params = config.model_dump(mode="json")
@@ -106,9 +105,7 @@ def run_cell(job: Job, unseal: Callable[[], bytes], emit: Emit = lambda _: None)
             "status": _status(job, model_class),
         },
         "tuning": _tuning_summary(job, model_class, trials),
-        "metrics": evaluation.means,
-        "users": len(evaluation.users),
-        "users_without_holdout": evaluation.n_skipped,
+        **measured(evaluation, known, shown),
         "sampled": opened.negatives is not None,
         "split": split.facts,
         "openings": [asdict(opening) for opening in ledger.openings(job.cell)],

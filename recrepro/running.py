@@ -83,7 +83,7 @@ def run_experiment(
             raise
         failed = print_leaderboard(console, experiment, path.stem, ledger)
         failed = list(dict.fromkeys([*failed, *grid.failed]))
-        _finish_mirror(console, mirror, place, workspace)
+        finish_mirror(console, mirror, place, workspace)
     if failed:
         logs = ", ".join(str(place.log(cell)) for cell in failed)
         raise RecreproError(
@@ -221,7 +221,7 @@ def _without_reopen(arguments: list[str]) -> list[str]:
     return kept
 
 
-def _finish_mirror(
+def finish_mirror(
     console: Console, mirror: BackgroundMirror, place: Workspace, workspace: Path
 ) -> None:
     """Copy what is left to MLflow, and say where it can be seen or why it could not be copied."""

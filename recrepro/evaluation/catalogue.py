@@ -43,11 +43,8 @@ class Catalogue:
 
     @cached_property
     def head(self) -> NDArray[np.bool_]:
-        """Mark the popular items: those with fewer than a fifth of the items above them."""
-        ordered = np.sort(self.popularity)
-        n_above = len(ordered) - np.searchsorted(ordered, self.popularity, side="right")
-        popular: NDArray[np.bool_] = n_above < HEAD_SHARE * len(ordered)
-        return popular
+        """Mark the popular items."""
+        return head_items(self.popularity)
 
     @cached_property
     def users_of_items(self) -> csr_array:
@@ -59,6 +56,14 @@ class Catalogue:
         """Row i: the features of item i, as a vector of length 1."""
         assert self.features is not None
         return unit_rows(self.features)
+
+
+def head_items(popularity: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Mark the items with fewer than a fifth of all items above them; equals are treated alike."""
+    ordered = np.sort(popularity)
+    n_above = len(ordered) - np.searchsorted(ordered, popularity, side="right")
+    popular: NDArray[np.bool_] = n_above < HEAD_SHARE * len(ordered)
+    return popular
 
 
 def unit_rows(matrix: csr_array) -> csr_array:

@@ -1,0 +1,272 @@
+"""What `recrepro compare` does: intervals of models, and paired tests against one of them."""
+
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from statistics import stdev
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.text import Text
+
+from recrepro.errors import UnknownName, UsageError
+from recrepro.evaluation.significance import (
+    Comparison,
+    bootstrap_means,
+    compare,
+    holm,
+    interval,
+)
+from recrepro.ledger import Ledger, Member
+from recrepro.listing import plain_table
+from recrepro.randomness import generator
+from recrepro.workspace import Workspace
+
+TESTS = ("t", "wilcoxon", "randomisation")
+
+
+@dataclass(frozen=True)
+class ComparedModel:
+    """One model beside the reference.
+
+    Parameters
+    ----------
+    model : str
+        Title.
+    mean, low, high : float
+        Mean over users (each user's mean over seeds and folds), and its 95 % bootstrap interval.
+    repeats : int
+        Seeds and folds.
+    spread : float or None
+        Standard deviation of the means of the repeats; None for fewer than two.
+    users : int
+        Users that it shares with the reference.
+    comparison : Comparison or None
+        With the reference; None for the reference itself.
+    corrected : dict of str to float
+        P-values by test, corrected by Holm for the number of models in the table.
+    """
+
+    model: str
+    mean: float
+    low: float
+    high: float
+    repeats: int
+    spread: float | None
+    users: int
+    comparison: Comparison | None
+    corrected: dict[str, float]
+
+
+@dataclass(frozen=True)
+class ComparedBoard:
+    """The models on one data set and split, best first."""
+
+    dataset: str
+    split: str
+    metric: str
+    reference: str
+    models: tuple[ComparedModel, ...]
+
+
+def compare_models(
+    members: Iterable[Member],
+    ledger: Ledger,
+    workspace: Workspace,
+    metric: str,
+    reference: str | None = None,
+    *,
+    n_resamples: int = 10_000,
+    seed: int = 0,
+) -> list[ComparedBoard]:
+    """Compare the models of an experiment, from the values of each user that its runs have kept.
+
+    Parameters
+    ----------
+    members : iterable of Member
+        Cells of the experiment; those without a result are left out.
+    ledger, workspace : Ledger, Workspace
+        Records and per-user values.
+    metric : str
+        One that the runs have measured, with a value for each user.
+    reference : str, optional
+        The model that the others are compared with; by default the best of each table.
+    n_resamples : int
+        Bootstrap samples, and draws of the randomisation test.
+    seed : int
+        Of both.
+
+    Raises
+    ------
+    UsageError
+        If the metric has no values of users, or the reference is none of the models.
+    """
+    boards: dict[tuple[str, str], dict[str, dict[str, pd.Series[float]]]] = {}
+    for member in members:
+        record = ledger.status(member.cell).record
+        if record is None:
+            continue
+        titles = member.titles
+        models = boards.setdefault((titles["dataset"], titles["split"]), {})
+        repeat = f"{titles['seed']}/{titles.get('fold', '')}"
+        models.setdefault(titles["model"], {})[repeat] = _values(record, workspace, metric)
+    if reference is not None and not any(reference in models for models in boards.values()):
+        known = sorted({model for models in boards.values() for model in models})
+        raise UnknownName("reference model", reference, known)
+    return [
+        _compare_board(dataset, split, metric, models, reference, n_resamples, seed)
+        for (dataset, split), models in boards.items()
+        if reference is None or reference in models
+    ]
+
+
+def _values(record: dict[str, Any], workspace: Workspace, metric: str) -> "pd.Series[float]":
+    frame = pd.read_parquet(io.BytesIO(workspace.read_blob(record["per_user"])))
+    if metric not in frame:
+        known = [column for column in frame.columns if column != "user"]
+        if metric in record["metrics"]:
+            raise UsageError(
+                f"{metric!r} is one value for all users together, which paired tests cannot "
+                f"compare. Metrics with a value for each user here: {', '.join(known)}."
+            )
+        raise UnknownName("metric", metric, known, "Or add it to evaluate.metrics and run again.")
+    return frame.set_index("user")[metric]
+
+
+def _compare_board(
+    dataset: str,
+    split: str,
+    metric: str,
+    models: dict[str, "dict[str, pd.Series[float]]"],
+    reference: str | None,
+    n_resamples: int,
+    seed: int,
+) -> ComparedBoard:
+    means = {name: _of_users(repeats, repeats) for name, repeats in models.items()}
+    order = sorted(means, key=lambda name: -float(means[name].mean()))
+    against = reference or order[0]
+    compared: dict[str, Comparison] = {}
+    users: dict[str, int] = {}
+    for name in order:
+        shared = models[name].keys() & models[against].keys()
+        pair = [_of_users(models[one], shared) for one in (name, against)]
+        first, second = pair[0].align(pair[1], join="inner")
+        users[name] = len(first)
+        if name != against and len(first):
+            rng = generator(seed, "compare", name)
+            compared[name] = compare(
+                first.to_numpy(), second.to_numpy(), rng, n_resamples=n_resamples
+            )
+    corrected: dict[str, dict[str, float]] = {name: {} for name in order}
+    for test in TESTS:
+        adjusted = holm(np.array([getattr(c, test) for c in compared.values()]))
+        for name, value in zip(compared, adjusted, strict=True):
+            corrected[name][test] = float(value)
+    rows = []
+    for name in order:
+        values = np.array(means[name].tolist())
+        rng = generator(seed, "interval", name)
+        resampled = bootstrap_means(values[:, None], n_resamples, rng)
+        low, high = (float(bound[0]) for bound in interval(resampled))
+        repeats = [float(repeat.mean()) for repeat in models[name].values()]
+        rows.append(
+            ComparedModel(
+                name,
+                float(means[name].mean()),
+                low,
+                high,
+                len(repeats),
+                stdev(repeats) if len(repeats) > 1 else None,
+                users[name],
+                compared.get(name),
+                corrected[name],
+            )
+        )
+    return ComparedBoard(dataset, split, metric, against, tuple(rows))
+
+
+def _of_users(repeats: "dict[str, pd.Series[float]]", which: Iterable[str]) -> "pd.Series[float]":
+    """Return each user's mean over some seeds and folds, by user."""
+    chosen = [repeats[repeat] for repeat in sorted(which)]
+    if not chosen:
+        return pd.Series(dtype=float)
+    whole: pd.Series[float] = pd.concat(chosen)
+    return whole if len(chosen) == 1 else whole.groupby(level=0).mean()
+
+
+COLUMNS = (
+    *("model", "mean", "95 % interval", "difference", "95 % interval", "effect"),
+    *("better / worse", "p (t)", "p (Wilcoxon)", "p (randomisation)"),
+)
+
+
+def _cells(board: ComparedBoard) -> Iterator[tuple[str, ...]]:
+    for row in board.models:
+        spread = "" if row.spread is None else f" ± {row.spread:.4f}"
+        own = (row.model, f"{row.mean:.4f}{spread}", f"{row.low:.4f} to {row.high:.4f}")
+        other = row.comparison
+        if other is None:
+            what = "reference" if row.model == board.reference else "no users in common"
+            yield (*own, what, *[""] * 6)
+            continue
+        yield (
+            *own,
+            f"{other.difference:+.4f}",
+            f"{other.low:+.4f} to {other.high:+.4f}",
+            f"{other.effect:+.2f}",
+            f"{other.better:.0%} / {other.worse:.0%}",
+            *(_p_value(row.corrected[test]) for test in TESTS),
+        )
+
+
+def _p_value(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _heading(board: ComparedBoard) -> str:
+    return f"{board.dataset} · {board.split}: {board.metric}, compared with {board.reference}"
+
+
+EXPLANATION = (
+    "Intervals: bootstrap over users. Effect: mean difference over its standard deviation. "
+    "P-values: paired, two-sided, corrected by Holm for the models in the table. They say what "
+    "chance in the users explains; another split can give another answer: look at the spread over "
+    "seeds."
+)
+
+
+def show(console: Console, boards: list[ComparedBoard]) -> None:
+    """Print the tables."""
+    for board in boards:
+        table = plain_table(_heading(board))
+        for place, column in enumerate(COLUMNS):
+            table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
+        for cells in _cells(board):
+            table.add_row(*(Text(cell) for cell in cells))
+        console.print()
+        console.print(table)
+    console.print(EXPLANATION, style="dim", soft_wrap=True)
+
+
+def to_markdown(boards: list[ComparedBoard]) -> str:
+    """Write the tables in Markdown."""
+    lines = []
+    for board in boards:
+        lines += [f"### {_heading(board)}", ""]
+        for cells in (COLUMNS, ["---", *["---:"] * (len(COLUMNS) - 1)], *_cells(board)):
+            lines.append(f"| {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join([*lines, EXPLANATION])
+
+
+def to_json(boards: list[ComparedBoard]) -> str:
+    """Write everything, unrounded; an infinite effect is null."""
+    content = [asdict(board) for board in boards]
+    for board in content:
+        for row in board["models"]:
+            if row["comparison"] and not np.isfinite(row["comparison"]["effect"]):
+                row["comparison"]["effect"] = None
+    return json.dumps(content, indent=1, allow_nan=False)
