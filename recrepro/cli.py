@@ -287,7 +287,7 @@ def evaluate(
             columns=mapping,
             **given,
         )
-        show_values(make_console(), scored.evaluation, scored.notes)
+        show_values(make_console(), scored.evaluation, scored.notes, sampled=scored.sampled)
         return
     if metrics or any(value is not None for value in given.values()):
         raise UsageError("with --on, metrics and parts are those of the experiment.")

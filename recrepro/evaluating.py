@@ -85,10 +85,13 @@ class Scored:
         Its values.
     notes : tuple of str
         What a reader has to know of the file.
+    sampled : bool
+        Whether held-out items were ranked against sampled negatives only.
     """
 
     evaluation: Evaluation
     notes: tuple[str, ...]
+    sampled: bool
 
 
 def evaluate_on_experiment(
@@ -162,7 +165,7 @@ def evaluate_on_experiment(
         },
         "tuning": None,
         **measured(scored.evaluation, parts.known, shown),
-        "sampled": drawn.test_negatives is not None,
+        "sampled": scored.sampled,
         "split": drawn.facts,
         "per_user": place.write_blob(per_user_table(scored.evaluation, parts.test)),
         "times": {"score": {"wall_s": round(time.time() - started, 3)}},
@@ -309,7 +312,8 @@ def _score(
     )
     scores.sort_indices()
     evaluation = evaluator.evaluate(RunFile(scores), known, shown, test, negatives)
-    return Scored(evaluation, tuple(_notes(evaluator, evaluation, scores, shown)))
+    notes = tuple(_notes(evaluator, evaluation, scores, shown))
+    return Scored(evaluation, notes, sampled=negatives is not None)
 
 
 def _notes(

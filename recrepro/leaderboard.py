@@ -158,7 +158,7 @@ def _board(
         records[0]["users"] if records else None,
         any(record["sampled"] for record in records) if records else None,
         _worst_audit(records)["verdict"] if records else None,
-        _split_notes(records) if records else (),
+        (*_split_notes(records), *_sampled_notes(records[0], metrics)) if records else (),
     )
 
 
@@ -182,6 +182,19 @@ def _split_notes(records: list[dict[str, Any]]) -> tuple[str, ...]:
         f"without any in training, {items:,} with items that nobody has there"
     )
     return (*notes, note)
+
+
+def _sampled_notes(record: dict[str, Any], metrics: Sequence[str]) -> tuple[str, ...]:
+    """Say how full ranking can be estimated, where it can and is not."""
+    kinds = {parse_metric(metric).definition.kind for metric in metrics}
+    one_each = record["split"]["parts"]["test"]["interactions"] == record["users"]
+    if not record["sampled"] or not one_each or "corrected" in kinds:
+        return ()
+    note = (
+        "Sampled values are larger than full ones and can order models differently. For estimates "
+        "of full ranking add ndcg[bv]@10, hit_rate[bv]@10 or the like to the metrics"
+    )
+    return (note,)
 
 
 def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:

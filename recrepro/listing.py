@@ -282,10 +282,13 @@ def first_doc_line(target: str) -> str:
     return ""
 
 
-def show_values(console: Console, evaluation: "Evaluation", notes: Iterable[str]) -> None:
+def show_values(
+    console: Console, evaluation: "Evaluation", notes: Iterable[str], *, sampled: bool
+) -> None:
     """Print the values of one evaluation."""
     rows = [(name, f"{value:.6f}") for name, value in evaluation.means.items()]
-    title = f"{len(evaluation.users):,} users, {evaluation.n_skipped:,} without held-out items"
+    title = f"{'Sampled' if sampled else 'Full'} ranking, {len(evaluation.users):,} users"
+    title += f" ({evaluation.n_skipped:,} without held-out items are skipped)"
     _print(console, title, ("metric", "value"), rows)
     for note in notes:
         console.print(f"{note}.", style="dim", soft_wrap=True)

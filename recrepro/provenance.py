@@ -15,7 +15,17 @@ from threadpoolctl import threadpool_info
 
 import recrepro
 
-PACKAGES = ("numpy", "scipy", "pandas", "optuna", "mlflow", "pydantic", "sqlalchemy", "pyarrow")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "pandas",
+    "optuna",
+    "mlflow",
+    "pydantic",
+    "sqlalchemy",
+    "pyarrow",
+)
 
 
 @cache

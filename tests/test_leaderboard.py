@@ -10,6 +10,7 @@ from rich.console import Console
 
 from recrepro import leaderboard as tables
 from recrepro.experiment import Expected, Experiment
+from recrepro.leaderboard import best_values, build, group_cells
 from recrepro.ledger import CellStatus, Member
 from recrepro.listing import show_leaderboard
 from recrepro.openings import Opening
@@ -52,6 +53,13 @@ def done(cell, ndcg, recall, edge=()):
         "model": {"status": "tuned"},
         "tuning": {"at_edge": list(edge), "failed": 0},
         "users": 1234,
+        "groups": {
+            "activity": [
+                {"activity": [1, 7], "users": 600, "means": {"ndcg@10": ndcg / 2}},
+                {"activity": [8, 8], "users": 634, "means": {"ndcg@10": ndcg}},
+            ],
+            "popularity": [{"group": "head", "held_out": 1400, "recall": {"@10": recall}}],
+        },
         "sampled": True,
         "split": {
             "dropped": {"test_cold_users": 1500, "test_cold_items": 3, "validation_cold_users": 9},
@@ -172,3 +180,43 @@ def test_csv_and_json_hold_every_value_unrounded(built):
     content = json.loads(tables.to_json(boards, verdicts))
     assert content["expected"][0]["got"] == pytest.approx(0.35, abs=1e-15)
     assert content["leaderboards"][0]["rows"][2]["means"] == {}
+
+
+def test_values_of_groups_are_those_of_the_first_metric_and_its_cutoff(built):
+    (board,), _ = built
+    columns, rows = group_cells(board, "activity")
+    assert columns == ["1-7, 600 users", "8, 634 users"]
+    assert rows["b"] == ["0.2500", "0.5000"]
+    assert group_cells(board, "popularity") == (
+        ["head, 1,400 held out"],
+        {"b": ["0.1000"], "a": ["0.2000"]},
+    )
+
+
+def board_of(metric, record):
+    content = {**EXPERIMENT, "evaluate": {"metrics": [metric]}, "tune": None, "expected": []}
+    experiment = Experiment.model_validate_json(json.dumps(content))
+    record = {**done("x", 0.5, 0.1).record, "metrics": {metric: 0.5}} | record
+    ledger = FakeLedger({"x": CellStatus("x", "done", None, record)})
+    titles = {"dataset": "toy", "split": "s", "model": "a", "seed": 1}
+    (board,), _ = build(experiment, ledger, [Member("x", titles)])
+    return board
+
+
+def test_no_value_is_best_where_more_is_not_better():
+    assert best_values(board_of("ndcg@10", {})) == {"ndcg@10": 0.5}
+    assert best_values(board_of("gini@10", {})) == {}
+
+
+@pytest.mark.parametrize(
+    ("metric", "users", "sampled", "told"),
+    [
+        ("ndcg@10", 497, True, True),
+        ("ndcg@10", 497, False, False),
+        ("ndcg@10", 400, True, False),
+        ("ndcg[bv]@10", 497, True, False),
+    ],
+)
+def test_estimates_of_full_ranking_are_offered_where_they_can_be_had(metric, users, sampled, told):
+    board = board_of(metric, {"users": users, "sampled": sampled})
+    assert any("add ndcg[bv]@10" in note for note in board.notes) == told

@@ -13,13 +13,21 @@ UNLISTED = -1
 UNRANKED = 0
 """The rank of an item that cannot be recommended."""
 
+
+def _compiled(function):
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # there is no folder that it could be kept in
+        return njit(nogil=True)(function)
+
+
 _CHUNK = 32
 _MINUS_INFINITY = np.float32(-np.inf)
 _INFINITY = np.float32(np.inf)
 _LOWEST = np.finfo(np.float32).min
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def rank_rows(
     scores,
     first,
@@ -71,7 +79,7 @@ def rank_rows(
                 lists[row, place] = tie_items[_TIE_MASK - (best[place] & _TIE_MASK)]
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _copy_finite(source, target):
     """Copy a row; return whether it has neither NaN nor +inf."""
     n_wrong = np.int32(0)
@@ -81,7 +89,7 @@ def _copy_finite(source, target):
     return n_wrong == 0
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _count_above(values, bound):
     n = np.int32(0)
     for i in range(len(values)):
@@ -89,7 +97,7 @@ def _count_above(values, bound):
     return n
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _count_ranks(values, ties, masked, tie_ranks, held, ranks):
     """Count, for each held-out item, the candidates in front of it: four items in one sweep."""
     n_held = len(held)
@@ -117,7 +125,7 @@ def _count_ranks(values, ties, masked, tie_ranks, held, ranks):
         ranks[a] = _rank_among_equals(values, ties, score_a, tie_ranks[held[a]], above_a, level_a)
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _rank_among_equals(values, ties, score, tie, above, level):
     if score == _MINUS_INFINITY:
         return np.int32(UNRANKED)
@@ -131,7 +139,7 @@ def _rank_among_equals(values, ties, score, tie, above, level):
 _TIE_MASK = np.int64(0x7FFFFFFF)
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _key(score, tie):
     """Pack a score and a tie rank into one integer that sorts like the pair, best last."""
     # The bits of a float sort like integers once the negative half is mirrored. Adding 0 turns
@@ -142,7 +150,7 @@ def _key(score, tie):
     return (bits << 32) | (_TIE_MASK - np.int64(tie))
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _score(key):
     """Return the score in a key."""
     bits = key >> 32
@@ -151,7 +159,7 @@ def _score(key):
     return np.int32(bits).view(np.float32)
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _best_keys(values, ties, heap):
     """Fill a heap with the keys of the best candidates; return them, best first."""
     depth, size = len(heap), 0
@@ -187,7 +195,7 @@ def _best_keys(values, ties, heap):
     return heap[:size]
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def _sift_down(heap, root, size):
     """Restore the order of a heap with its smallest key in front, from a changed root on."""
     key = heap[root]
@@ -204,7 +212,7 @@ def _sift_down(heap, root, size):
     heap[root] = key
 
 
-@njit(nogil=True, cache=True)
+@_compiled
 def count_rows(drawn):
     """Count how often each user was drawn, row by row."""
     counts = np.zeros(drawn.shape)

@@ -202,4 +202,5 @@ def test_a_split_in_files_needs_no_workspace(tmp_path):
     values = dict(line.split()[:2] for line in io.StringIO(done.stdout) if "." in line[:20])
     assert values["ndcg@2"] == "1.000000"
     assert "auc of what is listed" in done.stdout
+    assert "Full ranking, 30 users (0 without held-out items are skipped)" in done.stdout
     assert isinstance(call("evaluate", tmp_path / "run.tsv").exception, UsageError)
