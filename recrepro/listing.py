@@ -289,7 +289,8 @@ def show_values(
     rows = [(name, f"{value:.6f}") for name, value in evaluation.means.items()]
     title = f"{'Sampled' if sampled else 'Full'} ranking, {len(evaluation.users):,} users"
     title += f" ({evaluation.n_skipped:,} without held-out items are skipped)"
-    _print(console, title, ("metric", "value"), rows)
+    console.print(f"\n{title}", style="bold", soft_wrap=True)
+    _print(console, None, ("metric", "value"), rows)
     for note in notes:
         console.print(f"{note}.", style="dim", soft_wrap=True)
 
