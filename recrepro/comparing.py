@@ -63,10 +63,11 @@ class ComparedModel:
 
 @dataclass(frozen=True)
 class ComparedBoard:
-    """The models on one data set and split, best first."""
+    """The models on one data set and split, best first; `sampled` as on leaderboards."""
 
     dataset: str
     split: str
+    sampled: bool
     metric: str
     reference: str
     models: tuple[ComparedModel, ...]
@@ -104,21 +105,22 @@ def compare_models(
     UsageError
         If the metric has no values of users, or the reference is none of the models.
     """
-    boards: dict[tuple[str, str], dict[str, dict[str, pd.Series[float]]]] = {}
+    boards: dict[tuple[str, str, bool], dict[str, dict[str, pd.Series[float]]]] = {}
     for member in members:
         record = ledger.status(member.cell).record
         if record is None:
             continue
         titles = member.titles
-        models = boards.setdefault((titles["dataset"], titles["split"]), {})
+        place = (titles["dataset"], titles["split"], record["sampled"])
+        models = boards.setdefault(place, {})
         repeat = f"{titles['seed']}/{titles.get('fold', '')}"
         models.setdefault(titles["model"], {})[repeat] = _values(record, workspace, metric)
     if reference is not None and not any(reference in models for models in boards.values()):
         known = sorted({model for models in boards.values() for model in models})
         raise UnknownName("reference model", reference, known)
     return [
-        _compare_board(dataset, split, metric, models, reference, n_resamples, seed)
-        for (dataset, split), models in boards.items()
+        _compare_board(*place, metric, models, reference, n_resamples, seed)
+        for place, models in boards.items()
         if reference is None or reference in models
     ]
 
@@ -139,6 +141,7 @@ def _values(record: dict[str, Any], workspace: Workspace, metric: str) -> "pd.Se
 def _compare_board(
     dataset: str,
     split: str,
+    sampled: bool,
     metric: str,
     models: dict[str, "dict[str, pd.Series[float]]"],
     reference: str | None,
@@ -185,7 +188,7 @@ def _compare_board(
                 corrected[name],
             )
         )
-    return ComparedBoard(dataset, split, metric, against, tuple(rows))
+    return ComparedBoard(dataset, split, sampled, metric, against, tuple(rows))
 
 
 def _of_users(repeats: "dict[str, pd.Series[float]]", which: Iterable[str]) -> "pd.Series[float]":
@@ -227,7 +230,9 @@ def _p_value(p: float) -> str:
 
 
 def _heading(board: ComparedBoard) -> str:
-    return f"{board.dataset} · {board.split}: {board.metric}, compared with {board.reference}"
+    ranking = "sampled ranking" if board.sampled else "full ranking"
+    place = f"{board.dataset} · {board.split} ({ranking})"
+    return f"{place}: {board.metric}, compared with {board.reference}"
 
 
 EXPLANATION = (

@@ -25,7 +25,8 @@ class Stored:
             buffer = io.BytesIO()
             frame.to_parquet(buffer)
             self.blobs[key] = buffer.getvalue()
-            self.records[key] = {"per_user": key, "metrics": {"ndcg@10": 0.5, "coverage@10": 0.1}}
+            metrics = {"ndcg@10": 0.5, "coverage@10": 0.1}
+            self.records[key] = {"per_user": key, "metrics": metrics, "sampled": True}
             titles = {"dataset": "d", "split": "s", "model": model, "seed": seed}
             self.members.append(Member(key, titles))
         self.records["absent"] = None
@@ -87,6 +88,7 @@ def test_a_model_with_other_seeds_is_compared_on_those_it_shares():
     assert rows["b"].comparison.difference == pytest.approx(difference)
     assert rows["c"].comparison is None
     assert "no users in common" in to_markdown([board])
+    assert to_markdown([board]).startswith("### d · s (sampled ranking): ndcg@10")
 
 
 def test_an_unknown_reference_or_metric_is_refused():

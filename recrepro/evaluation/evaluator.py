@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from recrepro.errors import DataError, ModelError
 from recrepro.evaluation.catalogue import Catalogue
-from recrepro.evaluation.definitions import Metric
+from recrepro.evaluation.definitions import LARGEST_CUTOFF, Metric
 from recrepro.evaluation.kernels import UNRANKED
 from recrepro.evaluation.metrics import Hits, PerUser, Ranking
 from recrepro.evaluation.threads import default_threads
@@ -183,24 +183,23 @@ class Evaluator:
             catalogue=catalogue,
             n_unsampled=None if negatives is None else _n_rankable(histories, barred)[users],
         )
-        per_user, overall = {}, {}
-        # The largest cutoff first: smaller ones pick from what it has found.
-        for metric in sorted(self.metrics, key=lambda m: -(m.k or n_items)):
-            value = metric(ranking)
-            if isinstance(value, float):
-                overall[metric.name] = value
-            else:
-                per_user[metric.name] = value
+        values = self._measure(ranking)
         has_history = np.diff(histories.indptr) > 0
-        names = [metric.name for metric in self.metrics]
         return Evaluation(
             users,
-            {name: per_user[name] for name in names if name in per_user},
-            {name: overall[name] for name in names if name in overall},
+            {name: value for name, value in values.items() if isinstance(value, np.ndarray)},
+            {name: value for name, value in values.items() if isinstance(value, float)},
             int(has_history.sum() - has_history[users].sum()),
             holdout,
             ranks,
         )
+
+    def _measure(self, ranking: Ranking) -> dict[str, PerUser | float]:
+        """Compute all metrics, in their order."""
+        # The largest cutoff first: smaller ones pick from what it has found.
+        by_cutoff = sorted(self.metrics, key=lambda metric: -(metric.k or LARGEST_CUTOFF + 1))
+        values = {metric.name: metric(ranking) for metric in by_cutoff}
+        return {metric.name: values[metric.name] for metric in self.metrics}
 
     def _recommendable(self, train: Interactions) -> NDArray[np.bool_]:
         if self._items == "train":
