@@ -74,7 +74,8 @@ def rank_rows(
         start, end = held_starts[row], held_starts[row + 1]
         _count_ranks(values, ties, masked, tie_ranks, held[start:end], ranks[start:end])
         if depth:
-            best = _best_keys(values, ties, keys)
+            bound = _bound(masked, held[start:end], ranks[start:end], depth)
+            best = _best_keys(values, ties, bound, keys)
             for place in range(len(best)):
                 lists[row, place] = tie_items[_TIE_MASK - (best[place] & _TIE_MASK)]
 
@@ -160,10 +161,19 @@ def _score(key):
 
 
 @_compiled
-def _best_keys(values, ties, heap):
+def _bound(masked, held, ranks, depth):
+    """Return a score that no listed item is below: that of the first held-out one behind them."""
+    bound = _LOWEST
+    for place in range(len(held)):
+        if ranks[place] >= depth:
+            bound = max(bound, masked[held[place]])
+    return bound
+
+
+@_compiled
+def _best_keys(values, ties, bound, heap):
     """Fill a heap with the keys of the best candidates; return them, best first."""
     depth, size = len(heap), 0
-    bound = _LOWEST  # while the heap fills, anything finite; then the score of its worst
     for start in range(0, len(values), _CHUNK):
         end = min(start + _CHUNK, len(values))
         n_good = np.int32(0)  # in most chunks nothing is good enough; counting takes no branches
@@ -185,7 +195,7 @@ def _best_keys(values, ties, heap):
             elif key > heap[0]:
                 heap[0] = key
                 _sift_down(heap, 0, depth)
-            bound = _score(heap[0])
+            bound = _score(heap[0])  # of the worst in a full heap
     if size < depth:
         for root in range(size // 2 - 1, -1, -1):
             _sift_down(heap, root, size)
