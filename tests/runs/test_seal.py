@@ -47,7 +47,7 @@ def hostile(make_place, tmp_path_factory):
     plan = make_plan(load_experiment(place.file), place.root, None, progress=False)
     place.workspace.mkdir()
     for cell in plan.cells:
-        parts = plan._draw(cell).parts
+        parts = plan.draw(cell).parts
         for name in ("train", "test"):
             part = getattr(parts, name)
             codes = part.users.astype(np.int64) * part.n_items + part.items
