@@ -188,7 +188,11 @@ def marginal(model: Factors, train: Interactions, test: Interactions, repeats: i
         "all accuracy metrics with a cutoff, at 10": [m for m in metrics("accuracy") if m.k == 10],
         "the same at five cutoffs": [m for m in metrics("accuracy") if m.k],
         "and those of the whole ranking": metrics("accuracy"),
-        "ndcg@10, recall@10 and nine metrics of lists at 10": some
+        "ndcg@10, recall@10 and coverage@10, which needs lists": [
+            *some,
+            parse_metric("coverage@10"),
+        ],
+        "and all metrics of lists at 10 but ild": some
         + [m for m in metrics("lists") if m.k == 10 and not m.name.startswith("ild")],
     }
     for what, names in rows.items():

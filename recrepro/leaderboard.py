@@ -192,7 +192,7 @@ def _sampled_notes(record: dict[str, Any], metrics: Sequence[str]) -> tuple[str,
         return ()
     note = (
         "Sampled values are larger than full ones and can order models differently. For estimates "
-        "of full ranking add ndcg[bv]@10, hit_rate[bv]@10 or the like to the metrics"
+        "of full ranking add ndcg[cls]@10, hit_rate[cls]@10 or the like to the metrics"
     )
     return (note,)
 

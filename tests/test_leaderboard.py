@@ -219,4 +219,4 @@ def test_no_value_is_best_where_more_is_not_better():
 )
 def test_estimates_of_full_ranking_are_offered_where_they_can_be_had(metric, users, sampled, told):
     board = board_of(metric, {"users": users, "sampled": sampled})
-    assert any("add ndcg[bv]@10" in note for note in board.notes) == told
+    assert any("add ndcg[cls]@10" in note for note in board.notes) == told
