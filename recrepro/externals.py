@@ -36,11 +36,11 @@ def add(
     """
     now, table = time.time(), tables.EXTERNALS
     same = (table.c.name == name, table.c.titles == json.dumps(titles))
-    opened = [
-        opening
-        for earlier in connection.scalars(sa.select(table.c.cell).where(*same)).all()
-        for opening in openings(connection, earlier)
-    ]
+    earlier = {cell, *connection.scalars(sa.select(table.c.cell).where(*same))}
+    opened = sorted(
+        (opening for one in earlier for opening in openings(connection, one)),
+        key=lambda opening: opening.at,
+    )
     connection.execute(table.delete().where(*same))
     for written in (tables.CELLS, tables.OPENINGS):
         connection.execute(written.delete().where(written.c.cell == cell))

@@ -254,3 +254,49 @@ def test_a_new_ledger_can_be_opened_by_many_processes_at_once(tmp_path):
     for worker in workers:
         worker.communicate(timeout=60)
     assert answers == ["opened\n"] * 4
+
+
+# Results of other programs.
+
+PROTOCOL = {"data": 1, "split": 2, "metrics": ["m"], "ranking": 3, "harness": 4}
+
+
+def external(ledger, experiment, cell, identity=PROTOCOL, seed=1):
+    member = Member(cell * 64, {"model": "theirs", "seed": seed})
+    record = {"result_digest": cell}
+    ledger.add_external(experiment, member, {**identity, "external": cell}, record)
+    return member
+
+
+@pytest.fixture
+def shared(ledger):
+    """Two experiments whose cells are measured alike."""
+    for name in ("one", "two"):
+        cells = [(Member("a" * 64, {"model": "a"}), {**PROTOCOL, "model": "a", "tuning": None})]
+        ledger.plan(name, "hash", "text", cells)
+    return ledger
+
+
+def test_of_several_files_with_one_name_the_last_counts_and_all_tries_are_kept(shared):
+    for cell in "123":
+        last = external(shared, "one", cell)
+    other = external(shared, "one", "4", seed=2)
+    assert shared.externals("one", "hash") == [last, other]
+    assert shared.status(last.cell).tries == 3
+    assert shared.status(other.cell).tries == 1
+    assert shared.externals("two", "hash") == []
+
+
+def test_a_file_that_two_experiments_score_has_the_tries_of_both(shared):
+    first = external(shared, "one", "1")
+    again = external(shared, "two", "1")
+    assert shared.externals("one", "hash") == [first]
+    assert shared.externals("two", "hash") == [again]
+    assert shared.status(first.cell).tries == 2
+
+
+@pytest.mark.parametrize("part", PROTOCOL)
+def test_what_was_measured_otherwise_does_not_compare(shared, part):
+    external(shared, "one", "1", {**PROTOCOL, part: "other"})
+    assert shared.externals("one", "hash") == []
+    assert shared.externals("one", "another hash") == []
