@@ -14,4 +14,5 @@ MODELS: dict[str, str] = {
     "p3alpha": "recrepro.baselines.p3alpha:P3alpha",
     "rp3beta": "recrepro.baselines.rp3beta:RP3beta",
     "ease": "recrepro.baselines.ease:EASE",
+    "puresvd": "recrepro.baselines.puresvd:PureSVD",
 }
