@@ -14,5 +14,7 @@ MODELS: dict[str, str] = {
     "p3alpha": "recrepro.baselines.p3alpha:P3alpha",
     "rp3beta": "recrepro.baselines.rp3beta:RP3beta",
     "ease": "recrepro.baselines.ease:EASE",
+    "edlae": "recrepro.baselines.edlae:EDLAE",
+    "gfcf": "recrepro.baselines.gfcf:GFCF",
     "puresvd": "recrepro.baselines.puresvd:PureSVD",
 }

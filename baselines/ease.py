@@ -39,16 +39,21 @@ class EASE(ItemSimilarityModel):
         l2: Annotated[FiniteFloat, Gt(0), LogUniform(1.0, 1e7)] = 500.0
         """Ridge penalty added to the diagonal of the Gram matrix."""
 
+    def penalty(self, diagonal: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what is added to the diagonal of the Gram matrix."""
+        return np.full_like(diagonal, self.config.l2)
+
     def learn_weights(self, train: Interactions) -> NDArray[np.float32]:
         """Invert the regularised Gram matrix."""
         precision = gram(train.matrix, np.float64)
-        np.fill_diagonal(precision, precision.diagonal() + self.config.l2)
+        diagonal = precision.diagonal()
+        np.fill_diagonal(precision, diagonal + self.penalty(diagonal))
         # The transposed view has LAPACK's memory order, and the matrix is symmetric.
         factor, failed = lapack.dpotrf(precision.T, lower=True, overwrite_a=True, clean=False)
         if failed:
             raise ModelError(
-                f"EASE: the Gram matrix with l2={self.config.l2:g} on its diagonal is numerically "
-                "not positive definite. Raise l2."
+                f"{type(self).__name__}: the Gram matrix with l2={self.config.l2:g} on its "
+                "diagonal is numerically not positive definite. Raise l2."
             )
         inverse, _ = lapack.dpotri(factor, lower=True, overwrite_c=True)
         upper = inverse.T

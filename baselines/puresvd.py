@@ -6,14 +6,12 @@ import numpy as np
 from annotated_types import Ge
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.sparse.linalg import svds
 
 from recrepro.interactions import Interactions
 from recrepro.model import ModelConfig, Recommender
 from recrepro.space import IntRange
 
-SMALL = 500
-"""Up to so many users or items, all singular vectors are computed at once."""
+from ._decomposition import right_singular_vectors
 
 
 class PureSVD(Recommender):
@@ -28,9 +26,9 @@ class PureSVD(Recommender):
 
     Notes
     -----
-    The decomposition is exact to rounding (LAPACK, or ARPACK from a random start). Ferrari Dacrema
-    et al. (TOIS 2021) use a randomised one, whose last factors depend on its seed: their values
-    are met to some thousandths. Factors beyond the rank of the matrix add nothing.
+    The decomposition is exact to rounding. Ferrari Dacrema et al. (TOIS 2021) use a randomised one,
+    whose last factors depend on its seed: their values are met to some thousandths. Factors beyond
+    the rank of the matrix add nothing.
     """
 
     class Config(ModelConfig):
@@ -41,17 +39,8 @@ class PureSVD(Recommender):
 
     def fit(self, train: Interactions, rng: np.random.Generator) -> Self:
         """Compute the right singular vectors."""
-        matrix = train.matrix.astype(np.float64)
-        smaller = min(matrix.shape)
-        n_factors = min(self.config.n_factors, smaller)
-        if smaller <= SMALL or n_factors > smaller // 2:
-            _, values, vectors = np.linalg.svd(matrix.toarray(), full_matrices=False)
-        else:
-            _, values, vectors = svds(matrix, n_factors, v0=rng.standard_normal(smaller))
-        largest = np.argsort(-values, kind="stable")[:n_factors]
-        # Directions of the null space are arbitrary, and no history of the train part has any.
-        rank = int((values[largest] > values.max() * max(matrix.shape) * np.finfo(float).eps).sum())
-        self.item_factors = np.ascontiguousarray(vectors[largest[:rank]].T, np.float32)
+        vectors = right_singular_vectors(train.matrix, self.config.n_factors, rng)
+        self.item_factors = np.ascontiguousarray(vectors, np.float32)
         return self
 
     def score(
