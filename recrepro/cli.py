@@ -279,6 +279,8 @@ def evaluate(
             "say what to score it on: --on EXPERIMENT, or --train FILE and --test FILE."
         )
     if experiment is None:
+        if name is not None or any(value is not None for value in which.values()):
+            raise UsageError("--name, --dataset, --split, --seed and --fold go with --on.")
         scored = evaluating.evaluate_on_files(
             run,
             metrics=metrics or ("ndcg@10", "recall@10"),
@@ -429,9 +431,11 @@ def split(experiment: Path, folder: Path, data_dir: Path | None) -> None:
 
     \b
     train.tsv        what to fit on while tuning
-    validation.tsv   what to tune on; the final model is fitted on both
-    shown.tsv        unseen users only: what the model is shown of test users
+    validation.tsv   what to tune on
+    known.tsv        what to fit the final model on
     users.tsv        whom to recommend for
+    validation_shown.tsv, test_shown.tsv
+                     unseen users only: what the model is shown of those it is judged by
 
     The test part is not written. Score what comes of it with recrepro evaluate.
     """

@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from rich.console import Console
 from scipy.sparse import csr_array
 
@@ -21,7 +22,7 @@ from recrepro.data.runs import read_run
 from recrepro.errors import DataError, UnknownName, UsageError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluation, Evaluator
-from recrepro.experiment import load_experiment
+from recrepro.experiment import ModelSpec, explain, load_experiment
 from recrepro.interactions import UNKNOWN_TIME, Interactions
 from recrepro.ledger import Ledger, Member
 from recrepro.model import ModelConfig, Recommender
@@ -126,8 +127,11 @@ def evaluate_on_experiment(
         As in `recrepro.data.runs.read_run`.
     """
     experiment = load_experiment(experiment_file)
-    titles = [model.title for model in experiment.models]
-    if name in titles:
+    try:
+        ModelSpec(name=name)
+    except ValidationError as error:
+        raise UsageError(explain(error, ModelSpec, "--name")) from error
+    if name in {model.title for model in experiment.models}:
         raise UsageError(
             f"{name!r} is a model of {experiment_file.name}: give the run file another --name."
         )
@@ -246,21 +250,29 @@ def write_parts(experiment_file: Path, folder: Path, data_dir: Path | None) -> I
         place = folder / name.replace(" / ", "/").replace(" ", "-")
         place.mkdir(parents=True, exist_ok=True)
         parts = drawn.parts
-        named = {"train": parts.train, "validation": parts.validation, "shown": parts.test_shown}
+        named = {
+            "train": parts.train,
+            "validation": parts.validation,
+            "validation_shown": parts.validation_shown,
+            "known": parts.known,
+            "test_shown": parts.test_shown,
+        }
         for title, part in named.items():
             if part is not None:
-                frame = pd.DataFrame(
-                    {"user": part.user_ids[part.users], "item": part.item_ids[part.items]}
-                )
-                frame["value"] = part.values
-                if part.times is not None:
-                    known = part.times != UNKNOWN_TIME
-                    frame["time"] = pd.array(part.times, dtype="Int64")
-                    frame.loc[~known, "time"] = pd.NA
-                frame.to_csv(place / f"{title}.tsv", sep="\t", index=False)
+                _frame(part).to_csv(place / f"{title}.tsv", sep="\t", index=False)
         users = parts.test.user_ids[np.flatnonzero(parts.test.user_counts)]
         pd.DataFrame({"user": users}).to_csv(place / "users.tsv", sep="\t", index=False)
         yield place
+
+
+def _frame(part: Interactions) -> pd.DataFrame:
+    """Return interactions with the data's own labels; an unknown time is empty."""
+    frame = pd.DataFrame({"user": part.user_ids[part.users], "item": part.item_ids[part.items]})
+    frame["value"] = part.values
+    if part.times is not None:
+        frame["time"] = pd.array(part.times, dtype="Int64")
+        frame.loc[part.times == UNKNOWN_TIME, "time"] = pd.NA
+    return frame
 
 
 def _chosen(cells: Sequence[Cell], choice: Choice) -> Cell:

@@ -270,13 +270,18 @@ def number(row: Row, metric: str) -> str:
     return f"{row.means[metric]:.4f}{spread}"
 
 
+def first_cutoff(board: Leaderboard) -> str:
+    """Return ``@10`` of the first metric that has a cutoff; empty if none has."""
+    return next((at + k for _, at, k in (m.partition("@") for m in board.metrics) if at), "")
+
+
 def group_cells(board: Leaderboard, by: str) -> tuple[list[str], dict[str, list[str]]]:
     """Return the columns, and the cells of each model, of a table of values by group.
 
     Parameters
     ----------
     board : Leaderboard
-        Its first metric is shown of users; of items, the recall at its cutoff.
+        Its first metric is shown of users; of items, the recall at the first cutoff.
     by : {"activity", "popularity"}
         Users by their activity, or items by their popularity; of the first repeat.
     """
@@ -289,7 +294,7 @@ def group_cells(board: Leaderboard, by: str) -> tuple[list[str], dict[str, list[
         ]
         values = {m: [g["means"].get(board.metrics[0]) for g in found] for m, found in rows.items()}
     else:
-        cutoff = f"@{parse_metric(board.metrics[0]).k}"
+        cutoff = first_cutoff(board)
         columns = [f"{g['group']}, {g['held_out']:,} held out" for g in first]
         values = {m: [g["recall"].get(cutoff) for g in found] for m, found in rows.items()}
     return columns, {

@@ -18,6 +18,7 @@ from recrepro.leaderboard import (
     Leaderboard,
     Verdict,
     best_values,
+    first_cutoff,
     group_cells,
     heading,
     number,
@@ -302,7 +303,7 @@ def show_groups(console: Console, boards: Iterable[Leaderboard], by: str) -> Non
         console.print()
         console.print(heading(board), style="bold", soft_wrap=True)
         _print(console, None, ("model", *columns), [(m, *cells) for m, cells in rows.items()])
-        cutoff = board.metrics[0].partition("@")[2]
+        cutoff = first_cutoff(board).removeprefix("@")
         if by == "activity":
             note = f"{board.metrics[0]} of users, by the interactions in their history."
         else:

@@ -203,6 +203,13 @@ def board_of(metric, record):
     return board
 
 
+def test_items_by_popularity_are_shown_at_the_first_cutoff_there_is():
+    board = board_of("auc", {})
+    assert group_cells(board, "popularity")[1] == {"a": ["-"]}
+    board = replace(board, metrics=("auc", "recall@10"))
+    assert group_cells(board, "popularity")[1] == {"a": ["0.1000"]}
+
+
 def test_no_value_is_best_where_more_is_not_better():
     assert best_values(board_of("ndcg@10", {})) == {"ndcg@10": 0.5}
     assert best_values(board_of("gini@10", {})) == {}

@@ -85,7 +85,7 @@ def intra_list_diversity(ranking: Ranking, k: int) -> PerUser:
 def intra_list_diversity_of_features(ranking: Ranking, k: int) -> PerUser:
     """Mean of 1 - cosine over the pairs in a list (ILD), items as vectors of their features.
 
-    As `intra_list_diversity`; an item without features is unlike any other.
+    As `ild`; an item without features is unlike any other.
     """
     return _pairwise_distance(ranking, k, _catalogue(ranking).unit_features)
 

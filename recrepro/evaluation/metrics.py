@@ -153,9 +153,9 @@ def ndcg_linear_gain(ranking: Ranking, k: int) -> PerUser:
 
 
 def ndcg_exponential_gain(ranking: Ranking, k: int) -> PerUser:
-    """NDCG with the gain 2^value - 1 of Burges et al. (ICML 2005); otherwise as `ndcg_linear_gain`.
+    """NDCG with the gain 2^value - 1 of Burges et al. (ICML 2005); otherwise as `ndcg[linear]`.
 
-    The recommenders' study uses it with an ideal list that is not cut at k.
+    Ferrari Dacrema et al. use it on ratings, with an ideal list that is not cut at k.
     """
     return _graded_ndcg(ranking, k, lambda values: np.exp2(np.maximum(values, 0)) - 1)
 
@@ -242,7 +242,7 @@ def reciprocal_ranks(ranking: Ranking, k: int) -> PerUser:
     """Average reciprocal hit rank (ARHR): the sum of 1 / rank over all hits. It can exceed 1.
 
     Deshpande & Karypis (TOIS 2004), who have one relevant item a user, where it equals
-    `reciprocal_rank`.
+    `mrr`.
     """
     hits = ranking.top(k)
     return ranking.total(hits, 1 / hits.ranks)

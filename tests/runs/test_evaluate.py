@@ -10,6 +10,9 @@ from click.testing import CliRunner
 
 from recrepro.cli import cli
 from recrepro.errors import DataError, UsageError
+from recrepro.evaluating import write_parts
+from recrepro.experiment import load_experiment
+from recrepro.plan import make_plan
 
 TOY = """
 schema = 1
@@ -40,9 +43,7 @@ def place(make_place):
 def popular(place, seed, n=40):
     """What a program of one's own would make of the written parts: the most popular items."""
     parts = place.file.parent / "parts" / "toy" / "random-holdout" / f"seed-{seed}"
-    known = pd.concat(
-        [pd.read_csv(parts / f"{part}.tsv", sep="\t") for part in ("train", "validation")]
-    )
+    known = pd.read_csv(parts / "known.tsv", sep="\t")
     users = pd.read_csv(parts / "users.tsv", sep="\t")["user"]
     counts = known["item"].value_counts()
     seen = known.groupby("user")["item"].agg(set)
@@ -79,8 +80,30 @@ def row_of(place, name):
 def test_only_what_models_may_see_is_written(place):
     root = place.file.parent / "parts"
     assert sorted(p.name for p in root.rglob("*.tsv")) == sorted(
-        ["train.tsv", "validation.tsv", "users.tsv"] * 2
+        ["train.tsv", "validation.tsv", "known.tsv", "users.tsv"] * 2
     )
+
+
+def test_parts_hold_all_that_a_final_fit_may_use_and_none_of_the_test(tmp_path):
+    path = tmp_path / "toy.toml"
+    path.write_text(TOY.replace("random-holdout", "unseen-users").replace("[1, 2]", "[1]"))
+    experiment = load_experiment(path)
+    plan = make_plan(experiment, tmp_path, None)
+    parts = plan.draw(plan.cells[0]).parts
+    (folder,) = write_parts(path, tmp_path / "parts", None)
+
+    def written(title):
+        frame = pd.read_csv(folder / f"{title}.tsv", sep="\t")
+        return set(frame[["user", "item"]].itertuples(index=False, name=None))
+
+    def pairs(part):
+        labels = part.user_ids[part.users].tolist(), part.item_ids[part.items].tolist()
+        return set(zip(*labels, strict=True))
+
+    for title in ("train", "validation", "validation_shown", "known", "test_shown"):
+        assert written(title) == pairs(getattr(parts, title))
+        assert not written(title) & pairs(parts.hidden)
+    assert written("known") > written("train") | written("validation")
 
 
 def test_a_run_file_is_worth_what_its_model_is_worth(place):
@@ -175,6 +198,7 @@ def test_what_a_reader_must_know_of_the_file_is_said(place):
         (lambda f: f, ("--split", "temporal"), UsageError, "unknown split 'temporal'"),
         (lambda f: f, ("--seed", "1", "--name", "toppopular"), UsageError, "is a model of"),
         (lambda f: f, ("--seed", "1", "--metric", "ndcg@3"), UsageError, "are those of the"),
+        (lambda f: f, ("--seed", "1", "--name", "My | model"), UsageError, "--name, name: "),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_written(place, change, options, error, message):
@@ -204,3 +228,4 @@ def test_a_split_in_files_needs_no_workspace(tmp_path):
     assert "auc of what is listed" in done.stdout
     assert "Full ranking, 30 users (0 without held-out items are skipped)" in done.stdout
     assert isinstance(call("evaluate", tmp_path / "run.tsv").exception, UsageError)
+    assert "go with --on" in str(call("evaluate", *arguments, "--name", "mine").exception)
