@@ -1,31 +1,22 @@
-"""What the similarity models share: Gram blocks, top-k selection, and scoring by item weights.
-
-Everything runs over blocks of rows, so that no more than `BLOCK` values are dense at a time;
-small catalogues (`WHOLE`) hold their Gram matrix once and use its symmetry.
-"""
+"""What the similarity models share: the largest of many products, and scoring by item weights."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.sparse import csr_array
 
 from recrepro.errors import DataError
 from recrepro.interactions import Interactions
 from recrepro.model import Recommender
+from recrepro.threads import share_rows
 
-BLOCK = 2**20
-"""Number of values in a dense block."""
-WHOLE = 2**26
-"""Largest number of values of a Gram matrix that is held as a whole."""
+from ._kernels import gram_rows, largest_of_rows, nearest_rows
+
 DENSE_FROM = 0.2
 """Density from which a weight matrix is held, and multiplied faster, as a dense one."""
-
-Block = tuple[int, NDArray[np.float32]]
-"""First row, and some rows of a square matrix."""
 
 
 class ItemSimilarityModel(Recommender):
@@ -60,6 +51,108 @@ class ItemSimilarityModel(Recommender):
         return dense(histories @ self.fitted("item_weights"))
 
 
+@dataclass(frozen=True)
+class Divisor:
+    r"""What the product c of rows i and j is divided by.
+
+    .. math:: f_i g_j + a_i + b_j + s c + h
+
+    Parameters
+    ----------
+    constant : float
+        h.
+    row_factors, column_factors : array of float64, optional
+        f and g; 0 when absent.
+    row_terms, column_terms : array of float64, optional
+        a and b; 0 when absent.
+    share : float
+        s.
+    """
+
+    constant: float = 1.0
+    row_factors: NDArray[np.float64] | None = None
+    column_factors: NDArray[np.float64] | None = None
+    row_terms: NDArray[np.float64] | None = None
+    column_terms: NDArray[np.float64] | None = None
+    share: float = 0.0
+
+
+def largest_products(
+    left: csr_array, right: csr_array, n_kept: int, divisor: Divisor | None = None
+) -> csr_array:
+    """Keep the largest positive values of each row of ``left @ right``, divided, off the diagonal.
+
+    Products are summed in float64, divided, and rounded to float32 before they are ranked, so that
+    those that are equal in theory tie. Of equal values those with the lower column index stay;
+    values of 0 or less never do. The result does not depend on the number of threads.
+
+    Parameters
+    ----------
+    left, right : csr_array of float32, shapes (n, m) and (m, n)
+        What to multiply.
+    n_kept : int
+        How many to keep in a row.
+    divisor : Divisor, optional
+        What each product is divided by; 1 when absent.
+
+    Returns
+    -------
+    csr_array of float32, shape (n, n)
+        Sorted, without zeros.
+    """
+    divisor = divisor or Divisor()
+    n = left.shape[0]
+    n_kept = min(n_kept, n)
+    zeros = np.zeros(n)
+    columns = np.empty((n, n_kept), np.int32)
+    values = np.empty((n, n_kept), np.float32)
+    counts = np.zeros(n, np.int64)
+    factors = [zeros if f is None else f for f in (divisor.row_factors, divisor.column_factors)]
+    terms = [zeros if t is None else t for t in (divisor.row_terms, divisor.column_terms)]
+    all_ones = bool((left.data == 1).all() and (right.data == 1).all())
+    rows = (*_rows(left), *_rows(right))
+
+    def run(first: int, last: int) -> None:
+        numbers = (divisor.share, divisor.constant)
+        out = (columns, values, counts)
+        nearest_rows(first, last, *rows, all_ones, *factors, *terms, *numbers, n_kept, *out)
+
+    share_rows(run, n)
+    kept = np.arange(n_kept) < counts[:, np.newaxis]
+    starts = np.append(0, counts.cumsum())
+    return csr_array((values[kept], columns[kept], starts), shape=(n, n))
+
+
+def largest_values(matrix: csr_array, n_kept: int) -> csr_array:
+    """Keep the largest positive values of each row; of equal ones those with the lower column."""
+    matrix.sort_indices()
+    kept = np.empty(matrix.nnz, bool)
+    starts = matrix.indptr.astype(np.int64)
+    n_kept = min(n_kept, matrix.shape[1])
+
+    def run(first: int, last: int) -> None:
+        largest_of_rows(first, last, starts, matrix.data, n_kept, kept)
+
+    share_rows(run, matrix.shape[0])
+    new_starts = np.append(0, kept.cumsum())[starts]
+    return csr_array((matrix.data[kept], matrix.indices[kept], new_starts), shape=matrix.shape)
+
+
+def gram(matrix: csr_array, dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    """Return ``matrix.T @ matrix`` as a dense array, summed in float64."""
+    n_columns = matrix.shape[1]
+    result = np.empty((n_columns, n_columns), dtype)
+    rows = (*_rows(matrix.T.tocsr()), *_rows(matrix))
+    share_rows(lambda first, last: gram_rows(first, last, *rows, result), n_columns)
+    return result
+
+
+def _rows(matrix: csr_array) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[Any]]:
+    """Return a matrix as kernels want it."""
+    columns = matrix.indices.astype(np.int32, copy=False).view(np.uint32)
+    return matrix.indptr.astype(np.int64), columns, matrix.data
+
+
 def dense(product: Any) -> NDArray[np.float32]:
     """Return a sparse or dense product as an array of float32."""
     values = product.toarray() if isinstance(product, csr_array) else product
@@ -80,96 +173,9 @@ def as_ones(matrix: csr_array) -> csr_array:
     return csr_array((np.ones_like(matrix.data), matrix.indices, matrix.indptr), matrix.shape)
 
 
-def row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
-    """Cut the rows of a matrix into blocks of at most `BLOCK` values, or one row."""
-    size = max(1, BLOCK // max(1, n_columns))
-    for start in range(0, n_rows, size):
-        yield slice(start, min(start + size, n_rows))
-
-
-def gram(matrix: csr_array, dtype: type[np.floating[Any]]) -> NDArray[Any]:
-    """Return ``matrix.T @ matrix`` as a dense symmetric array, summed in float64."""
-    n_columns = matrix.shape[1]
-    columns = matrix.astype(np.float64)
-    rows = columns.T.tocsr()
-    result = np.zeros((n_columns, n_columns), dtype)
-    for part in row_blocks(n_columns, n_columns):
-        product = (rows[part] @ columns[:, part.start :]).toarray()
-        result[part, part.start :] = product
-        result[part.start :, part] = product.T
-    return result
-
-
-def product_blocks(left: csr_array, right: csr_array) -> Iterator[Block]:
-    """Return the rows of ``left @ right``, dense, block by block."""
-    for part in row_blocks(left.shape[0], right.shape[1]):
-        yield part.start, (left[part] @ right).astype(np.float32).toarray()
-
-
-def gram_blocks(matrix: csr_array) -> Iterator[Block]:
-    """Return the rows of ``matrix.T @ matrix``, summed in float64, block by block."""
-    n_columns = matrix.shape[1]
-    if n_columns**2 > WHOLE:
-        columns = matrix.astype(np.float64)
-        yield from product_blocks(columns.T.tocsr(), columns)
-        return
-    whole = gram(matrix, np.float32)
-    for part in row_blocks(n_columns, n_columns):
-        yield part.start, whole[part]
-
-
-def top_k(blocks: Iterable[Block], k: int, *, skip_diagonal: bool = True) -> csr_array:
-    """Keep the k largest positive values of each row.
-
-    Of equal values those with the lower column index stay; values of 0 or less never do.
-
-    Parameters
-    ----------
-    blocks : iterable of (int, array of float32)
-        First row and rows of a square matrix, in order; the arrays are overwritten.
-    k : int
-        How many to keep.
-    skip_diagonal : bool
-        Whether to leave the diagonal out.
-    """
-    parts = []
-    for start, block in blocks:
-        if skip_diagonal:
-            inside = np.arange(len(block))
-            block[inside, start + inside] = 0
-        parts.append(_top_k_of_block(block, k))
-    return csr_array(sparse.vstack(parts, format="csr"))
-
-
-def _top_k_of_block(block: NDArray[np.float32], k: int) -> csr_array:
-    positive = block > 0
-    counts = positive.sum(axis=1)
-    width = int(counts.max(initial=0))
-    if width <= k:
-        rows, columns = np.nonzero(positive)
-    elif 4 * width > block.shape[1]:
-        rows, columns = np.nonzero(_largest(block, k))
-    else:
-        rows, columns = np.nonzero(positive)
-        places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        packed = np.zeros((len(block), width), np.float32)
-        packed[rows, places] = block[rows, columns]
-        chosen = _largest(packed, k)[rows, places]
-        rows, columns = rows[chosen], columns[chosen]
-    starts = np.zeros(len(block) + 1, np.int64)
-    np.cumsum(np.bincount(rows, minlength=len(block)), out=starts[1:])
-    return csr_array(
-        (block[rows, columns], columns.astype(np.int32), starts.astype(np.int32)),
-        shape=block.shape,
+def power(values: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
+    """Raise numbers of at least 0 to a power; 0 stays 0."""
+    raised: NDArray[np.float64] = np.power(
+        values, exponent, out=np.zeros(len(values)), where=values > 0
     )
-
-
-def _largest(values: NDArray[np.float32], k: int) -> NDArray[np.bool_]:
-    """Mark the k largest positive values of each row, of equal ones the leftmost."""
-    bound = np.partition(values, -k, axis=1)[:, -k, np.newaxis]
-    kept = (values >= bound) & (values > 0)
-    crowded = np.flatnonzero(kept.sum(axis=1) > k)
-    tied = values[crowded] == bound[crowded]
-    room = k - kept[crowded].sum(axis=1) + tied.sum(axis=1)
-    kept[crowded] &= ~tied | (tied.cumsum(axis=1) <= room[:, np.newaxis])
-    return kept
+    return raised

@@ -7,7 +7,6 @@ from annotated_types import Ge, Gt, Lt
 from numpy.typing import NDArray
 from pydantic import FiniteFloat
 
-from recrepro.model import ModelConfig
 from recrepro.space import LogUniform, Uniform
 
 from .ease import EASE
@@ -28,7 +27,7 @@ class EDLAE(EASE):
     here.
     """
 
-    class Config(ModelConfig):
+    class Config(EASE.Config):
         """Hyperparameters."""
 
         l2: Annotated[FiniteFloat, Gt(0), LogUniform(1.0, 1e4)] = 100.0

@@ -13,7 +13,7 @@ from recrepro.model import ModelConfig, Recommender
 from recrepro.space import IntRange, Uniform
 
 from ._decomposition import right_singular_vectors
-from ._similarity import refuse_negative
+from ._similarity import power, refuse_negative
 
 
 class GFCF(Recommender):
@@ -48,13 +48,13 @@ class GFCF(Recommender):
         matrix = train.matrix.astype(np.float64)
         of_users = np.bincount(train.users, train.values, train.n_users).astype(np.float64)
         of_items = np.bincount(train.items, train.values, train.n_items).astype(np.float64)
-        by_user, by_item = _power(of_users, -0.5), _power(of_items, -0.5)
+        by_user, by_item = power(of_users, -0.5), power(of_items, -0.5)
         normalised = csr_array(diags_array(by_user) @ matrix @ diags_array(by_item))
         vectors = right_singular_vectors(normalised, self.config.n_factors, rng)
         self.items_of_users = csr_array(normalised.astype(np.float32))
         self.users_of_items = csr_array(self.items_of_users.T)
         self.into = np.ascontiguousarray(by_item[:, None] * vectors, np.float32)
-        self.back = np.ascontiguousarray(_power(of_items, 0.5)[:, None] * vectors, np.float32)
+        self.back = np.ascontiguousarray(power(of_items, 0.5)[:, None] * vectors, np.float32)
         return self
 
     def score(
@@ -69,10 +69,3 @@ class GFCF(Recommender):
             scores += self.config.alpha * ((histories @ self.into) @ self.back.T)
         return scores
 
-
-def _power(values: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
-    """Raise to a power; 0 stays 0."""
-    raised: NDArray[np.float64] = np.power(
-        values, exponent, out=np.zeros(len(values)), where=values > 0
-    )
-    return raised

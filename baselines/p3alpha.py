@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Ge
 from numpy.typing import NDArray
 from pydantic import FiniteFloat
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array
 
 from recrepro.interactions import Interactions
 from recrepro.model import ModelConfig
@@ -15,10 +15,9 @@ from recrepro.space import Choice, IntRange, Uniform
 from ._similarity import (
     ItemSimilarityModel,
     as_ones,
-    product_blocks,
+    largest_products,
+    largest_values,
     refuse_negative,
-    row_blocks,
-    top_k,
 )
 
 
@@ -57,21 +56,18 @@ class P3alpha(ItemSimilarityModel):
         return np.ones(len(degrees))
 
     def learn_weights(self, train: Interactions) -> csr_array:
-        """Multiply the transition matrices, block by block, and keep the largest weights."""
+        """Multiply the transition matrices and keep the largest weights."""
         refuse_negative(train.matrix)
         matrix = train.matrix.astype(np.float64)
         matrix.eliminate_zeros()
         degrees = np.bincount(matrix.indices, minlength=train.n_items)
         to_item = _transitions(matrix, self.config.alpha)
+        to_item.data *= self.popularity_factors(degrees)[to_item.indices]
         to_user = _transitions(as_ones(matrix).T.tocsr(), self.config.alpha)
-        to_item = to_item @ diags_array(self.popularity_factors(degrees))
-        walks = product_blocks(to_user, to_item.tocsr())
-        weights = top_k(walks, self.config.n_neighbors)
+        weights = largest_products(to_user, to_item, self.config.n_neighbors)
         if self.config.normalise:
             weights = _transitions(weights)
-        columns = weights.T.tocsr()
-        blocks = ((p.start, columns[p].toarray()) for p in row_blocks(*columns.shape))
-        return top_k(blocks, self.config.n_neighbors).T.tocsr()
+        return largest_values(weights.T.tocsr(), self.config.n_neighbors).T.tocsr()
 
 
 def _transitions(matrix: csr_array, exponent: float = 1.0) -> csr_array:

@@ -106,6 +106,7 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
     from recrepro.experiment import load_experiment
     from recrepro.ledger import Ledger
     from recrepro.listing import make_console
+    from recrepro.memory import in_words
     from recrepro.plan import check_names, make_plan
     from recrepro.progress import count, short_titles
 
@@ -133,7 +134,9 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
         state = known.get(cell.key, "to run")
         trials = plan.n_trials(cell)
         work = count(trials, "trial") if trials else "one fit"
-        console.print(f"{names[cell.key]}  {work}, {state}", soft_wrap=True)
+        needed = plan.memory_needed(cell)
+        memory = f", about {in_words(needed)} of memory" if needed else ""
+        console.print(f"{names[cell.key]}  {work}, {state}{memory}", soft_wrap=True)
     left = [c for c in plan.cells if known.get(c.key) != "done"]
     console.print(
         f"The experiment is valid: {count(len(plan.cells), 'cell')}, {len(left)} to run with "

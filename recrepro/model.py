@@ -63,6 +63,19 @@ class Recommender(ABC):
             The only source of randomness.
         """
 
+    def memory_needed(self, train: Interactions) -> int:  # noqa: ARG002
+        """Estimate the bytes that `fit` needs besides the data, where they may be many.
+
+        A model that says so is shown by ``recrepro check`` with the figure, and refuses in `fit`
+        what does not fit (`recrepro.memory.require_memory`).
+
+        Parameters
+        ----------
+        train : Interactions
+            What it would be fitted on.
+        """
+        return 0
+
     @abstractmethod
     def score(self, users: NDArray[np.int32], histories: csr_array) -> NDArray[np.float32]:
         """Score every item for some users.

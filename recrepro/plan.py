@@ -102,6 +102,14 @@ class Plan:
             return 0
         return int(budget["trials"]) if cell.identity["model"]["space"] else 1
 
+    def memory_needed(self, cell: Cell) -> int:
+        """Estimate the bytes that a cell's model needs besides the data; 0 where they are few.
+
+        With the declared defaults of what is searched.
+        """
+        model = MODELS.resolve(cell.model.name)(**cell.model.params)
+        return model.memory_needed(self.datasets[cell.dataset].interactions)
+
     def stored_split(self, cell: Cell, workspace: Workspace) -> StoredSplit:
         """Return the split of a cell, drawing and storing it if the workspace lacks it."""
         stored = StoredSplit(workspace.splits / _split_hash(cell)[:32])

@@ -5,6 +5,7 @@
 The range is data: the tuner turns it into what its search library wants.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log
 from typing import Any
@@ -69,14 +70,48 @@ class Choice:
 Range = Uniform | LogUniform | IntRange | Choice
 
 
-def declared_space(config: type[BaseModel]) -> dict[str, Range]:
-    """Read the search ranges that a model's `Config` declares, in the order of its fields."""
+@dataclass(frozen=True, init=False)
+class OnlyWhere:
+    """A range counts only where another hyperparameter has one of some values.
+
+    It stands beside the range, so that no trials are spent on what has no effect:
+
+        alpha: Annotated[float, Uniform(0.0, 2.0), OnlyWhere("similarity", "tversky")] = 1.0
+    """
+
+    name: str
+    values: tuple[str | int | float | bool | None, ...]
+
+    def __init__(self, name: str, *values: str | float | bool | None) -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "values", values)
+
+
+def declared_space(
+    config: type[BaseModel], fixed: Mapping[str, Any] | None = None
+) -> dict[str, Range]:
+    """Read the search ranges that a model's `Config` declares, in the order of its fields.
+
+    Parameters
+    ----------
+    config : type of BaseModel
+        The hyperparameters.
+    fixed : mapping of str to object, optional
+        Hyperparameters that are not searched, with their values: ranges that have no effect then
+        (`OnlyWhere`) are left out. All ranges when absent.
+    """
     return {
         name: mark
         for name, field in config.model_fields.items()
         for mark in field.metadata
         if isinstance(mark, Range)
+        if fixed is None or _has_effect(field.metadata, fixed)
     }
+
+
+def _has_effect(metadata: list[Any], fixed: Mapping[str, Any]) -> bool:
+    conditions = (mark for mark in metadata if isinstance(mark, OnlyWhere))
+    return all(c.name not in fixed or fixed[c.name] in c.values for c in conditions)
 
 
 def contains(space: Range, value: Any) -> bool:

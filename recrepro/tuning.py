@@ -79,8 +79,9 @@ def search_space(model: type[Recommender], spec: ModelSpec) -> dict[str, Range]:
     UsageError
         If a fixed value or a range names no hyperparameter, or does not fit it.
     """
-    make_config(model, spec.title, spec.params)
-    space = declared_space(model.Config)
+    config = make_config(model, spec.title, spec.params)
+    searched = spec.search.keys() | (declared_space(model.Config).keys() - spec.params.keys())
+    space = declared_space(model.Config, config.model_dump(exclude=searched))
     for name, written in spec.search.items():
         if name in spec.params:
             raise UsageError(f"model {spec.title!r}: {name!r} is both fixed and searched for.")

@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up; a module may import what stands below it, and its own group.
 LAYERS = [
-    {"recrepro.errors", "recrepro.interrupts"},
-    {"recrepro.interactions", "recrepro.randomness", "recrepro.space"},
+    {"recrepro.errors", "recrepro.interrupts", "recrepro.threads", "recrepro.compiling"},
+    {"recrepro.interactions", "recrepro.randomness", "recrepro.space", "recrepro.memory"},
     {"recrepro.model"},
     {"recrepro.experiment", "recrepro.registry", "recrepro.workspace", "recrepro.ledger_tables"},
     {"recrepro.data", "recrepro.splits", "recrepro.evaluation", "recrepro.openings"},
@@ -25,7 +25,7 @@ LAYERS = [
     {"recrepro.running", "recrepro.auditing", "recrepro.evaluating", "recrepro.comparing"},
     {"recrepro.cli"},
 ]
-FOR_MODELS = {"interactions", "model", "space", "errors"}
+FOR_MODELS = {"interactions", "model", "space", "errors", "threads", "memory", "compiling"}
 
 
 def modules(folder):

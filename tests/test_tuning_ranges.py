@@ -9,7 +9,7 @@ from annotated_types import Gt
 from recrepro.errors import UsageError
 from recrepro.experiment import ModelSpec
 from recrepro.model import ModelConfig, Recommender
-from recrepro.space import Choice, IntRange, LogUniform, Uniform
+from recrepro.space import Choice, IntRange, LogUniform, OnlyWhere, Uniform
 from recrepro.tuning import search_space, validate_metric
 
 
@@ -35,6 +35,28 @@ def test_the_experiment_fixes_replaces_and_adds_ranges():
         "kind": Choice("good", "bad"),
         "n": IntRange(1, 9),
     }
+
+
+class Powers(Recommender):
+    class Config(ModelConfig):
+        kind: Annotated[str, Choice("good", "bad")] = "good"
+        power: Annotated[float, Uniform(0.0, 1.0), OnlyWhere("kind", "bad")] = 0.5
+
+
+@pytest.mark.parametrize(
+    ("params", "search", "expected"),
+    [
+        ({}, {}, {"kind", "power"}),
+        ({"kind": "bad"}, {}, {"power"}),
+        ({"kind": "good"}, {}, set()),
+        ({"kind": "good"}, {"power": {"uniform": [0.1, 0.2]}}, {"power"}),
+        ({}, {"kind": {"choice": ["good", "bad"]}}, {"kind", "power"}),
+    ],
+)
+def test_a_range_without_effect_is_searched_only_where_the_experiment_says_so(
+    params, search, expected
+):
+    assert search_space(Powers, spec_of(params, search)).keys() == expected
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -15,11 +14,11 @@ from recrepro.evaluation.catalogue import Catalogue
 from recrepro.evaluation.definitions import LARGEST_CUTOFF, Metric
 from recrepro.evaluation.kernels import UNRANKED
 from recrepro.evaluation.metrics import Hits, PerUser, Ranking
-from recrepro.evaluation.threads import default_threads
 from recrepro.evaluation.topk import Ranked, Task, TieOrder, rank
 from recrepro.interactions import Interactions
 from recrepro.model import Recommender
 from recrepro.randomness import generator
+from recrepro.threads import default_threads, share_rows
 
 BLOCK_CELLS = 4_000_000
 """Scores held at once: a block of users is as large as this allows (16 MB; in larger ones the
@@ -214,13 +213,11 @@ def _rank_in_threads(
 ) -> Ranked:
     """Share the rows of a block among threads; the kernel holds no lock."""
     out = Ranked.empty(task)
-    n_shares = min(len(scores), 1 if n_threads == 1 else 4 * n_threads)  # some users take longer
-    bounds = np.linspace(0, len(scores), n_shares + 1).astype(int).tolist()
-    waiting = [
-        pool.submit(rank, scores, task, out, first, last) for first, last in pairwise(bounds)
-    ]
-    for one in waiting:
-        one.result()
+
+    def run(first: int, last: int) -> None:
+        rank(scores, task, out, first, last)
+
+    share_rows(run, len(scores), n_threads, shares=4, pool=pool)
     return out
 
 

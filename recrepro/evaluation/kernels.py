@@ -5,7 +5,8 @@ Array arguments are in C order; numba finds their types by itself. Sums are writ
 """
 
 import numpy as np
-from numba import njit
+
+from recrepro.compiling import compiled
 
 UNLISTED = -1
 """Fills the places of a list that is shorter than the cutoff."""
@@ -14,20 +15,13 @@ UNRANKED = 0
 """The rank of an item that cannot be recommended."""
 
 
-def _compiled(function):
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # there is no folder that it could be kept in
-        return njit(nogil=True)(function)
-
-
 _CHUNK = 32
 _MINUS_INFINITY = np.float32(-np.inf)
 _INFINITY = np.float32(np.inf)
 _LOWEST = np.finfo(np.float32).min
 
 
-@_compiled
+@compiled
 def rank_rows(
     scores,
     first,
@@ -80,7 +74,7 @@ def rank_rows(
                 lists[row, place] = tie_items[_TIE_MASK - (best[place] & _TIE_MASK)]
 
 
-@_compiled
+@compiled
 def _copy_finite(source, target):
     """Copy a row; return whether it has neither NaN nor +inf."""
     n_wrong = np.int32(0)
@@ -90,7 +84,7 @@ def _copy_finite(source, target):
     return n_wrong == 0
 
 
-@_compiled
+@compiled
 def _count_above(values, bound):
     n = np.int32(0)
     for i in range(len(values)):
@@ -98,7 +92,7 @@ def _count_above(values, bound):
     return n
 
 
-@_compiled
+@compiled
 def _count_ranks(values, ties, masked, tie_ranks, held, ranks):
     """Count, for each held-out item, the candidates in front of it: four items in one sweep."""
     n_held = len(held)
@@ -126,7 +120,7 @@ def _count_ranks(values, ties, masked, tie_ranks, held, ranks):
         ranks[a] = _rank_among_equals(values, ties, score_a, tie_ranks[held[a]], above_a, level_a)
 
 
-@_compiled
+@compiled
 def _rank_among_equals(values, ties, score, tie, above, level):
     if score == _MINUS_INFINITY:
         return np.int32(UNRANKED)
@@ -140,7 +134,7 @@ def _rank_among_equals(values, ties, score, tie, above, level):
 _TIE_MASK = np.int64(0x7FFFFFFF)
 
 
-@_compiled
+@compiled
 def _key(score, tie):
     """Pack a score and a tie rank into one integer that sorts like the pair, best last."""
     # The bits of a float sort like integers once the negative half is mirrored. Adding 0 turns
@@ -151,7 +145,7 @@ def _key(score, tie):
     return (bits << 32) | (_TIE_MASK - np.int64(tie))
 
 
-@_compiled
+@compiled
 def _score(key):
     """Return the score in a key."""
     bits = key >> 32
@@ -160,7 +154,7 @@ def _score(key):
     return np.int32(bits).view(np.float32)
 
 
-@_compiled
+@compiled
 def _bound(masked, held, ranks, depth):
     """Return a score that no listed item is below: that of the first held-out one behind them."""
     bound = _LOWEST
@@ -170,7 +164,7 @@ def _bound(masked, held, ranks, depth):
     return bound
 
 
-@_compiled
+@compiled
 def _best_keys(values, ties, bound, heap):
     """Fill a heap with the keys of the best candidates; return them, best first."""
     depth, size = len(heap), 0
@@ -205,7 +199,7 @@ def _best_keys(values, ties, bound, heap):
     return heap[:size]
 
 
-@_compiled
+@compiled
 def _sift_down(heap, root, size):
     """Restore the order of a heap with its smallest key in front, from a changed root on."""
     key = heap[root]
@@ -222,7 +216,7 @@ def _sift_down(heap, root, size):
     heap[root] = key
 
 
-@_compiled
+@compiled
 def count_rows(drawn):
     """Count how often each user was drawn, row by row."""
     counts = np.zeros(drawn.shape)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from recrepro.evaluation.kernels import count_rows
-from recrepro.evaluation.threads import default_threads
+from recrepro.threads import default_threads
 
 Values = NDArray[np.float64]
 

@@ -44,7 +44,7 @@ def test_weights_follow_the_dense_formula(item_weights, x, l2):
     p = np.linalg.inv(x.T @ x + l2 * np.eye(x.shape[1]))
     expected = -p / np.diag(p)
     np.fill_diagonal(expected, 0)
-    got = item_weights(EASE(l2=l2), x)
+    got = item_weights(EASE(l2=l2, precision="double"), x)
     assert not got.diagonal().any()
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-7)
 
@@ -70,3 +70,23 @@ def test_a_penalty_that_is_numerically_nothing_is_an_error(interactions):
     x = np.tile(np.random.default_rng(0).random((30, 1)), (1, 12))
     with pytest.raises(ModelError, match=r"l2=1e-30 .* Raise l2"):
         EASE(l2=1e-30).fit(interactions(x), np.random.default_rng(0))
+
+
+def test_single_precision_is_chosen_only_where_it_is_enough(item_weights):
+    x = (np.random.default_rng(0).random((400, 120)) < 0.2).astype(float)
+    row_sum = (x.T @ x).sum(axis=1).max()
+    enough, too_little = 1.01 * row_sum / 1e4, 0.99 * row_sum / 1e4
+    single, double = (EASE(l2=enough, precision=p) for p in ("single", "double"))
+    assert np.array_equal(item_weights(EASE(l2=enough), x), item_weights(single, x))
+    difference = np.abs(item_weights(single, x) - item_weights(double, x)).max()
+    assert 0 < difference < 1e-4
+    double = EASE(l2=too_little, precision="double")
+    assert np.array_equal(item_weights(EASE(l2=too_little), x), item_weights(double, x))
+
+
+def test_what_does_not_fit_is_refused_before_it_starts(monkeypatch, interactions):
+    train = interactions(np.eye(30))
+    assert EASE(precision="double").memory_needed(train) == 8 * 30**2 + 2 * 30 * 512 * 8
+    monkeypatch.setattr("recrepro.memory.available_bytes", lambda: 200_000)
+    with pytest.raises(ModelError, match=r"EASE for 30 items needs about 0\.3 MB .* 0\.2 MB"):
+        EASE(precision="double").fit(train, np.random.default_rng(0))

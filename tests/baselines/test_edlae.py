@@ -31,7 +31,7 @@ def test_weights_follow_the_dense_formula(item_weights, x, l2, dropout):
     p = np.linalg.inv(g + l2 * np.eye(len(g)) + dropout / (1 - dropout) * np.diag(np.diag(g)))
     expected = -p / np.diag(p)
     np.fill_diagonal(expected, 0)
-    got = item_weights(EDLAE(l2=l2, dropout=dropout), x)
+    got = item_weights(EDLAE(l2=l2, dropout=dropout, precision="double"), x)
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-7)
 
 

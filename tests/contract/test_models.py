@@ -20,6 +20,7 @@ MODELS = Registry[type[Recommender]]("model", group="recrepro.models")
 NOT_PERSONAL = {
     "random": "its scores are noise",
     "toppopular": "it ranks the same items first for everyone",
+    "globaleffects": "it ranks the same items first for everyone",
 }
 """Models that need not tell one community's items from another's, and why."""
 

@@ -1,0 +1,45 @@
+"""How much memory there is, and a refusal in good time where it is not enough."""
+
+from pathlib import Path
+
+import psutil
+
+from recrepro.errors import ModelError
+
+CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux says what a container may use."""
+
+
+def available_bytes() -> int:
+    """Return how much memory a process can still get, within the limit of its container."""
+    left = int(psutil.virtual_memory().available)
+    try:
+        limit = int((CGROUP / "memory.max").read_text())
+        used = int((CGROUP / "memory.current").read_text())
+        # What files occupy is given back on demand.
+        lines = (line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+        cached = sum(int(value) for name, value in lines if name == "inactive_file")
+    except (OSError, ValueError):  # no container, or one without a limit ("max")
+        return left
+    return min(left, limit - used + cached)
+
+
+def in_words(n_bytes: float) -> str:
+    """Write a number of bytes for people."""
+    return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e8 else f"{n_bytes / 1e6:,.1f} MB"
+
+
+def require_memory(who: str, needed: int, advice: str) -> None:
+    """Refuse what would not fit, before it begins.
+
+    Raises
+    ------
+    ModelError
+        With both figures and the advice.
+    """
+    available = available_bytes()
+    if needed > available:
+        raise ModelError(
+            f"{who} needs about {in_words(needed)} of memory, but {in_words(available)} are "
+            f"available. {advice}"
+        )

@@ -1,0 +1,55 @@
+"""Threads for compiled loops, which hold no lock: how many there are, and their shares of rows."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+
+
+def default_threads() -> int:
+    """Return what ``NUMBA_NUM_THREADS`` says, or else the number of cores of this process."""
+    stated = os.environ.get("NUMBA_NUM_THREADS", "")
+    if stated.isdecimal() and int(stated) > 0:
+        return int(stated)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def share_rows(
+    run: Callable[[int, int], object],
+    n_rows: int,
+    threads: int | None = None,
+    *,
+    shares: int = 16,
+    pool: ThreadPoolExecutor | None = None,
+) -> None:
+    """Call a function with stretches of rows that together are all of them, in several threads.
+
+    Parameters
+    ----------
+    run : callable
+        Takes the first row and the one behind the last; must not depend on where the cuts are.
+    n_rows : int
+        How many rows there are.
+    threads : int, optional
+        How many threads; `default_threads` of them when absent.
+    shares : int
+        Stretches for each thread: some rows take longer than others.
+    pool : ThreadPoolExecutor, optional
+        Threads that are there already.
+    """
+    threads = threads or default_threads()
+    n_shares = min(n_rows, 1 if threads == 1 else shares * threads)
+    bounds = np.linspace(0, n_rows, n_shares + 1).astype(int).tolist()
+    if n_shares <= 1:
+        run(0, n_rows)
+        return
+    if pool is None:
+        with ThreadPoolExecutor(threads) as own:
+            share_rows(run, n_rows, threads, shares=shares, pool=own)
+        return
+    for one in [pool.submit(run, first, last) for first, last in pairwise(bounds)]:
+        one.result()
