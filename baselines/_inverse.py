@@ -22,10 +22,10 @@ def invert(matrix: NDArray[Any], block: int = BLOCK) -> None:
     .. math:: A_{ij} \leftarrow A_{ij} - C_i D C_j^\top, \qquad A_{ik} \leftarrow C_i D, \qquad
               A_{kk} \leftarrow -D
 
-    and after all sweeps A is the negative inverse. Only the lower half is computed, so that it takes
-    as many operations as LAPACK's inverse of the whole. Unlike that, each product is the work of
-    one thread, and the result the same for any number of threads; no more memory is needed than
-    for two blocks of columns; and there may be more than some 35,000 rows (LAPACK as it comes with
+    and after all sweeps A is the negative inverse. Only the lower half is computed: it takes as
+    many operations as LAPACK's inverse of the whole. Unlike that, each product is the work of one
+    thread, and the result the same for any number of threads; no more memory is needed than for
+    two blocks of columns; and there may be more than some 35,000 rows (LAPACK as it comes with
     scipy counts in 32 bits, and ends the process).
 
     Parameters
@@ -60,22 +60,18 @@ def _sweep(matrix: NDArray[Any], k: slice, blocks: list[slice], swept: NDArray[A
     tiles = [(i, j) for j in others for i in others if i.start >= j.start]
 
     def multiply(first: int, last: int) -> None:
-        np.matmul(columns[first:last], inner, out=swept[first:last])
+        for i in blocks[first:last]:
+            np.matmul(columns[i], inner, out=swept[i])
 
     def update(first: int, last: int) -> None:
         for i, j in tiles[first:last]:
             matrix[i, j] -= swept[i] @ columns[j].T
 
-    # Shares of rows that are the same for any number of threads.
-    share_rows(lambda first, last: [multiply(*_ends(i)) for i in blocks[first:last]], len(blocks))
+    share_rows(multiply, len(blocks))
     share_rows(update, len(tiles))
     matrix[k, : k.start] = swept[: k.start].T
     matrix[k.stop :, k] = swept[k.stop :]
     matrix[k, k] = -inner
-
-
-def _ends(rows: slice) -> tuple[int, int]:
-    return rows.start, rows.stop
 
 
 def _inverse(matrix: NDArray[Any]) -> NDArray[Any]:

@@ -99,8 +99,7 @@ def nearest_columns(matrix: csr_array, config: NeighbourConfig) -> csr_array:
 def _squares(matrix: csr_array) -> NDArray[np.float64]:
     """Return the sum of squares of each column."""
     squares = matrix.data.astype(np.float64) ** 2
-    sums: NDArray[np.float64] = np.bincount(matrix.indices, squares, minlength=matrix.shape[1])
-    return sums
+    return np.asarray(np.bincount(matrix.indices, squares, minlength=matrix.shape[1]), np.float64)
 
 
 def _divisor(squares: NDArray[np.float64], config: NeighbourConfig) -> Divisor:
@@ -127,9 +126,8 @@ def _divisor(squares: NDArray[np.float64], config: NeighbourConfig) -> Divisor:
 
 def _centred(matrix: csr_array, *, by_rows: bool) -> csr_array:
     """Subtract from each stored value the mean of those of its row, or of its column."""
-    groups = matrix.indices
-    if by_rows:
-        groups = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    groups = rows if by_rows else matrix.indices
     sums, sizes = np.bincount(groups, matrix.data), np.bincount(groups)
     means = sums / np.maximum(sizes, 1)
     values = (matrix.data - means[groups]).astype(np.float32)

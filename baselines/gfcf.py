@@ -68,4 +68,3 @@ class GFCF(Recommender):
         if self.config.alpha > 0:
             scores += self.config.alpha * ((histories @ self.into) @ self.back.T)
         return scores
-

@@ -33,6 +33,8 @@ class ItemKNN(ItemSimilarityModel):
     never neighbours.
     """
 
+    version = 2
+
     class Config(NeighbourConfig):
         """Hyperparameters; neighbours are items."""
 

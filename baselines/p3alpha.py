@@ -41,6 +41,8 @@ class P3alpha(ItemSimilarityModel):
     them all. Of equal weights the lower item index stays.
     """
 
+    version = 2
+
     class Config(ModelConfig):
         """Hyperparameters."""
 

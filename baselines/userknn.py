@@ -40,6 +40,7 @@ class UserKNN(Recommender):
     number of users. Ties and weighting: see `ItemKNN`.
     """
 
+    version = 2
     inductive = False
 
     class Config(NeighbourConfig):

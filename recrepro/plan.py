@@ -32,7 +32,7 @@ from recrepro.splits.draw import (
 )
 from recrepro.splits.keys import SplitKeys, data_secret
 from recrepro.splits.sealed import StoredSplit
-from recrepro.tuning import search_space, validate_metric
+from recrepro.tuning import make_config, search_space, validate_metric
 from recrepro.workspace import Workspace
 
 
@@ -107,7 +107,8 @@ class Plan:
 
         With the declared defaults of what is searched.
         """
-        model = MODELS.resolve(cell.model.name)(**cell.model.params)
+        model_class = MODELS.resolve(cell.model.name)
+        model = model_class(make_config(model_class, cell.model.title, cell.model.params))
         return model.memory_needed(self.datasets[cell.dataset].interactions)
 
     def stored_split(self, cell: Cell, workspace: Workspace) -> StoredSplit:
