@@ -60,8 +60,9 @@ class NMF(Recommender):
 
     def fit(self, train: Interactions, rng: np.random.Generator) -> Self:
         """Factorise, and solve once more for the users."""
-        matrix = train.matrix
-        refuse_negative(matrix)
+        refuse_negative(train.matrix)
+        # In float32 the updates end in NaN where data are very sparse.
+        matrix = train.matrix.astype(np.float64)
         config = self.config
         coordinate = config.solver == "coordinate" and config.loss == "frobenius"
         model = decomposition.NMF(
@@ -79,8 +80,8 @@ class NMF(Recommender):
         with warnings.catch_warnings(), np.errstate(invalid="ignore"):
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(matrix)
-            self.user_factors: NDArray[np.float32] = model.transform(matrix)
-        self.item_factors: NDArray[np.float32] = model.components_
+            self.user_factors = model.transform(matrix).astype(np.float32)
+        self.item_factors = model.components_.astype(np.float32)
         return self
 
     def score(
