@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from recrepro.threads import share_rows
 
-BLOCK = 512
+BLOCK = 384
 """Rows of a block."""
 
 

@@ -167,6 +167,7 @@ def _descend(
             inside[place] = max(0.0, old + slope / curvatures[working[place]])
             _change(part, place, inside[place] - old, sub_gram, l2)
             work += size
+        # Steps until now have cost several times what a jump will: sweeps alone get slow here.
         if worst > bound and work > (inside > 0).sum() ** 3:
             _jump(part, inside, curvatures[working], sub_gram, l2)
             work = 0.0

@@ -117,7 +117,7 @@ def itemknn(train: Interactions) -> Sides:
         return without_diagonal(model.similarity)
 
     def of_irspack() -> Any:
-        options = {"normalize": True, "top_k": NEIGHBOURS, "n_threads": THREADS}
+        options = {"normalize": True, "top_k": NEIGHBOURS + 1, "n_threads": THREADS}
         return CosineKNNRecommender(matrix, **options).learn().W
 
     def of_sparse_dot_topn() -> Any:
@@ -151,7 +151,7 @@ def userknn(train: Interactions) -> Sides:
     matrix = csr_matrix(train.matrix)
 
     def of_irspack() -> Any:
-        options = {"normalize": True, "top_k": NEIGHBOURS, "n_threads": THREADS}
+        options = {"normalize": True, "top_k": NEIGHBOURS + 1, "n_threads": THREADS}
         return CosineUserKNNRecommender(matrix, **options).learn().U_
 
     def of_sparse_dot_topn() -> Any:
@@ -222,15 +222,15 @@ def slim(train: Interactions) -> Sides:
     alpha, l1_ratio = 0.001, 0.1
 
     def objective(weights: Any) -> float:
-        error = matrix - matrix @ csr_matrix(weights)
-        squares = (error.multiply(error)).sum() / (2 * train.n_users)
-        weights = np.asarray(csr_matrix(weights).data, np.float64)
-        penalty = l1_ratio * np.abs(weights).sum() + (1 - l1_ratio) / 2 * (weights**2).sum()
-        return float(squares + alpha * penalty)
+        w = weights if isinstance(weights, np.ndarray) else weights.toarray()
+        w = w.astype(np.float64)
+        error = matrix.astype(np.float64).toarray() - matrix.astype(np.float64) @ w
+        penalty = l1_ratio * np.abs(w).sum() + (1 - l1_ratio) / 2 * (w**2).sum()
+        return float((error**2).sum() / (2 * train.n_users) + alpha * penalty)
 
     def say(found: dict[str, Any]) -> str:
         values = {side: objective(weights) for side, weights in found.items()}
-        return "objective: " + ", ".join(f"{s} {value:.7f}" for s, value in values.items())
+        return "objective: " + ", ".join(f"{s} {value:.8f}" for s, value in values.items())
 
     options = {"alpha": alpha, "l1_ratio": l1_ratio, "n_threads": THREADS}
     model = SLIM(alpha=alpha, l1_ratio=l1_ratio, n_neighbors=train.n_items)
