@@ -11,6 +11,7 @@ from pydantic import FiniteFloat
 from scipy.sparse import csr_array, vstack
 
 from recrepro.interactions import Interactions
+from recrepro.memory import require_memory
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig
 from recrepro.space import Choice, IntRange, LogUniform
 
@@ -86,9 +87,18 @@ class SLIMBPR(IterativeRecommender):
 
     similarities: NDArray[np.float32]
 
+    def memory_needed(self, train: Interactions) -> int:
+        """Estimate the bytes of the similarities."""
+        return 4 * train.n_items**2
+
     def fit_epochs(self, train: Interactions, rng: np.random.Generator) -> Iterator[EpochStats]:
         """Learn epoch by epoch."""
         config, n_items = self.config, train.n_items
+        require_memory(
+            f"SLIMBPR for {n_items:,} items",
+            self.memory_needed(train),
+            "Keep fewer items (filters), or leave it out.",
+        )
         starts, items = train.matrix.indptr, train.matrix.indices
         pool = np.flatnonzero((train.user_counts > 0) & (train.user_counts < n_items)).astype(
             np.int32

@@ -86,7 +86,9 @@ def test_single_precision_is_chosen_only_where_it_is_enough(item_weights):
 
 def test_what_does_not_fit_is_refused_before_it_starts(monkeypatch, interactions):
     train = interactions(np.eye(30))
-    assert EASE(precision="double").memory_needed(train) == 8 * 30**2 + 2 * 30 * 384 * 8
-    monkeypatch.setattr("recrepro.memory.available_bytes", lambda: 200_000)
-    with pytest.raises(ModelError, match=r"EASE for 30 items needs about 0\.3 MB .* 0\.2 MB"):
+    panels = 2 * 30 * 384
+    assert EASE(precision="double").memory_needed(train) == 8 * (30**2 + panels)
+    assert EASE(precision="single").memory_needed(train) == 4 * (30**2 + panels)
+    monkeypatch.setattr("recrepro.memory.available_bytes", lambda: 100_000)
+    with pytest.raises(ModelError, match=r"EASE for 30 items needs about 0\.2 MB .* 0\.1 MB"):
         EASE(precision="double").fit(train, np.random.default_rng(0))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, csr_matrix
 
 from recrepro.baselines._neighbours import NeighbourConfig, nearest_columns
 from recrepro.baselines.itemknn import ItemKNN
@@ -148,3 +148,14 @@ def test_users_are_centred_by_adjusted_for_items_and_by_pearson_for_users(intera
 def test_only_what_has_an_effect_is_searched(similarity, searched):
     spec = ModelSpec.model_validate({"name": "itemknn", "params": {"similarity": similarity}})
     assert search_space(ItemKNN, spec).keys() == searched
+
+
+def test_cosines_are_those_of_implicit():
+    from implicit.nearest_neighbours import CosineRecommender
+
+    x = (np.random.default_rng(0).random((60, 25)) < 0.2).astype(np.float32)
+    theirs = CosineRecommender(K=25, num_threads=1)
+    theirs.fit(csr_matrix(x), show_progress=False)
+    expected = theirs.similarity.toarray() * (1 - np.eye(25))
+    config = NeighbourConfig(shrinkage=0, n_neighbors=25)
+    np.testing.assert_allclose(nearest_columns(csr_array(x), config).toarray(), expected, atol=1e-6)

@@ -7,6 +7,7 @@ from scipy.sparse import csr_array
 
 from recrepro.baselines._slim_kernels import descend_similarities
 from recrepro.baselines.slimbpr import SLIMBPR, _largest_of_rows
+from recrepro.errors import ModelError
 from recrepro.interactions import Interactions
 
 TOY = [[1, 1, 0], [0, 1, 1], [1, 0, 0]]
@@ -269,3 +270,9 @@ def test_the_loss_falls(interactions):
             break
     assert losses[0] == pytest.approx(np.log(2), abs=0.1)
     assert np.mean(losses[-5:]) < 0.7 * np.log(2)
+
+
+def test_what_does_not_fit_is_refused_before_it_starts(monkeypatch, interactions):
+    monkeypatch.setattr("recrepro.memory.available_bytes", lambda: 3_000)
+    with pytest.raises(ModelError, match="SLIMBPR for 30 items needs about"):
+        SLIMBPR().fit(interactions(np.eye(30)), np.random.default_rng(0))
