@@ -150,6 +150,7 @@ def test_only_what_has_an_effect_is_searched(similarity, searched):
     assert search_space(ItemKNN, spec).keys() == searched
 
 
+@pytest.mark.filterwarnings("ignore:Method expects CSR input")  # of its own making
 def test_cosines_are_those_of_implicit():
     from implicit.nearest_neighbours import CosineRecommender
 
