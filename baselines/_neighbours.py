@@ -29,11 +29,11 @@ class NeighbourConfig(ModelConfig):
     shrinkage: Annotated[int, Ge(0), IntRange(0, 1000)] = 100
     """Added to the similarity's denominator: damps similarities that rest on few interactions."""
     similarity: Similarity = "cosine"
-    """How alike two of them are, see `nearest_columns`; a study tunes once for each."""
+    """How alike two of them are: formulas in docs/baselines.md; a study tunes once for each."""
     asymmetry: Annotated[
         FiniteFloat, Ge(0), Uniform(0.0, 2.0), OnlyWhere("similarity", "asymmetric")
     ] = 0.5
-    """Exponent of asymmetric cosine: 0.5 is cosine, above it popular ones get fewer neighbours."""
+    """Exponent of asymmetric cosine: 0.5 is cosine; the larger, the more popular the neighbours."""
     tversky_alpha: Annotated[
         FiniteFloat, Ge(0), Uniform(0.0, 2.0), OnlyWhere("similarity", "tversky")
     ] = 1.0

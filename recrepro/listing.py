@@ -85,15 +85,16 @@ def _show_models(console: Console) -> None:
 
 def _show_model(console: Console, name: str) -> None:
     from recrepro.runner import MODELS
-    from recrepro.space import declared_space
+    from recrepro.space import OnlyWhere, declared_space
 
     model = MODELS.resolve(name)
     console.print(Text(name, style="bold"), f"(version {model.version})\n\n{_doc(model)}\n")
     space = declared_space(model.Config)
-    rows = [
-        (field, repr(f.default), str(space.get(field, "not searched")), f.description or "")
-        for field, f in model.Config.model_fields.items()
-    ]
+    rows = []
+    for field, of in model.Config.model_fields.items():
+        conditions = [str(mark) for mark in of.metadata if isinstance(mark, OnlyWhere)]
+        searched = " ".join([str(space.get(field, "not searched")), *conditions])
+        rows.append((field, repr(of.default), searched, of.description or ""))
     if rows:
         _print(console, "Hyperparameters", ("name", "default", "search range", ""), rows)
     else:

@@ -86,6 +86,9 @@ class OnlyWhere:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "values", values)
 
+    def __str__(self) -> str:
+        return f"where {self.name} is {' or '.join(map(str, self.values))}"
+
 
 def declared_space(
     config: type[BaseModel], fixed: Mapping[str, Any] | None = None

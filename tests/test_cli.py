@@ -184,6 +184,13 @@ def test_check_runs_nothing_and_lists_the_cells(recrepro):
     assert not (recrepro.folder / "recrepro-runs").exists()
 
 
+def test_check_says_what_memory_a_model_needs(recrepro):
+    change(recrepro, 'name = "toppopular"', 'name = "ease"')
+    code, out, err = recrepro("check", "e.toml")
+    assert code == 0, err
+    assert "MB of memory" in out
+
+
 def test_check_of_data_that_is_not_here_downloads_nothing(recrepro, monkeypatch):
     monkeypatch.setenv("RECREPRO_CACHE", str(recrepro.folder / "cache"))
     monkeypatch.delenv("RECREPRO_DATA", raising=False)
@@ -213,6 +220,11 @@ def test_ls_shows_the_ranges_of_one_model(recrepro):
     assert code == 0
     assert "l2" in out
     assert "LogUniform(low=1.0, high=10000000.0)" in out
+
+
+def test_ls_says_where_a_hyperparameter_has_no_effect(recrepro):
+    _, out, _ = recrepro("ls", "models", "itemknn")
+    assert "Uniform(low=0.0, high=2.0) where similarity is asymmetric" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(
