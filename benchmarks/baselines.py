@@ -10,7 +10,9 @@ are those of ours, above data and program.
 """
 
 import argparse
+import contextlib
 import gc
+import io
 import platform
 import time
 import warnings
@@ -64,6 +66,7 @@ def made_up(size: str) -> Interactions:
 def compare(size: str, name: str, sides: Sides, repeats: int) -> None:
     """Print the row of one model."""
     agreement = sides.pop("agreement")
+    sides = {side: silently(run) for side, run in sides.items()}
     found = {side: run() for side, run in sides.items()}
     said = agreement(found)
     del found
@@ -84,6 +87,16 @@ def compare(size: str, name: str, sides: Sides, repeats: int) -> None:
         f"| {said} |",
         flush=True,
     )
+
+
+def silently(run: Callable[[], Any]) -> Callable[[], Any]:
+    """Return the same without what it prints: irspack draws bars."""
+
+    def quiet() -> Any:
+        with contextlib.redirect_stdout(io.StringIO()):
+            return run()
+
+    return quiet
 
 
 def fit(model: Recommender, train: Interactions) -> Recommender:
