@@ -1,31 +1,15 @@
 """The half-step of alternating least squares, exact."""
 
-import functools
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
-import scipy.linalg  # noqa: F401  # loads the BLAS that the kernel calls, so that it can be limited
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from threadpoolctl import ThreadpoolController
 
 from recrepro.errors import ModelError
-from recrepro.threads import share_rows
+from recrepro.threads import share_rows, single_blas_thread
 
 from ._als_kernels import solve_rows
-
-
-def single_blas_thread() -> AbstractContextManager[Any]:
-    """Return a context in which BLAS starts no threads of its own beside those of the rows."""
-    limit: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
-    return limit
-
-
-@functools.cache
-def _controller() -> ThreadpoolController:
-    """Find the BLAS libraries once: it takes some milliseconds."""
-    return ThreadpoolController()
 
 
 def gram(factors: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
-from threadpoolctl import threadpool_limits
 
-from recrepro.threads import share_rows
+from recrepro.threads import share_rows, single_blas_thread
 
 BLOCK = 384
 """Rows of a block."""
@@ -43,7 +42,7 @@ def invert(matrix: NDArray[Any], block: int = BLOCK) -> None:
     n = len(matrix)
     blocks = [slice(start, min(start + block, n)) for start in range(0, n, block)]
     swept = np.empty((n, min(block, n)), matrix.dtype)
-    with threadpool_limits(1, "blas"):
+    with single_blas_thread():
         for k in blocks:
             _sweep(matrix, k, blocks, swept[:, : k.stop - k.start])
     for i in blocks:

@@ -14,9 +14,9 @@ from scipy.sparse import csr_array
 from recrepro.interactions import Interactions
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig
 from recrepro.space import Choice, IntRange, LogUniform, OnlyWhere
-from recrepro.threads import default_threads
+from recrepro.threads import default_threads, single_blas_thread
 
-from ._als import gram, single_blas_thread, solve
+from ._als import gram, solve
 from ._similarity import refuse_negative
 
 

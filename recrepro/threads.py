@@ -1,11 +1,16 @@
 """Threads for compiled loops, which hold no lock: how many there are, and their shares of rows."""
 
+import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import scipy.linalg  # noqa: F401  # loads the BLAS that kernels call, so that it can be limited
+from threadpoolctl import ThreadpoolController
 
 
 def default_threads() -> int:
@@ -53,3 +58,15 @@ def share_rows(
         return
     for one in [pool.submit(run, first, last) for first, last in pairwise(bounds)]:
         one.result()
+
+
+def single_blas_thread() -> AbstractContextManager[Any]:
+    """Return a context in which BLAS starts no threads of its own beside those of the rows."""
+    limit: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
+    return limit
+
+
+@functools.cache
+def _controller() -> ThreadpoolController:
+    """Find the BLAS libraries once: it takes some milliseconds."""
+    return ThreadpoolController()
