@@ -11,7 +11,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from recrepro.compiling import compiled
 
@@ -74,37 +73,6 @@ def whole_batches(n_samples: int, batch_size: int) -> Iterator[int]:
     n_batches, at_once = -(-n_samples // batch_size), max(1, _SAMPLES_AT_ONCE // batch_size)
     for first in range(0, n_batches, at_once):
         yield min(at_once, n_batches - first) * batch_size
-
-
-def draw_unseen(
-    rng: np.random.Generator, users: NDArray[np.int32], matrix: csr_array
-) -> NDArray[np.int32]:
-    """Draw for each user one of the items that are not in the user's row, each equally often."""
-    n_seen = matrix.indptr[users + 1] - matrix.indptr[users]
-    found = np.empty(len(users), np.int32)
-    unseen_items(
-        users, rng.integers(matrix.shape[1] - n_seen), matrix.indptr, matrix.indices, found
-    )
-    return found
-
-
-@compiled(fastmath=_FASTMATH)
-def unseen_items(users, ranks, starts, items, found):
-    """Write for each user and rank, from 0, the item of that rank among those not in the row.
-
-    `starts` and `items` are a CSR matrix with its columns in order.
-    """
-    for n in range(len(users)):
-        first = low = starts[users[n]]
-        high = starts[users[n] + 1]
-        while low < high:
-            middle = (low + high) // 2
-            n_unseen_before = items[middle] - (middle - first)
-            if n_unseen_before > ranks[n]:
-                high = middle
-            else:
-                low = middle + 1
-        found[n] = ranks[n] + (low - first)
 
 
 @compiled(fastmath=_FASTMATH)

@@ -12,12 +12,12 @@ from scipy.sparse import csr_array
 
 from recrepro.interactions import Interactions
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig
+from recrepro.sampling import draw_unseen
 from recrepro.space import Choice, IntRange, LogUniform
 
 from ._sgd_kernels import (
     Optimizer,
     descend_pairs,
-    draw_unseen,
     first_factors,
     new_table,
     whole_batches,

@@ -13,9 +13,9 @@ from scipy.sparse import csr_array, vstack
 from recrepro.interactions import Interactions
 from recrepro.memory import require_memory
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig
+from recrepro.sampling import draw_unseen
 from recrepro.space import Choice, IntRange, LogUniform
 
-from ._sgd_kernels import draw_unseen
 from ._similarity import DENSE_FROM, as_ones, dense
 from ._slim_kernels import descend_similarities
 

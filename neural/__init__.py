@@ -6,4 +6,8 @@ if __name__ != "recrepro.neural":
         "`pip install -e .` and import it by that name."
     )
 
-MODELS: dict[str, str] = {}
+MODELS: dict[str, str] = {
+    "gmf": "recrepro.neural.gmf:GMF",
+    "mlp": "recrepro.neural.mlp:MLP",
+    "neumf": "recrepro.neural.neumf:NeuMF",
+}

@@ -24,7 +24,7 @@ THREAD_VARIABLES = (
 )
 
 
-SAYINGS = frozenset({"stage", "trial", "failed", "unseal"})
+SAYINGS = frozenset({"stage", "trial", "epoch", "failed", "unseal"})
 """The events that a job's process may send; anything else on its standard output is ignored."""
 
 

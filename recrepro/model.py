@@ -5,7 +5,7 @@ belong to the evaluator. A model never sees validation or test data.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy.sparse import csr_array
 
+from recrepro.checkpoint import Checkpoint
 from recrepro.errors import ModelError
 from recrepro.interactions import Interactions
 
@@ -93,6 +94,31 @@ class Recommender(ABC):
             Higher is better; ``-inf`` means that the item cannot be recommended.
         """
 
+    def score_candidates(
+        self,
+        users: NDArray[np.int32],
+        histories: csr_array,
+        candidates: csr_array,  # noqa: ARG002
+    ) -> NDArray[np.float32]:
+        """Score some items for some users, where only these are ranked.
+
+        By default all items are scored. Models that take long for each pair of user and item
+        compute only what is asked for.
+
+        Parameters
+        ----------
+        users, histories
+            As in `score`.
+        candidates : csr_array of bool, shape (n, n_items)
+            Which items, row by row.
+
+        Returns
+        -------
+        array of float32, shape (n, n_items)
+            As `score`; at places that are no candidates any number, or ``-inf``.
+        """
+        return self.score(users, histories)
+
     def fitted(self, attribute: str) -> Any:
         """Return a learned attribute, or say that `fit` has to come first."""
         try:
@@ -115,15 +141,57 @@ class IterativeRecommender(Recommender):
 
     Its `Config` has a field ``epochs``. The tuner decides when to stop; the number of epochs it
     finds is then a tuned value of the final fit.
+
+    A model that can go on after an interruption says what it has to remember (`state`). Given a
+    `checkpoint`, it then looks there for what it had reached, and yields that epoch once more.
+
+    Attributes
+    ----------
+    checkpoint : Checkpoint or None
+        Where to go on from, and where to leave what is needed to go on.
+    resumed : mapping of str to object, or None
+        After the first epoch of a training that went on: the notes that were kept with it.
     """
+
+    checkpoint: Checkpoint | None = None
+    resumed: Mapping[str, Any] | None = None
 
     @abstractmethod
     def fit_epochs(self, train: Interactions, rng: np.random.Generator) -> Iterator[EpochStats]:
         """Learn epoch by epoch without end; the model is usable after each yield."""
 
-    def fit(self, train: Interactions, rng: np.random.Generator) -> Self:
-        """Learn for ``config.epochs`` epochs."""
+    def fit(
+        self,
+        train: Interactions,
+        rng: np.random.Generator,
+        on_epoch: Callable[[EpochStats], None] = lambda _: None,
+    ) -> Self:
+        """Learn for ``config.epochs`` epochs, and tell `on_epoch` of each."""
         for stats in self.fit_epochs(train, rng):
-            if stats.epoch >= self.config.epochs:
+            on_epoch(stats)
+            last = stats.epoch >= self.config.epochs
+            self.keep(now=last)
+            if last:
                 break
         return self
+
+    def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
+        """Return the arrays and plain values that `fit_epochs` goes on from; None if it cannot."""
+        return None
+
+    def keep(self, notes: Mapping[str, Any] | None = None, *, now: bool = False) -> None:
+        """Leave the state in the checkpoint, if there is one and it is time to.
+
+        Parameters
+        ----------
+        notes : mapping of str to object
+            Plain values of who drives the training, found again in `resumed`.
+        now : bool
+            Whether not to wait until it is time.
+        """
+        if self.checkpoint is None or not (now or self.checkpoint.due):
+            return
+        state = self.state()
+        if state is not None:
+            arrays, own = state
+            self.checkpoint.write(arrays, {"model": own, "caller": dict(notes or {})})

@@ -24,6 +24,7 @@ class _Running:
     finished: int = 0
     total: int | None = None
     best: float | None = None
+    epoch: str = ""
 
 
 @dataclass
@@ -115,13 +116,17 @@ class Progress:
             self._line("start", cell, "")
 
     def said(self, cell: Cell, event: Event) -> None:
-        """Take note of a stage or a trial."""
+        """Take note of a stage, a trial or an epoch."""
         _, state, _ = self._running[cell.key]
         content = event.content
         if content["event"] == "stage":
-            state.stage = content["stage"]
+            state.stage, state.epoch = content["stage"], ""
             return
-        state.stage = "tuning"
+        if content["event"] == "epoch":
+            values = "".join(f", {name} {value:.4g}" for name, value in content["values"].items())
+            state.epoch = f"epoch {content['epoch']}{values}"
+            return
+        state.stage, state.epoch = "tuning", ""
         self._totals.trials_done += content["finished"] - state.finished
         state.finished, state.total = content["finished"], content["total"]
         state.best = content["best"]
@@ -171,7 +176,8 @@ class Progress:
                 bar = ProgressBar(total=state.total, completed=state.finished, width=20)
             tried = f"{state.finished}/{state.total}" if state.total else ""
             seconds = f"{time.monotonic() - began:.0f} s"
-            table.add_row(self._titles[cell.key], bar, tried, self._best(state), seconds)
+            best = self._best(state)
+            table.add_row(self._titles[cell.key], bar, tried, best, state.epoch, seconds)
         totals = self._totals
         left = totals.seconds_left
         foot = f"{totals.done + totals.skipped} of {totals.cells} cells done"

@@ -4,15 +4,17 @@ All of it runs in a process that cannot open the test part by itself: the key is
 final model is fitted, and whoever has it writes the opening to the ledger first.
 """
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from recrepro.checkpoint import Checkpoint
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.ledger import Ledger
-from recrepro.model import ModelConfig, Recommender
+from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
 from recrepro.provenance import environment, peak_memory_bytes
 from recrepro.randomness import generator
 from recrepro.records import RECORD_SCHEMA, Job, measured, per_user_table, result_digest
@@ -74,14 +76,19 @@ def run_cell(job: Job, unseal: Callable[[], bytes], emit: Emit = lambda _: None)
     started = time.time()
     watch = _Stopwatch()
 
-    trials = _tune(job, model_class, split, evaluator, ledger, emit)
+    trials = _tune(job, model_class, split, evaluator, ledger, workspace, emit)
     watch.lap("tune")
 
     emit({"event": "stage", "stage": "final fit"})
     config = chosen_params(model_class, job.model_spec, trials)
     known = split.known(bytes.fromhex(job.tuning_key))
     model = model_class(config)
-    model.fit(known, generator(job.seed, "fit"))
+    rng = generator(job.seed, "fit")
+    if isinstance(model, IterativeRecommender):
+        model.checkpoint = Checkpoint(workspace.checkpoints(job.cell) / "fit.npz")
+        model.fit(known, rng, lambda stats: emit(_epoch(stats)))
+    else:
+        model.fit(known, rng)
     watch.lap("fit")
 
     emit({"event": "stage", "stage": "test"})
@@ -118,6 +125,7 @@ def run_cell(job: Job, unseal: Callable[[], bytes], emit: Emit = lambda _: None)
     }
     ledger.commit(job.cell, job.token, record, digest)
     ledger.close()
+    shutil.rmtree(workspace.checkpoints(job.cell), ignore_errors=True)
 
 
 def _tune(
@@ -126,6 +134,7 @@ def _tune(
     split: StoredSplit,
     evaluator: Evaluator,
     ledger: Ledger,
+    workspace: Workspace,
     emit: Emit,
 ) -> list[Trial]:
     budget = job.tune_spec
@@ -139,6 +148,8 @@ def _tune(
         evaluator,
         job.selection_metric,
         job.seed,
+        checkpoints=workspace.checkpoints(job.cell),
+        on_epoch=lambda stats: emit(_epoch(stats)),
     )
     trials = [Trial(**stored) for stored in ledger.trials(job.cell)]
 
@@ -160,6 +171,10 @@ def _progress(trials: list[Trial], total: int) -> dict[str, Any]:
         "best": best.value if best else None,
         "seconds": trials[-1].seconds if trials else None,
     }
+
+
+def _epoch(stats: EpochStats) -> dict[str, Any]:
+    return {"event": "epoch", "epoch": stats.epoch, "values": stats.values}
 
 
 def _status(job: Job, model_class: type[Recommender]) -> str:

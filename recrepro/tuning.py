@@ -8,15 +8,17 @@ search that was cut off anywhere goes on to exactly the trials of an undisturbed
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
+from recrepro.checkpoint import Checkpoint
 from recrepro.errors import DataError, RecreproError, UsageError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.experiment import ModelSpec, TuneSpec, explain
-from recrepro.model import IterativeRecommender, ModelConfig, Recommender
+from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
 from recrepro.randomness import generator, integer_seed
 from recrepro.space import Choice, IntRange, LogUniform, Range, Uniform, contains, declared_space
 from recrepro.splits.sealed import TuningView
@@ -125,6 +127,10 @@ class Tuner:
         The selection metric, such as ``ndcg@10``; higher is better.
     seed : int
         Of the search and of the fits.
+    checkpoints : Path, optional
+        Folder where a long trial leaves what it needs to go on after an interruption.
+    on_epoch : callable
+        Called with every epoch of every trial.
     """
 
     def __init__(
@@ -136,6 +142,9 @@ class Tuner:
         evaluator: Evaluator,
         metric: str,
         seed: int,
+        *,
+        checkpoints: Path | None = None,
+        on_epoch: Callable[[EpochStats], None] = lambda _: None,
     ) -> None:
         for part, name in ((view.train, "train"), (view.validation, "validation")):
             if not len(part):
@@ -150,6 +159,8 @@ class Tuner:
         self._evaluator = evaluator
         self._metric = metric
         self._seed = seed
+        self._checkpoints = checkpoints
+        self._on_epoch = on_epoch
         self._space = search_space(model, spec)
 
     @property
@@ -177,7 +188,13 @@ class Tuner:
             tell(trial)
             trials.append(trial)
             on_trial(trial)
+            if (checkpoint := self._checkpoint(trial.number)) is not None:
+                checkpoint.remove()
         return trials
+
+    def _checkpoint(self, number: int) -> Checkpoint | None:
+        folder = self._checkpoints
+        return None if folder is None else Checkpoint(folder / f"trial-{number}.npz")
 
     def _distributions(self) -> "dict[str, optuna.distributions.BaseDistribution]":
         return {name: _distribution(space) for name, space in self._space.items()}
@@ -236,18 +253,26 @@ class Tuner:
         if not isinstance(model, IterativeRecommender):
             model.fit(self._view.train, rng)
             return self._validate(model), None
+        model.checkpoint = self._checkpoint(number)
         best: tuple[dict[str, float], int] | None = None
         misses = 0
         for stats in model.fit_epochs(self._view.train, rng):
             last = stats.epoch >= model.config.epochs
-            if last or stats.epoch % self._budget.evaluate_every == 0:
+            if model.resumed is not None:  # this epoch was looked at before the interruption
+                kept, misses, model.resumed = model.resumed["best"], model.resumed["misses"], None
+                best = None if kept is None else (kept[0], kept[1])
+            elif last or stats.epoch % self._budget.evaluate_every == 0:
+                self._on_epoch(stats)
                 metrics = self._validate(model)
                 if best is None or metrics[self._metric] > best[0][self._metric]:
                     best, misses = (metrics, stats.epoch), 0
                 else:
                     misses += 1
+            else:
+                self._on_epoch(stats)
             if last or misses >= self._budget.patience:
                 break
+            model.keep({"best": best, "misses": misses})
         if best is None:
             raise RecreproError(f"{type(model).__name__} ended before its first evaluation.")
         return best

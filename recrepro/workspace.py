@@ -46,6 +46,10 @@ class Workspace:
         """File that holds what the process of a cell printed."""
         return self.root / "logs" / f"{cell[:16]}.log"
 
+    def checkpoints(self, cell: str) -> Path:
+        """Folder that a cell's long trainings go on from; gone when the cell is done."""
+        return self.root / "checkpoints" / cell[:16]
+
     @property
     def mlflow_store(self) -> str:
         """Address of the embedded MLflow store."""

@@ -12,7 +12,14 @@ ROOT = Path(__file__).parents[1]
 # From the bottom up; a module may import what stands below it, and its own group.
 LAYERS = [
     {"recrepro.errors", "recrepro.interrupts", "recrepro.threads", "recrepro.compiling"},
-    {"recrepro.interactions", "recrepro.randomness", "recrepro.space", "recrepro.memory"},
+    {
+        "recrepro.interactions",
+        "recrepro.randomness",
+        "recrepro.space",
+        "recrepro.memory",
+        "recrepro.sampling",
+        "recrepro.checkpoint",
+    },
     {"recrepro.model"},
     {"recrepro.experiment", "recrepro.registry", "recrepro.workspace", "recrepro.ledger_tables"},
     {"recrepro.data", "recrepro.splits", "recrepro.evaluation", "recrepro.openings"},
@@ -25,7 +32,18 @@ LAYERS = [
     {"recrepro.running", "recrepro.auditing", "recrepro.evaluating", "recrepro.comparing"},
     {"recrepro.cli"},
 ]
-FOR_MODELS = {"interactions", "model", "space", "errors", "threads", "memory", "compiling"}
+FOR_MODELS = {
+    "interactions",
+    "model",
+    "space",
+    "errors",
+    "threads",
+    "memory",
+    "compiling",
+    "sampling",
+    "randomness",
+    "checkpoint",
+}
 
 
 def modules(folder):

@@ -164,7 +164,7 @@ class Evaluator:
                     candidates = relevant + negatives[block].astype(bool)
                 shown = histories[block]
                 task = Task(shown, relevant, barred, candidates, ties, depth)
-                scores = _scores(model, block, shown)
+                scores = _scores(model, block, shown, candidates)
                 found.append(_rank_in_threads(pool, self._threads, scores, task))
                 if found[-1].wrong.any():
                     raise _wrong_scores(model, scores, block)
@@ -260,9 +260,15 @@ def _n_rankable(histories: csr_array, barred: NDArray[np.int32]) -> NDArray[np.i
     return counts
 
 
-def _scores(model: Recommender, users: NDArray[np.int64], shown: csr_array) -> NDArray[np.float32]:
+def _scores(
+    model: Recommender, users: NDArray[np.int64], shown: csr_array, candidates: csr_array | None
+) -> NDArray[np.float32]:
     """Ask the model, and check the form of its answer."""
-    answer = model.score(users.astype(np.int32), shown)
+    rows = users.astype(np.int32)
+    if candidates is None:
+        answer = model.score(rows, shown)
+    else:
+        answer = model.score_candidates(rows, shown, candidates)
     if not isinstance(answer, np.ndarray) or answer.shape != shown.shape:
         given = getattr(answer, "shape", "no shape")
         raise ModelError(

@@ -10,12 +10,11 @@ from scipy.stats import chisquare
 
 from recrepro.baselines._sgd_kernels import (
     descend_pairs,
-    draw_unseen,
     new_table,
-    unseen_items,
     whole_batches,
 )
 from recrepro.baselines.bprmf import BPRMF, _draw_pairs
+from recrepro.sampling import draw_unseen, unseen_items
 
 UNEVEN = [[1, 1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0], [0, 0, 1, 0, 0, 1]]
 

@@ -24,9 +24,13 @@ NOT_PERSONAL = {
 }
 """Models that need not tell one community's items from another's, and why."""
 
-IN_SMALL_WORLDS = {"puresvd": {"n_factors": 2}}
+IN_SMALL_WORLDS = {
+    "puresvd": {"n_factors": 2},
+    "neumf": {"gmf_epochs": 100, "mlp_epochs": 100, "epochs": 1},
+}
 """Hyperparameters of models whose defaults are made for more than the two kinds of users below:
-as many factors as there are users give back what they were fitted on, and nothing else."""
+as many factors as there are users give back what they were fitted on, and nothing else; an epoch
+of neural models has a few steps only here, so that they take more epochs."""
 
 
 @pytest.fixture(params=MODELS.names())
@@ -106,6 +110,17 @@ def test_scores_are_float32_one_row_a_user_one_column_an_item(model):
     assert scores.shape == (3, train.n_items)
     assert scores.dtype == np.float32
     np.testing.assert_array_equal(scores[0], scores[2])
+
+
+def test_candidates_get_the_scores_that_they_have_among_all_items(model):
+    train = some_interactions()
+    fitted = fit(model, train)
+    users = np.arange(train.n_users, dtype=np.int32)
+    candidates = csr_array(np.random.default_rng(2).random(train.shape) < 0.2)
+    some = fitted.score_candidates(users, train.matrix, candidates)
+    assert not (np.isnan(some) | np.isposinf(some)).any()
+    at = candidates.nonzero()
+    np.testing.assert_allclose(some[at], score_all(fitted, train)[at], rtol=1e-4, atol=1e-6)
 
 
 def test_the_same_seed_gives_the_same_scores(model):

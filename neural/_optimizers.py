@@ -1,0 +1,88 @@
+"""Optimisers by name, among them one that torch has in another form only."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+OptimizerName = Literal["adam", "adamw", "sgd", "adagrad", "rmsprop", "rmsprop-tf", "adafactor"]
+
+
+def make_optimizer(
+    name: OptimizerName, parameters: Iterable[nn.Parameter], learning_rate: float, **settings: Any
+) -> torch.optim.Optimizer:
+    """Return an optimiser.
+
+    Parameters
+    ----------
+    name : str
+        ``rmsprop-tf`` is RMSprop as TensorFlow 1 has it; the others are torch's.
+    parameters : iterable of Parameter
+        What it changes.
+    learning_rate : float
+        Length of its steps.
+    **settings
+        Others than torch's, by torch's names.
+    """
+    makers: dict[str, Callable[..., torch.optim.Optimizer]] = {
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+        "sgd": torch.optim.SGD,
+        "adagrad": torch.optim.Adagrad,
+        "rmsprop": torch.optim.RMSprop,
+        "rmsprop-tf": TensorFlowRMSprop,
+        "adafactor": torch.optim.Adafactor,
+    }
+    if name in ("adam", "adamw", "sgd", "adagrad"):
+        settings = {"fused": True, **settings}  # one pass over the parameters instead of many
+    return makers[name](list(parameters), lr=learning_rate, **settings)
+
+
+class TensorFlowRMSprop(torch.optim.Optimizer):
+    """RMSprop with the constant inside the root, and mean squares that start from 1.
+
+    That is how TensorFlow 1 has it, and with it the code that came with some papers. The first
+    steps are much shorter than those of torch's, whose mean squares start from 0.
+
+    Parameters
+    ----------
+    params : iterable of Parameter
+        What it changes.
+    lr : float
+        Length of its steps.
+    decay : float
+        Share of the old mean square in the new one.
+    momentum : float
+        Share of the last step in the next one.
+    eps : float
+        Added to the mean square.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float = 1e-3,
+        decay: float = 0.9,
+        momentum: float = 0.0,
+        eps: float = 1e-10,
+    ) -> None:
+        super().__init__(params, {"lr": lr, "decay": decay, "momentum": momentum, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> None:  # type: ignore[override]
+        """Change the parameters by their gradients."""
+        assert closure is None
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    state["square"] = torch.ones_like(parameter)
+                    state["move"] = torch.zeros_like(parameter)
+                square, move = state["square"], state["move"]
+                square.lerp_(parameter.grad.square(), 1 - group["decay"])
+                step = parameter.grad * (square + group["eps"]).rsqrt_()
+                move.mul_(group["momentum"]).add_(step, alpha=group["lr"])
+                parameter.sub_(move)

@@ -1,0 +1,82 @@
+"""A file that a long training goes on from after an interruption."""
+
+import json
+import os
+import time
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SECONDS_BETWEEN = 60.0
+"""How much work may be lost, unless an epoch takes longer."""
+
+
+class Checkpoint:
+    """What a training needs to go on, in an ``.npz`` file that is replaced as a whole.
+
+    Only arrays and plain values are stored: reading it never unpickles anything.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder is made when needed.
+    seconds : float
+        Least wall time between two writings.
+    """
+
+    def __init__(self, path: Path, seconds: float = SECONDS_BETWEEN) -> None:
+        self.path = path
+        self._seconds = seconds
+        self._written = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write again."""
+        return time.monotonic() - self._written >= self._seconds
+
+    def stage(self, name: str) -> "Checkpoint":
+        """Return the checkpoint of a part of the training that comes before the rest."""
+        return Checkpoint(self.path.with_suffix(f".{name}{self.path.suffix}"), self._seconds)
+
+    def write(self, arrays: Mapping[str, NDArray[Any]], notes: Mapping[str, Any]) -> None:
+        """Replace the file.
+
+        Parameters
+        ----------
+        arrays : mapping of str to array
+            The state of the model.
+        notes : mapping of str to object
+            Plain values, as JSON has them.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_suffix(f".{os.getpid()}.draft")
+        parts = {f"array {name}": array for name, array in arrays.items()}
+        parts["notes"] = np.frombuffer(json.dumps(notes).encode(), np.uint8)
+        try:
+            with draft.open("wb") as file:
+                np.savez(file, **parts)  # type: ignore[arg-type]  # numpy stubs: allow_pickle
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self.path)
+        finally:
+            draft.unlink(missing_ok=True)
+        self._written = time.monotonic()
+
+    def read(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
+        """Return arrays and notes, or None if there is no file or it was damaged."""
+        try:
+            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+                parts = dict(stored)
+            notes = json.loads(parts.pop("notes").tobytes())
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+            return None
+        return {name.removeprefix("array "): part for name, part in parts.items()}, notes
+
+    def remove(self) -> None:
+        """Delete the file and those of the stages, once the training is over."""
+        for path in self.path.parent.glob(f"{self.path.stem}.*"):
+            path.unlink(missing_ok=True)
