@@ -47,8 +47,8 @@ def test_every_installed_package_is_pinned():
         if "==" in line
     )
     plain = {re.sub(r"[-_.]+", "-", name): version for name, version in pins.items()}
-    installed = {
-        re.sub(r"[-_.]+", "-", d.metadata["Name"].lower()): d.version.lower().split("+")[0]  # the build: 2.13.0+cpu
+    installed = {  # less the name of a build, as in 2.13.0+cpu
+        re.sub(r"[-_.]+", "-", d.metadata["Name"].lower()): d.version.lower().split("+")[0]
         for d in distributions()
         if d.metadata["Name"] != "recrepro"
     }
