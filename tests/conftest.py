@@ -1,6 +1,11 @@
 """Fixtures that tests of several parts share."""
 
 import os
+
+# Before torch is imported: for networks as small as those of the tests, threads take more time to
+# meet than they save.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable
 from pathlib import Path
 

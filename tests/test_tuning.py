@@ -3,12 +3,17 @@
 import json
 from dataclasses import replace
 from functools import cache
+from itertools import count
 from typing import Annotated
+from unittest.mock import PropertyMock, patch
 
 import numpy as np
 import pytest
 from annotated_types import Gt
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from recrepro.checkpoint import Checkpoint
 from recrepro.errors import DataError, ModelError, RecreproError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
@@ -262,6 +267,56 @@ def test_the_best_epoch_is_found_and_patience_respected(peak, every, patience, b
     quality = 0.98 - abs(best - peak) / 40
     rank = 1 + sum(np.linspace(0.99, 0, N, dtype=np.float32)[1:-1] > np.float32(quality))
     assert trial.value == trial.metrics[METRIC] == 1 / rank
+
+
+class Resumable(Peaked):
+    """Remembers its epoch; is cut off when it wants to begin the epoch `until`."""
+
+    until = 1000
+
+    def state(self):
+        return {"epoch": np.array(self.epoch)}, {}
+
+    def fit_epochs(self, train, rng):
+        stored = self.checkpoint.read()
+        first = 1
+        if stored is not None:
+            first, self.resumed = int(stored[0]["epoch"]), stored[1]["caller"]
+        for epoch in count(first):
+            if epoch == self.until:
+                raise KeyboardInterrupt
+            self.epoch = epoch
+            yield EpochStats(epoch, {"loss": 1 / epoch})
+
+
+@settings(max_examples=20)  # each writes to the disk after every epoch
+@given(until=st.integers(1, 20), every=st.integers(1, 7), patience=st.integers(1, 3))
+def test_a_trial_cut_off_in_any_epoch_goes_on_to_the_same_end(
+    tmp_path_factory, until, every, patience
+):
+    def run(folder, until, epochs):
+        made = Tuner(
+            type("Cut", (Resumable,), {"until": until}),
+            ModelSpec(name="mine", params={"peak": 12}),
+            TuneSpec(trials=1, evaluate_every=every, patience=patience),
+            VIEW,
+            EVALUATOR,
+            METRIC,
+            seed=1,
+            checkpoints=folder,
+            on_epoch=lambda stats: epochs.append(stats.epoch),
+        )
+        return plain(made.run([]))
+
+    with patch.object(Checkpoint, "due", PropertyMock(return_value=True)):
+        whole, resumed = [], []
+        expected = run(tmp_path_factory.mktemp("whole"), 1000, whole)
+        folder = tmp_path_factory.mktemp("cut")
+        with pytest.raises(KeyboardInterrupt):
+            run(folder, min(until, whole[-1]), resumed)
+        assert run(folder, 1000, resumed) == expected
+        assert resumed == whole  # no epoch twice, none left out
+        assert list(folder.iterdir()) == []
 
 
 def test_the_epochs_of_the_best_trial_go_to_the_final_fit():

@@ -213,6 +213,21 @@ def test_full_ranking_is_sampled_ranking_against_everything(interactions, fixed)
     assert same(measure(fixed(scores), history, interactions(held), everything), full)
 
 
+def test_in_sampled_ranking_a_model_is_asked_for_its_candidates_only(interactions, fixed):
+    class Choosy(fixed):
+        def score(self, users, histories):
+            raise AssertionError("nobody asked for all items")
+
+        def score_candidates(self, users, histories, candidates):
+            assert candidates.toarray().tolist() == [[False, True, True, False]]
+            return np.where(candidates.toarray(), self.table[users], -np.inf)
+
+    negatives = csr_array(np.array([[False, True, False, False]]))
+    table = np.array([[9, 8, 7, 6]], np.float32)
+    found = measure(Choosy(table), [[0, 0, 0, 0]], interactions([[0, 0, 1, 0]]), negatives)
+    assert found.ranks.tolist() == [2]
+
+
 def test_seen_negatives_are_removed(interactions, fixed):
     negatives = csr_array(np.array([[True, True, False, False]]))
     found = measure(fixed([[9, 8, 7, 6]]), [[1, 0, 0, 0]], interactions([[0, 0, 1, 0]]), negatives)
