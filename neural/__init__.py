@@ -7,7 +7,20 @@ if __name__ != "recrepro.neural":
     )
 
 MODELS: dict[str, str] = {
+    "cmn": "recrepro.neural.cmn:CMN",
+    "convncf": "recrepro.neural.convncf:ConvNCF",
+    "dmf": "recrepro.neural.dmf:DMF",
     "gmf": "recrepro.neural.gmf:GMF",
+    "ineurec": "recrepro.neural.neurec:INeuRec",
+    "lightgcn": "recrepro.neural.lightgcn:LightGCN",
     "mlp": "recrepro.neural.mlp:MLP",
+    "multdae": "recrepro.neural.multdae:MultDAE",
+    "multvae": "recrepro.neural.multvae:MultVAE",
     "neumf": "recrepro.neural.neumf:NeuMF",
+    "recvae": "recrepro.neural.recvae:RecVAE",
+    "sasrec": "recrepro.neural.sasrec:SASRec",
+    "simplex": "recrepro.neural.simplex:SimpleX",
+    "spectralcf": "recrepro.neural.spectralcf:SpectralCF",
+    "ultragcn": "recrepro.neural.ultragcn:UltraGCN",
+    "uneurec": "recrepro.neural.neurec:UNeuRec",
 }

@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from ._kernels import step_rows
 
 OptimizerName = Literal["adam", "adamw", "sgd", "adagrad", "rmsprop", "rmsprop-tf", "adafactor"]
 
@@ -43,7 +46,8 @@ class TensorFlowRMSprop(torch.optim.Optimizer):
     """RMSprop with the constant inside the root, and mean squares that start from 1.
 
     That is how TensorFlow 1 has it, and with it the code that came with some papers. The first
-    steps are much shorter than those of torch's, whose mean squares start from 0.
+    steps are much shorter than those of torch's, whose mean squares start from 0. Of a table with a
+    sparse gradient only the rows that are in it change, and what is remembered of them.
 
     Parameters
     ----------
@@ -82,7 +86,27 @@ class TensorFlowRMSprop(torch.optim.Optimizer):
                     state["square"] = torch.ones_like(parameter)
                     state["move"] = torch.zeros_like(parameter)
                 square, move = state["square"], state["move"]
+                if parameter.grad.is_sparse:
+                    _step_rows(parameter, square, move, group)
+                    continue
                 square.lerp_(parameter.grad.square(), 1 - group["decay"])
                 step = parameter.grad * (square + group["eps"]).rsqrt_()
                 move.mul_(group["momentum"]).add_(step, alpha=group["lr"])
                 parameter.sub_(move)
+
+
+def _step_rows(parameter: Tensor, square: Tensor, move: Tensor, group: dict[str, Any]) -> None:
+    """Change the rows that are in a sparse gradient."""
+    assert parameter.grad is not None
+    gradient = parameter.grad.coalesce()
+    rows, slopes = gradient.indices()[0], gradient.values()
+    settings = [group[name] for name in ("lr", "decay", "momentum", "eps")]
+    if parameter.device.type == "cpu":
+        arrays = (part.detach().numpy() for part in (parameter, square, move, rows, slopes))
+        step_rows(*arrays, *map(np.float32, settings))
+        return
+    rate, decay, momentum, eps = settings
+    squares = square[rows].lerp_(slopes.square(), 1 - decay)
+    moves = move[rows].mul_(momentum).add_(slopes * (squares + eps).rsqrt(), alpha=rate)
+    square[rows], move[rows] = squares, moves
+    parameter.index_add_(0, rows, moves, alpha=-1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
@@ -18,6 +19,8 @@ from ._kernels import add_chosen, add_rows, dot_pairs, scatter_chosen
 
 _COLUMNS_A_THREAD = 16
 """A thread gets whole cache lines of a row."""
+_ALONE = 2**18
+"""Multiplications that one thread has done by the time that a second one has started."""
 
 
 class SparseMatrix:
@@ -56,7 +59,7 @@ class SparseMatrix:
         def run(first: int, last: int) -> None:
             add_rows(rows.indptr, rows.indices, rows.data, matrix, out, first, last)
 
-        share_rows(run, rows.shape[0])
+        share_rows(run, rows.shape[0], _threads(rows.nnz * matrix.shape[1]))
         return torch.from_numpy(out)
 
     def _for(self, device: torch.device) -> Tensor:
@@ -103,6 +106,8 @@ def pair_products(left: Tensor, table: Tensor, chosen: Tensor) -> Tensor:
         is done for them.
     """
     if left.device.type != "cpu":
+        if len(table) <= table.shape[1] * chosen.shape[1]:  # less memory than the chosen rows
+            return (left @ table.T).gather(1, chosen.long())
         return torch.einsum("nk,nck->nc", left, table[chosen])
     products: Tensor = _PairProducts.apply(left, table, chosen)  # type: ignore[no-untyped-call]
     return products
@@ -112,29 +117,116 @@ class _PairProducts(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, left: Tensor, table: Tensor, chosen: Tensor) -> Tensor:
         ctx.save_for_backward(left, table, chosen)
-        parts = [part.detach().contiguous().numpy() for part in (left, table, chosen)]
-        out = np.empty(chosen.shape, np.float32)
-        share_rows(lambda first, last: dot_pairs(*parts, out, first, last), len(out))
+        vectors, rows, which = (
+            part.detach().contiguous().numpy() for part in (left, table, chosen)
+        )
+        out = np.empty(which.shape, np.float32)
+        _dot_pairs(vectors, rows, which, out)
         return torch.from_numpy(out)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         left, table, chosen = (part.detach().contiguous().numpy() for part in ctx.saved_tensors)
         slopes = gradients[0].contiguous().numpy()
-        of_left = np.empty_like(left)
-        share_rows(
-            lambda first, last: add_chosen(slopes, table, chosen, of_left, first, last), len(left)
-        )
-        of_table = np.zeros_like(table)
-        width = table.shape[1]
-        threads = min(default_threads(), -(-width // _COLUMNS_A_THREAD))
-        share_rows(
-            lambda first, last: scatter_chosen(slopes, left, chosen, of_table, first, last),
-            width,
-            threads,
-            shares=1,
-        )
+        of_left, of_table = np.empty_like(left), np.zeros_like(table)
+        _add_chosen(slopes, table, chosen, of_left)
+        _scatter_chosen(slopes, left, chosen, of_table)
         return torch.from_numpy(of_left), torch.from_numpy(of_table), None
+
+
+def chosen_sums(weights: Tensor, table: Tensor, chosen: Tensor) -> Tensor:
+    """Sum chosen rows of a table with weights, with gradients for weights and table.
+
+    Parameters
+    ----------
+    weights : Tensor of float32, shape (n, c)
+        Where they are 0, no work is done on a CPU.
+    table : Tensor of float32, shape (m, k)
+        Vectors to choose from.
+    chosen : Tensor of int, shape (n, c)
+        Which of them, for each row of weights; may repeat.
+
+    Returns
+    -------
+    Tensor of float32, shape (n, k)
+        Row a is the sum over b of ``weights[a, b] * table[chosen[a, b]]``.
+    """
+    if weights.device.type != "cpu":
+        return torch.einsum("nc,nck->nk", weights, table[chosen])
+    sums: Tensor = _ChosenSums.apply(weights, table, chosen)  # type: ignore[no-untyped-call]
+    return sums
+
+
+class _ChosenSums(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weights: Tensor, table: Tensor, chosen: Tensor) -> Tensor:
+        ctx.save_for_backward(weights, table, chosen)
+        factors, rows, which = (
+            part.detach().contiguous().numpy() for part in (weights, table, chosen)
+        )
+        out = np.empty((len(factors), rows.shape[1]), np.float32)
+        _add_chosen(factors, rows, which, out)
+        return torch.from_numpy(out)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, None]:
+        factors, rows, which = (part.detach().contiguous().numpy() for part in ctx.saved_tensors)
+        slopes = gradients[0].contiguous().numpy()
+        of_table = np.zeros_like(rows)
+        _scatter_chosen(factors, slopes, which, of_table)
+        if not ctx.needs_input_grad[0]:
+            return None, torch.from_numpy(of_table), None
+        of_weights = np.empty(which.shape, np.float32)
+        _dot_pairs(slopes, rows, which, of_weights)
+        return torch.from_numpy(of_weights), torch.from_numpy(of_table), None
+
+
+def _dot_pairs(
+    left: NDArray[np.float32],
+    table: NDArray[np.float32],
+    chosen: NDArray[Any],
+    out: NDArray[np.float32],
+) -> None:
+    """Write products with chosen rows of a table to `out`, a thread some of its rows."""
+    share_rows(
+        lambda first, last: dot_pairs(left, table, chosen, out, first, last),
+        len(out),
+        _threads(chosen.size * table.shape[1]),
+    )
+
+
+def _add_chosen(
+    weights: NDArray[np.float32],
+    table: NDArray[np.float32],
+    chosen: NDArray[Any],
+    out: NDArray[np.float32],
+) -> None:
+    """Write weighted sums of chosen rows of a table to `out`, a thread some of its rows."""
+    share_rows(
+        lambda first, last: add_chosen(weights, table, chosen, out, first, last),
+        len(out),
+        _threads(chosen.size * table.shape[1]),
+    )
+
+
+def _scatter_chosen(
+    weights: NDArray[np.float32],
+    left: NDArray[np.float32],
+    chosen: NDArray[Any],
+    out: NDArray[np.float32],
+) -> None:
+    """Add weighted rows of `left` to chosen rows of `out`, a thread some of its columns."""
+    width = out.shape[1]
+    share_rows(
+        lambda first, last: scatter_chosen(weights, left, chosen, out, first, last),
+        width,
+        min(_threads(chosen.size * width), -(-width // _COLUMNS_A_THREAD)),
+        shares=1,
+    )
+
+
+def _threads(n_multiplications: int) -> int:
+    return 1 if n_multiplications < _ALONE else default_threads()
 
 
 def dense_product(left: Tensor, right: Tensor) -> Tensor:

@@ -352,5 +352,9 @@ def _seeded(root: int, *names: str | int) -> Iterator[None]:
     """Seed torch's own generators, which come back to what they were."""
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices):
-        torch.manual_seed(integer_seed(root, *names))
+        # Where CUDA is not in use, torch.manual_seed keeps the stack of every call for later.
+        seed = integer_seed(root, *names)
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed_all(seed)
         yield

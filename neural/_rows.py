@@ -1,0 +1,65 @@
+"""Rows of a sparse matrix as inputs of a first layer: of those in a batch, each once."""
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from ._dropout import Dropout
+from ._products import SparseMatrix
+
+WHOLE_BLOCK = 16
+"""Rows that are scored at once are a multiple of it: BLAS sums those left over in another order."""
+_MOST = 0.7
+"""Share of the rows from which on all are taken: none have to be copied then, nor transposed."""
+
+
+class Rows:
+    """Chooses rows of a sparse matrix.
+
+    Parameters
+    ----------
+    matrix : csr_array of float32, shape (n, m)
+        Not copied.
+    """
+
+    def __init__(self, matrix: csr_array) -> None:
+        self.matrix = matrix
+        self.all = SparseMatrix(matrix)
+
+    def of(self, asked: Tensor, share: float = 0.0) -> tuple[SparseMatrix, Tensor]:
+        """Return the distinct rows among those asked for, and which of them each one is.
+
+        Parameters
+        ----------
+        asked : Tensor of int, shape (k,)
+            Row numbers; may repeat.
+        share : float
+            Of what is stored in these rows that is dropped, at random; the rest is scaled up.
+
+        Returns
+        -------
+        SparseMatrix, shape (d, m)
+            Some rows, among them the distinct ones.
+        Tensor of int, shape (k,)
+            The place there of each one that was asked for.
+        """
+        distinct, places = np.unique(asked.cpu().numpy(), return_inverse=True)
+        if len(distinct) < _MOST * self.matrix.shape[0]:
+            rows, found = self.matrix[distinct], torch.from_numpy(places).to(asked.device)
+        elif share == 0:
+            return self.all, asked
+        else:
+            rows, found = self.matrix, asked
+        if share == 0:
+            return SparseMatrix(rows), found
+        values = Dropout(share)(torch.from_numpy(rows.data)).numpy()
+        kept = csr_array((values, rows.indices, rows.indptr), shape=rows.shape)
+        return SparseMatrix(kept), found
+
+
+def in_whole_blocks(rows: csr_array) -> csr_array:
+    """Add empty rows up to a multiple of `WHOLE_BLOCK`, so that equal rows get the same bits."""
+    starts = np.pad(rows.indptr, (0, -rows.shape[0] % WHOLE_BLOCK), mode="edge")
+    shape = len(starts) - 1, rows.shape[1]
+    return csr_array((rows.data, rows.indices, starts), shape=shape)

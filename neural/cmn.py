@@ -1,0 +1,358 @@
+"""CMN: collaborative memory network."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from annotated_types import Ge, Gt
+from numpy.typing import NDArray
+from pydantic import FiniteFloat
+from torch import Tensor, nn
+from torch.nn.functional import embedding as rows_of
+from torch.nn.functional import softplus
+
+from recrepro.interactions import Interactions
+from recrepro.sampling import draw_unseen
+from recrepro.space import Choice, IntRange, LogUniform
+
+from ._memory import Neighbours, read
+from ._memory_kernels import renumber
+from ._optimizers import OptimizerName, make_optimizer
+from ._products import pair_products
+from ._samples import in_batches
+from ._training import Batch, NeuralConfig, PairModel
+
+_STD = 0.01
+"""Of the truncated normal distribution that tables start from."""
+_SHARE = 0.5
+"""Of pre-trained tables, that the network starts from."""
+_RMSPROP = {"decay": 0.9, "momentum": 0.9}
+
+
+class PairwiseGMFNetwork(nn.Module):
+    """Two tables, and the weights of their product."""
+
+    def __init__(self, n_users: int, n_items: int, n_factors: int) -> None:
+        super().__init__()
+        self.users = _table(n_users, n_factors)
+        self.items = _table(n_items, n_factors)
+        self.output = nn.Linear(n_factors, 1, bias=False)
+        nn.init.xavier_uniform_(self.output.weight)
+
+    def forward(self, users: Tensor, items: Tensor) -> Tensor:
+        """Return the products of users and of each one's items, of shape (n, n_items_each)."""
+        return pair_products(self.users(users) * self.output.weight, self.items.weight, items)
+
+
+class PairwiseGMF(PairModel):
+    """A weighted matrix factorisation, learned by BPR: what CMN starts from."""
+
+    class Config(NeuralConfig):
+        """Hyperparameters."""
+
+        n_factors: Annotated[int, Ge(1)] = 50
+        """Number of factors."""
+        n_negatives: Annotated[int, Ge(1)] = 4
+        """Unseen items drawn for each interaction."""
+        l2: Annotated[FiniteFloat, Ge(0)] = 1e-4
+        """Penalty of the weights of the product."""
+        relu: bool = True
+        """Whether scores below 0 become 0."""
+
+    network: PairwiseGMFNetwork
+
+    def build(self, train: Interactions) -> nn.Module:
+        """Make the tables."""
+        return PairwiseGMFNetwork(*train.shape, self.config.n_factors)
+
+    def batches(self, train: Interactions, rng: np.random.Generator) -> Iterator[Batch]:
+        """Draw unseen items to every interaction."""
+        return _groups(train, self.config.n_negatives, self.config.batch_size, rng)
+
+    def loss(self, users: Tensor, items: Tensor) -> Tensor:  # type: ignore[override]
+        """Return the loss of BPR, with the penalty."""
+        scores = self._scores(users, items)
+        penalty: Tensor = self.config.l2 / 2 * self.network.output.weight.square().sum()
+        return softplus(scores[:, 1:] - scores[:, :1]).mean() + penalty
+
+    def pair_scores(self, users: Tensor, items: Tensor) -> Tensor:
+        """Return the scores of pairs."""
+        return self._scores(users, items[:, None]).squeeze(1)
+
+    def _scores(self, users: Tensor, items: Tensor) -> Tensor:
+        products: Tensor = self.network(users, items)
+        return products.relu() if self.config.relu else products
+
+
+class CMNNetwork(nn.Module):
+    """Tables of users and items, hops over the users of an item, and two layers above.
+
+    Parameters
+    ----------
+    n_users, n_items, n_factors, n_hops : int
+        Sizes.
+    neighbours : Tensor
+        Lists of users, of each item and then of each user alone.
+    """
+
+    neighbours: Tensor
+
+    def __init__(
+        self, n_users: int, n_items: int, n_factors: int, n_hops: int, neighbours: Tensor
+    ) -> None:
+        super().__init__()
+        self.memories = _table(n_users, n_factors)
+        self.outputs = _table(n_users, n_factors)
+        self.items = _table(n_items, n_factors)
+        self.hops = nn.ModuleList(_layer(n_factors, n_factors, 1) for _ in range(n_hops - 1))
+        self.hidden = _layer(2 * n_factors, n_factors, 0)
+        self.output = nn.Linear(n_factors, 1, bias=False)
+        nn.init.xavier_uniform_(self.output.weight)
+        self.register_buffer("neighbours", neighbours, persistent=False)
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """What is penalised: matrices, no tables and no biases."""
+        return [layer.weight for layer in (*self.hops, self.hidden, self.output)]
+
+    def tables(self, users: Tensor, items: Tensor, *, sparse: bool) -> tuple[Tensor, ...]:
+        """Return some rows of the tables."""
+        chosen = (self.memories, users), (self.outputs, users), (self.items, items)
+        return tuple(rows_of(rows, table.weight, sparse=sparse) for table, rows in chosen)
+
+    def forward(
+        self,
+        tables: tuple[Tensor, ...],
+        users: Tensor,
+        items: Tensor,
+        neighbours: Neighbours,
+    ) -> Tensor:
+        """Return the scores of pairs, all given by their rows in the tables."""
+        memories, outputs, all_items = tables
+        m, e = rows_of(users, memories), rows_of(items, all_items)
+        query = m + e
+        found = read(query, memories, outputs, neighbours)
+        for hop in self.hops:
+            query = (hop(query) + found).relu()
+            found = read(query, memories, outputs, neighbours)
+        hidden = self.hidden(torch.cat([m * e, found], dim=1)).relu()
+        scores: Tensor = self.output(hidden).squeeze(-1)
+        return scores
+
+
+class CMN(PairModel):
+    r"""Attend to those users of an item who are like the user, in hops, beside a factorisation.
+
+    Ebesu, Shen & Fang: Collaborative memory network for recommendation systems. SIGIR 2018,
+    eq. 1 to 8.
+
+    .. math::
+
+        z^1 = m_u + e_i, \qquad z^{h+1} = \phi(W_h z^h + b_h + o^h), \qquad
+        o^h = \sum_{v \in N(i)} \operatorname{softmax}_v(z^h \cdot m_v)\, c_v
+
+    .. math::
+
+        \hat r_{ui} = v^\top \phi\bigl(U [m_u \circ e_i, o^H] + b\bigr), \qquad
+        \phi(x) = \max(0, x)
+
+    with N(i) the users of item i, learned by BPR. The tables m and e start from half of what a
+    factorisation, :math:`\max(0, w^\top (m_u \circ e_i))`, has learned by BPR before.
+
+    Notes
+    -----
+    Every interaction is in a batch together with all its unseen items, drawn anew in every epoch
+    from those that any user has; a batch has `batch_size` pairs of such, or one interaction. As in
+    the paper and its code, the user is one of N(i) for what he has interacted with, which holds in
+    training only; ``includes_user = False`` passes over him. For an item without users, the sum
+    is 0; the code has c of the user, ``without_users = "user"``.
+
+    Tables start from N(0, 0.01^2), cut off at 0.02; W and U from a normal distribution of variance
+    2 / n for n inputs, cut off likewise; v from Glorot's uniform distribution; b is 1 in hops, so
+    that they are above 0 at first, and else 0. The penalty is half of `l2` times the squares of W,
+    U and v. `clip_norm` is for each parameter by itself. RMSprop is that of TensorFlow, with a
+    momentum of 0.9: of tables it changes only those rows that are in the batch.
+
+    The pre-training takes Adam, its own `pretraining_l2` of w, and no early stopping; the loss of
+    two scores that are both cut off has no gradient, which ``pretraining_relu = False`` avoids.
+    Its default epochs are those of the released code, which has a penalty of 1e-3; Ferrari Dacrema
+    et al. (TOIS 2021) have 100 epochs and 1e-4. Values of interactions are ignored. The number of
+    epochs is found on validation data.
+    """
+
+    class Config(NeuralConfig):
+        """Hyperparameters."""
+
+        n_factors: Annotated[int, Ge(1), Choice(10, 20, 30, 40, 50)] = 50
+        """Number of factors."""
+        n_hops: Annotated[int, Ge(1), IntRange(1, 4)] = 3
+        """How often the users of an item are attended to."""
+        n_negatives: Annotated[int, Ge(1), IntRange(1, 10)] = 4
+        """Unseen items drawn for each interaction."""
+        l2: Annotated[FiniteFloat, Ge(0), LogUniform(1e-4, 1.0)] = 0.1
+        """Penalty of the weights of layers."""
+        learning_rate: Annotated[FiniteFloat, Gt(0), LogUniform(1e-4, 1e-2)] = 1e-3
+        """Length of a step, of the pre-training too."""
+        batch_size: Annotated[int, Ge(1), Choice(128, 256, 512)] = 128
+        """Number of pairs of an item of the user and an unseen one for one step."""
+        epochs: Annotated[int, Ge(1)] = 50
+        """Number of epochs."""
+        optimizer: OptimizerName = "rmsprop-tf"
+        """What turns a gradient into a step."""
+        clip_norm: Annotated[FiniteFloat, Ge(0)] = 5.0
+        """Largest norm of the gradient of each parameter; 0 for no limit."""
+        includes_user: bool = True
+        """Whether the user is one of the users of the item, in training."""
+        without_users: Literal["nothing", "user"] = "nothing"
+        """What is read for an item without users: nothing, or what the user himself adds."""
+        pretraining_epochs: Annotated[int, Ge(0)] = 15
+        """Number of epochs of the factorisation; 0 for none."""
+        pretraining_l2: Annotated[FiniteFloat, Ge(0)] = 1e-4
+        """Penalty of the weights of the factorisation."""
+        pretraining_relu: bool = True
+        """Whether scores of the factorisation below 0 become 0."""
+
+    network: CMNNetwork
+
+    def build(self, train: Interactions) -> nn.Module:
+        """Make tables, layers and lists of users."""
+        by_item = train.matrix.T.tocsr()
+        self._starts = by_item.indptr.astype(np.int64)
+        everyone = np.arange(train.n_users, dtype=np.int32)
+        listed = torch.from_numpy(np.concatenate([by_item.indices.astype(np.int32), everyone]))
+        return CMNNetwork(*train.shape, self.config.n_factors, self.config.n_hops, listed)
+
+    def prepare(self, train: Interactions, rng: np.random.Generator) -> None:
+        """Train the factorisation, and start from half of its tables."""
+        config = self.config
+        if not config.pretraining_epochs:
+            return
+        shared = config.model_dump(
+            include={"n_factors", "n_negatives", "batch_size", "learning_rate", "clip_norm"}
+            | {"device", "mixed_precision"}
+        )
+        part = PairwiseGMF(
+            **shared,
+            epochs=config.pretraining_epochs,
+            l2=config.pretraining_l2,
+            relu=config.pretraining_relu,
+        )
+        self.train_before("gmf", part, train, rng)
+        with torch.no_grad():
+            self.network.memories.weight.copy_(_SHARE * part.network.users.weight)
+            self.network.items.weight.copy_(_SHARE * part.network.items.weight)
+
+    def make_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Return the optimiser, with momentum if it is TensorFlow's."""
+        config = self.config
+        settings = _RMSPROP if config.optimizer == "rmsprop-tf" else {}
+        parameters = self.network.parameters()
+        return [make_optimizer(config.optimizer, parameters, config.learning_rate, **settings)]
+
+    def batches(self, train: Interactions, rng: np.random.Generator) -> Iterator[Batch]:
+        """Draw unseen items to every interaction, and collect what a batch has to do with."""
+        listed = self.network.neighbours.cpu().numpy()
+        numbers = np.full(train.n_users, -1, np.int32)
+        found = np.empty(train.n_users, np.int32)
+        config = self.config
+        for users, items in _groups(train, config.n_negatives, config.batch_size, rng):
+            pair_users = np.concatenate([users, np.repeat(users, config.n_negatives)])
+            pair_items = np.concatenate([items[:, 0], items[:, 1:].ravel()])
+            begins, ends, passed = self._neighbours(pair_users, pair_items, listed)
+            bounds = np.concatenate([[0], np.cumsum(ends - begins)])
+            places, flat = np.empty(len(pair_users), np.int32), np.empty(bounds[-1], np.int32)
+            n = renumber(begins, ends, listed, pair_users, numbers, found, places, flat)
+            distinct, item_places = np.unique(pair_items, return_inverse=True)
+            stretches = bounds[:-1], bounds[1:], flat, np.where(passed < 0, passed, places)
+            yield found[:n].copy(), distinct, places, item_places, *stretches
+
+    def loss(  # type: ignore[override]
+        self,
+        table_users: Tensor,
+        table_items: Tensor,
+        users: Tensor,
+        items: Tensor,
+        begins: Tensor,
+        ends: Tensor,
+        listed: Tensor,
+        passed: Tensor,
+    ) -> Tensor:
+        """Return the loss of BPR, with the penalty."""
+        config = self.config
+        tables = self.network.tables(
+            table_users, table_items, sparse=config.optimizer == "rmsprop-tf"
+        )
+        scores = self.network(tables, users, items, Neighbours(begins, ends, listed, passed))
+        positive, negative = scores.tensor_split([len(scores) // (1 + config.n_negatives)])
+        differences = negative.view(-1, config.n_negatives) - positive[:, None]
+        squares = torch.cat([weights.flatten() for weights in self.network.weights]).square()
+        penalty: Tensor = config.l2 / 2 * squares.sum()
+        return softplus(differences).mean() + penalty
+
+    def clip(self, parameters: list[nn.Parameter]) -> None:
+        """Shorten the gradient of each parameter to ``config.clip_norm``."""
+        limit = self.config.clip_norm
+        for parameter in parameters:
+            if parameter.grad is None:
+                continue
+            if parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.coalesce()
+            gradient = parameter.grad.values() if parameter.grad.is_sparse else parameter.grad
+            gradient.mul_(limit / torch.linalg.vector_norm(gradient).clamp(min=limit))
+
+    def pair_scores(self, users: Tensor, items: Tensor) -> Tensor:
+        """Return the scores of pairs."""
+        network = self.network
+        listed = network.neighbours
+        places = self._neighbours(*(part.cpu().numpy() for part in (users, items, listed)))
+        begins, ends, passed = (torch.from_numpy(part).to(users.device) for part in places)
+        tables = network.memories.weight, network.outputs.weight, network.items.weight
+        scores: Tensor = network(tables, users, items, Neighbours(begins, ends, listed, passed))
+        return scores
+
+    def _neighbours(
+        self, users: NDArray[np.int32], items: NDArray[np.int32], listed: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+        """Return where neighbours of pairs begin and end in the list, and whom to pass over."""
+        begins, ends = self._starts[items], self._starts[items + 1]
+        passed = np.full_like(users, -1) if self.config.includes_user else users
+        if self.config.without_users == "user":
+            alone = (ends == begins) | ((ends == begins + 1) & (listed[begins] == passed))
+            begins = np.where(alone, self._starts[-1] + users, begins)
+            ends = np.where(alone, begins + 1, ends)
+            passed = np.where(alone, np.int32(-1), passed)
+        return begins, ends, passed
+
+
+def _groups(
+    train: Interactions, n_negatives: int, batch_size: int, rng: np.random.Generator
+) -> Iterator[Batch]:
+    """Yield users, and in a row an item of the user's and unseen items that others have.
+
+    Batches have about `batch_size` unseen items. Users with every item that anyone has are left
+    out.
+    """
+    present = np.flatnonzero(train.item_counts).astype(np.int32)
+    matrix = train.matrix if len(present) == train.n_items else train.matrix[:, present]
+    chosen = np.flatnonzero(train.user_counts[train.users] < len(present))
+    users = train.users[chosen]
+    negatives = present[draw_unseen(rng, np.repeat(users, n_negatives), matrix)]
+    items = np.column_stack([train.items[chosen], negatives.reshape(-1, n_negatives)])
+    return in_batches((users, items), max(1, batch_size // n_negatives), rng)
+
+
+def _table(n: int, size: int) -> nn.Embedding:
+    """Return a table with truncated normal rows."""
+    table = nn.Embedding(n, size)
+    nn.init.trunc_normal_(table.weight, 0, _STD, -2 * _STD, 2 * _STD)
+    return table
+
+
+def _layer(n_in: int, n_out: int, bias: float) -> nn.Linear:
+    """Return a dense layer with truncated normal weights, of variance 2 / n_in."""
+    layer = nn.Linear(n_in, n_out)
+    std = (2.6 / n_in) ** 0.5  # of the whole distribution; without its ends, that is about 2 / n_in
+    nn.init.trunc_normal_(layer.weight, 0, std, -2 * std, 2 * std)
+    nn.init.constant_(layer.bias, bias)
+    return layer
