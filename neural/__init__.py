@@ -10,6 +10,7 @@ MODELS: dict[str, str] = {
     "cmn": "recrepro.neural.cmn:CMN",
     "convncf": "recrepro.neural.convncf:ConvNCF",
     "dmf": "recrepro.neural.dmf:DMF",
+    "dotmf": "recrepro.neural.dotmf:DotMF",
     "gmf": "recrepro.neural.gmf:GMF",
     "ineurec": "recrepro.neural.neurec:INeuRec",
     "lightgcn": "recrepro.neural.lightgcn:LightGCN",

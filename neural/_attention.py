@@ -11,7 +11,7 @@ _HIDDEN = 1.0 - 2**32
 
 
 class AttentionBlock(nn.Module):
-    """Attention to earlier places, and two dense layers."""
+    """Attention to earlier places, and two dense layers, as the released code has them."""
 
     def __init__(self, n_factors: int, n_heads: int, dropout: float) -> None:
         super().__init__()
@@ -55,6 +55,19 @@ class AttentionBlock(nn.Module):
         return x.view(*x.shape[:2], self.n_heads, -1).transpose(1, 2).flatten(0, 1)
 
 
+class PreNormBlock(AttentionBlock):
+    """The same as the paper's text has it: x + Dropout(g(LN(x))), for attention and for layers."""
+
+    def forward(self, hidden: Tensor, mask: Tensor, n_last: int) -> Tensor:
+        """Return the last `n_last` places."""
+        normal = self.norm(hidden)
+        attended = self.attend(normal[:, -n_last:], normal, mask[:, -n_last:])
+        between = hidden[:, -n_last:] + self.dropout(attended)
+        inner = self.dropout(self.inner(self.norm_between(between)).relu_())
+        out: Tensor = between + self.dropout(self.outer(inner))
+        return out
+
+
 class SASRecNetwork(nn.Module):
     """Blocks of attention above the factors of items and places."""
 
@@ -66,6 +79,8 @@ class SASRecNetwork(nn.Module):
         n_blocks: int,
         n_heads: int,
         dropout: float,
+        *,
+        pre_norm: bool = False,
     ) -> None:
         super().__init__()
         self.items = nn.Embedding(n_items + 1, n_factors, padding_idx=0)
@@ -76,9 +91,8 @@ class SASRecNetwork(nn.Module):
             self.items.weight[0] = 0
         self.n_heads = n_heads
         self.dropout = Dropout(dropout)
-        self.blocks = nn.ModuleList(
-            AttentionBlock(n_factors, n_heads, dropout) for _ in range(n_blocks)
-        )
+        kind = PreNormBlock if pre_norm else AttentionBlock
+        self.blocks = nn.ModuleList(kind(n_factors, n_heads, dropout) for _ in range(n_blocks))
         self.norm = nn.LayerNorm(n_factors, eps=1e-8)
 
     def forward(self, *sequences: Tensor) -> Tensor:

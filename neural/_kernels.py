@@ -195,3 +195,33 @@ def shift_stored(starts, columns, shifts, dense, sums, first, last):
             total += line[columns[at]]
             line[columns[at]] += shift
         sums[row] = total
+
+
+@compiled(fastmath=_FASTMATH)
+def descend_logistic(users, items, labels, p, q, bias, rate, l2):
+    """Make a step of SGD for each sample, one after the other; return the sum of their losses.
+
+    The logit is the product of a row of `p` and one of `q`, whose last numbers are added instead,
+    and `bias[0]`. The loss is logistic, with half the squares of all these numbers times `l2`.
+    """
+    lost = 0.0
+    last = p.shape[1] - 1
+    keep = np.float32(1 - rate * l2)
+    for n in range(len(users)):
+        a, b = p[users[n]], q[items[n]]
+        logit = bias[0] + a[last] + b[last]
+        squares = bias[0] ** 2 + a[last] ** 2 + b[last] ** 2
+        for k in range(last):
+            logit += a[k] * b[k]
+            squares += a[k] * a[k] + b[k] * b[k]
+        small = np.exp(-abs(logit))
+        lost += np.log1p(small) + max(logit, 0) - labels[n] * logit + l2 / 2 * squares
+        step = np.float32(rate * (labels[n] - (1 if logit > 0 else small) / (1 + small)))
+        for k in range(last):
+            u, v = a[k], b[k]
+            a[k] = keep * u + step * v
+            b[k] = keep * v + step * u
+        a[last] = keep * a[last] + step
+        b[last] = keep * b[last] + step
+        bias[0] = keep * bias[0] + step
+    return lost

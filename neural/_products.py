@@ -19,8 +19,10 @@ from ._kernels import add_chosen, add_rows, dot_pairs, scatter_chosen
 
 _COLUMNS_A_THREAD = 16
 """A thread gets whole cache lines of a row."""
-_ALONE = 2**18
-"""Multiplications that one thread has done by the time that a second one has started."""
+_ALONE = 2**20
+"""Multiplications that one thread has done by the time that others have started."""
+_SHARES = 4
+"""Stretches for each thread where all rows take about as long."""
 
 
 class SparseMatrix:
@@ -192,6 +194,7 @@ def _dot_pairs(
         lambda first, last: dot_pairs(left, table, chosen, out, first, last),
         len(out),
         _threads(chosen.size * table.shape[1]),
+        shares=_SHARES,
     )
 
 
@@ -206,6 +209,7 @@ def _add_chosen(
         lambda first, last: add_chosen(weights, table, chosen, out, first, last),
         len(out),
         _threads(chosen.size * table.shape[1]),
+        shares=_SHARES,
     )
 
 

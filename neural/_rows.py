@@ -8,8 +8,6 @@ from torch import Tensor
 from ._dropout import Dropout
 from ._products import SparseMatrix
 
-WHOLE_BLOCK = 16
-"""Rows that are scored at once are a multiple of it: BLAS sums those left over in another order."""
 _MOST = 0.7
 """Share of the rows from which on all are taken: none have to be copied then, nor transposed."""
 
@@ -56,10 +54,3 @@ class Rows:
         values = Dropout(share)(torch.from_numpy(rows.data)).numpy()
         kept = csr_array((values, rows.indices, rows.indptr), shape=rows.shape)
         return SparseMatrix(kept), found
-
-
-def in_whole_blocks(rows: csr_array) -> csr_array:
-    """Add empty rows up to a multiple of `WHOLE_BLOCK`, so that equal rows get the same bits."""
-    starts = np.pad(rows.indptr, (0, -rows.shape[0] % WHOLE_BLOCK), mode="edge")
-    shape = len(starts) - 1, rows.shape[1]
-    return csr_array((rows.data, rows.indices, starts), shape=shape)

@@ -86,3 +86,43 @@ def ranked_pairs(
     users = train.users[chosen]
     samples = users, train.items[chosen], draw_unseen(rng, users, train.matrix)
     return in_batches(samples, batch_size, rng)
+
+
+def pairs_with_drawn_items(
+    train: Interactions,
+    n_negatives: int,
+    batch_size: int,
+    rng: np.random.Generator,
+    *,
+    unseen_only: bool,
+) -> Iterator[Batch]:
+    """Yield users, items of theirs and drawn items, a row for each interaction, shuffled.
+
+    They are drawn batch by batch: there may be thousands for an interaction.
+
+    Parameters
+    ----------
+    train : Interactions
+        Values are ignored.
+    n_negatives : int
+        Items drawn for each interaction, uniformly, with replacement.
+    batch_size : int
+        Interactions in a batch.
+    rng : numpy.random.Generator
+        Draws and shuffles.
+    unseen_only : bool
+        Whether they are drawn from the items that the user has not seen, or from all. Users with
+        every item are left out then.
+    """
+    pairs: Batch = (train.users, train.items)
+    if unseen_only:
+        chosen, seen = learnable(train), train.binarised().matrix.astype(bool)
+        pairs = train.users[chosen], train.items[chosen]
+    for users, items in in_batches(pairs, batch_size, rng):
+        size = len(users), n_negatives
+        drawn = rng.integers(train.n_items, size=size, dtype=np.int32)
+        if unseen_only:  # most are: the others are drawn again, in a way that takes longer
+            at = drawn + train.n_items * np.arange(len(users))[:, None]
+            again = np.flatnonzero(seen[users].toarray().ravel()[at.ravel()])
+            drawn.flat[again] = draw_unseen(rng, users[again // n_negatives], train.matrix)
+        yield users, items, drawn

@@ -308,17 +308,21 @@ class PairModel(NeuralRecommender):
         scores[rows, items] = self._score_pairs(users[rows], items.astype(np.int32))
         return scores
 
-    def score_in_blocks(
-        self, users: NDArray[np.int32], n_items: int, of_all_items: Callable[[Tensor], Tensor]
+    def score_by_user(
+        self,
+        users: NDArray[np.int32],
+        histories: csr_array,
+        for_all_items: Callable[[], Callable[[Tensor], Tensor]],
     ) -> NDArray[np.float32]:
-        """Score all items by a function that takes users and returns their scores, one by one."""
-        scores = np.empty((len(users), n_items), np.float32)
-        size = max(1, PAIRS_AT_ONCE // n_items)
+        """Score all items by a function that is made once and takes one user at a time.
+
+        Then no score depends on who else is scored, to the bit.
+        """
+        scores = np.empty(histories.shape, np.float32)
         with torch.inference_mode():
-            for start in range(0, len(users), size):
-                block = torch.from_numpy(users[start : start + size]).to(self.device)
-                found = of_all_items(block).float().cpu().numpy()
-                scores[start : start + size] = found.reshape(-1, n_items)
+            of_user = for_all_items()
+            for row, user in enumerate(torch.from_numpy(users).to(self.device)):
+                scores[row] = of_user(user).float().cpu().numpy()
         return scores
 
     def _score_pairs(

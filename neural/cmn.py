@@ -137,8 +137,8 @@ class CMNNetwork(nn.Module):
             query = (hop(query) + found).relu()
             found = read(query, memories, outputs, neighbours)
         hidden = self.hidden(torch.cat([m * e, found], dim=1)).relu()
-        scores: Tensor = self.output(hidden).squeeze(-1)
-        return scores
+        # Not a product of matrix and vector, in which a row's sum depends on where the row is.
+        return (hidden * self.output.weight).sum(dim=1)
 
 
 class CMN(PairModel):
@@ -196,7 +196,7 @@ class CMN(PairModel):
         """Length of a step, of the pre-training too."""
         batch_size: Annotated[int, Ge(1), Choice(128, 256, 512)] = 128
         """Number of pairs of an item of the user and an unseen one for one step."""
-        epochs: Annotated[int, Ge(1)] = 50
+        epochs: Annotated[int, Ge(1)] = 30
         """Number of epochs."""
         optimizer: OptimizerName = "rmsprop-tf"
         """What turns a gradient into a step."""

@@ -17,12 +17,13 @@ from recrepro.space import Choice, IntRange, LogUniform, OnlyWhere
 
 from ._mfbpr import MFBPR, Tables, full_batches, optimizer_of, squares, truncated
 from ._optimizers import OptimizerName
-from ._rows import WHOLE_BLOCK
 from ._training import Batch, NeuralConfig, PairModel
 
 Map = Literal["full", "diagonal", "off-diagonal"]
 FIRST_BIAS = 0.1
 """Of convolutions."""
+_WHOLE_BLOCK = 16
+"""Pairs that are scored at once are a multiple of it: BLAS sums those left over differently."""
 _ROWS_AT_ONCE = {"cpu": 2**16, "cuda": 2**22}
 """Cells of the first layer that are computed at once: on a CPU they stay in the cache."""
 
@@ -128,8 +129,7 @@ class ConvNetwork(nn.Module):
 class ConvNCF(PairModel):
     r"""Convolve the outer product of a user's and an item's factors.
 
-    He, Du, Wang, Tian, Tang & Chua: Outer product-based neural collaborative filtering. IJCAI 2018,
-    eq. 2 to 9.
+    He, Du, Wang, Tian, Tang & Chua: Outer product-based neural collaborative filtering. IJCAI 2018.
 
     .. math::
 
@@ -272,7 +272,7 @@ class ConvNCF(PairModel):
 
     def pair_scores(self, users: Tensor, items: Tensor) -> Tensor:
         """Return the scores of pairs; only some are computed at once."""
-        tables, fill = self.network.tables, (0, -len(users) % WHOLE_BLOCK)
+        tables, fill = self.network.tables, (0, -len(users) % _WHOLE_BLOCK)
         scores: Tensor = self.network(
             tables.users(pad(users, fill)), tables.items(pad(items, fill))
         )

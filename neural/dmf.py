@@ -19,7 +19,7 @@ from recrepro.space import Choice, IntRange, LogUniform
 
 from ._autoencoder import Layer
 from ._products import SparseMatrix
-from ._rows import Rows, in_whole_blocks
+from ._rows import Rows
 from ._samples import in_batches
 from ._training import Batch, NeuralConfig, NeuralRecommender
 
@@ -63,7 +63,7 @@ class DMF(NeuralRecommender):
     r"""Let two perceptrons turn a user's row and an item's column into vectors with a cosine.
 
     Xue, Dai, Zhang, Huang & Chen: Deep matrix factorization models for recommender systems.
-    IJCAI 2017, eq. 5 to 13.
+    IJCAI 2017.
 
     .. math::
 
@@ -168,9 +168,9 @@ class DMF(NeuralRecommender):
         with torch.inference_mode():
             if self._item_vectors is None:
                 self._item_vectors = network.items(self._items.all).cpu().numpy()
-            of_users = network.users(SparseMatrix(in_whole_blocks(histories))).cpu().numpy()
+            of_users = network.users(SparseMatrix(histories)).cpu().numpy()
         scores: NDArray[np.float32] = of_users @ self._item_vectors.T
-        return scores[: histories.shape[0]]
+        return scores
 
     def _labels(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.config.loss == "bce" or not len(values):

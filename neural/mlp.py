@@ -1,6 +1,6 @@
 """MLP: a multi-layer perceptron of the concatenated user and item factors."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Annotated
 
@@ -40,19 +40,24 @@ class Tower(nn.Module):
             hidden = layer(hidden).relu_()
         return hidden
 
-    def of_all_items(self, users: Tensor) -> Tensor:
-        """Return the last layer for all items, user by user: shape (n * n_items, n_factors).
+    def for_all_items(self) -> Callable[[Tensor], Tensor]:
+        """Return a function of a user's number, with the last layer for every item.
 
-        The first layer is a sum of what the user and what the item adds, each computed once.
+        The first layer is a sum of what the user and what the item adds; the latter is computed
+        here, once.
         """
         first, half = self.layers[0], self.users.embedding_dim
         assert isinstance(first, nn.Linear)
-        of_users = nn.functional.linear(self.users(users), first.weight[:, :half], first.bias)
-        of_items = self.items.weight @ first.weight[:, half:].T
-        hidden = (of_users[:, None] + of_items).relu_().flatten(0, 1)
-        for layer in self.layers[1:]:
-            hidden = layer(hidden).relu_()
-        return hidden
+        of_users, of_items = first.weight[:, :half], first.weight[:, half:]
+        of_items = nn.functional.linear(self.items.weight, of_items, first.bias)
+
+        def of_user(user: Tensor) -> Tensor:
+            hidden: Tensor = (of_items + of_users @ self.users(user)).relu_()
+            for layer in self.layers[1:]:
+                hidden = layer(hidden).relu_()
+            return hidden
+
+        return of_user
 
 
 class MLPNetwork(nn.Module):
@@ -70,10 +75,10 @@ class MLPNetwork(nn.Module):
         logits: Tensor = self.output(self.tower(users, items)).squeeze(-1)
         return logits
 
-    def of_all_items(self, users: Tensor) -> Tensor:
-        """Return the logits of all items, user by user: shape (n * n_items,)."""
-        logits: Tensor = self.output(self.tower.of_all_items(users)).squeeze(-1)
-        return logits
+    def for_all_items(self) -> Callable[[Tensor], Tensor]:
+        """Return a function of a user's number, with the logits of every item."""
+        tower = self.tower.for_all_items()
+        return lambda user: self.output(tower(user)).squeeze(-1)
 
 
 class MLP(PairModel):
@@ -134,6 +139,5 @@ class MLP(PairModel):
         return logits
 
     def score(self, users: NDArray[np.int32], histories: csr_array) -> NDArray[np.float32]:
-        """Score all items, a block of users at a time."""
-        self.fitted("network")
-        return self.score_in_blocks(users, histories.shape[1], self.network.of_all_items)
+        """Score all items, one user after the other."""
+        return self.score_by_user(users, histories, self.fitted("network").for_all_items)

@@ -17,7 +17,7 @@ class MultDAE(Autoencoder):
     r"""Encode a part of a user's items, and decode all of them as probabilities of items.
 
     Liang, Krishnan, Hoffman & Jebara: Variational autoencoders for collaborative filtering. WWW
-    2018, eq. 9 (Mult-DAE).
+    2018 (Mult-DAE).
 
     .. math::
 

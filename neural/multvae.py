@@ -29,7 +29,7 @@ class MultVAE(Autoencoder):
     r"""Encode a user's items as a distribution, and decode a sample of it to probabilities.
 
     Liang, Krishnan, Hoffman & Jebara: Variational autoencoders for collaborative filtering. WWW
-    2018, eq. 7 (Mult-VAE^PR).
+    2018 (Mult-VAE^PR).
 
     .. math::
 

@@ -1,6 +1,6 @@
 """NeuMF: GMF and MLP below one output."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import numpy as np
@@ -42,12 +42,17 @@ class NeuMFNetwork(nn.Module):
         logits: Tensor = self.output(both).squeeze(-1)
         return logits
 
-    def of_all_items(self, users: Tensor) -> Tensor:
-        """Return the logits of all items, user by user: shape (n * n_items,)."""
+    def for_all_items(self) -> Callable[[Tensor], Tensor]:
+        """Return a function of a user's number, with the logits of every item."""
         of_product, of_tower = self.output.weight[0].chunk(2)
-        product = (self.users(users) * of_product) @ self.items.weight.T
-        logits: Tensor = self.tower.of_all_items(users) @ of_tower + product.flatten()
-        return logits + self.output.bias
+        tower = self.tower.for_all_items()
+
+        def of_user(user: Tensor) -> Tensor:
+            product = self.items.weight @ (self.users(user) * of_product)
+            logits: Tensor = tower(user) @ of_tower + product + self.output.bias
+            return logits
+
+        return of_user
 
     @torch.no_grad()
     def start_from(self, gmf: GMFNetwork, mlp: MLPNetwork) -> None:
@@ -147,6 +152,5 @@ class NeuMF(PairModel):
         return logits
 
     def score(self, users: NDArray[np.int32], histories: csr_array) -> NDArray[np.float32]:
-        """Score all items, a block of users at a time."""
-        self.fitted("network")
-        return self.score_in_blocks(users, histories.shape[1], self.network.of_all_items)
+        """Score all items, one user after the other."""
+        return self.score_by_user(users, histories, self.fitted("network").for_all_items)

@@ -19,7 +19,7 @@ from ._autoencoder import Layer
 from ._cells import cells_in_batches
 from ._layers import embedding
 from ._products import SparseMatrix
-from ._rows import Rows, in_whole_blocks
+from ._rows import Rows
 from ._samples import in_batches
 from ._training import Batch, FactorModel, NeuralConfig, NeuralRecommender
 
@@ -183,12 +183,12 @@ class UNeuRec(NeuRec):
     ) -> NDArray[np.float32]:
         """Encode the histories and multiply with the table."""
         network: NeuRecNetwork = self.fitted("network")
-        rows = in_whole_blocks(histories)
-        rows.data = np.ones_like(rows.data)
+        ones = np.ones(histories.nnz, np.float32)
+        rows = csr_array((ones, histories.indices, histories.indptr), shape=histories.shape)
         with torch.inference_mode():
             codes = network.encode(SparseMatrix(rows)).cpu().numpy()
             scores: NDArray[np.float32] = codes @ network.table.weight.cpu().numpy().T
-        return scores[: histories.shape[0]]
+        return scores
 
 
 class INeuRec(NeuRec, FactorModel):

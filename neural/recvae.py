@@ -65,7 +65,7 @@ class RecVAE(Autoencoder):
     r"""Keep each user's code near what it was an epoch ago, and learn encoder and decoder in turn.
 
     Shenbin, Alekseev, Tutubalina, Malykh & Nikolenko: RecVAE: a new variational autoencoder for
-    top-N recommendations with implicit feedback. WSDM 2020, eq. 10 to 13.
+    top-N recommendations with implicit feedback. WSDM 2020.
 
     .. math::
 
@@ -109,7 +109,7 @@ class RecVAE(Autoencoder):
         """Weight gamma of the divergence from the prior."""
         kl_per_interaction: bool = True
         """Whether that weight is multiplied by the number of the user's interactions."""
-        norm_eps: Annotated[FiniteFloat, Gt(0)] = 0.1
+        normalisation_eps: Annotated[FiniteFloat, Gt(0)] = 0.1
         """Added to the variances of the layer normalisation."""
         encoder_passes: Annotated[int, Ge(1), IntRange(1, 5)] = 3
         """Passes over the users in an epoch that change the encoder."""
@@ -125,7 +125,9 @@ class RecVAE(Autoencoder):
     def build(self, train: Interactions) -> nn.Module:
         """Make the layers."""
         c = self.config
-        return RecVAENetwork(train.n_items, c.n_factors, c.n_hidden, c.n_layers, c.norm_eps)
+        return RecVAENetwork(
+            train.n_items, c.n_factors, c.n_hidden, c.n_layers, c.normalisation_eps
+        )
 
     def memory_needed(self, train: Interactions) -> int:
         """Add the bytes of the old posteriors."""

@@ -30,7 +30,7 @@ _PLACES_ON_A_GPU = 2**18
 class SASRec(FactorModel):
     r"""Predict the next item from the latest ones, by attention of each place to those before.
 
-    Kang & McAuley: Self-attentive sequential recommendation. ICDM 2018, eq. 1-6.
+    Kang & McAuley: Self-attentive sequential recommendation. ICDM 2018.
 
     .. math::
 
@@ -45,24 +45,26 @@ class SASRec(FactorModel):
 
     Notes
     -----
-    The order in time is that of the training data. Of a history given for scoring, only what was in
-    them counts: nothing tells when the rest happened. Unknown times come first, and items of a user
-    at the same time are in a random order, the same for every fit. Values are ignored. An item
-    occurs once in a sequence: the paper's may repeat. Users without items get zeros.
+    The order is that of the times in the training data. Unknown times come first. Items of a user
+    at the same time are in a random order, always the same for the same data. Items of a history
+    that are not in the training data are ignored: nothing says when they come. Users without items
+    get zeros. Values are ignored. An item occurs once in a sequence, where the paper's may repeat.
 
-    Layers are those of the released code: both residual connections add what was normalised, keys
-    and values come from what was not, and the heads have no dense layer above them. Factors and
-    weights start Glorot-uniform, biases from 0; item 0 is padding and stays 0. Normalisation adds
-    1e-8 to the variance.
+    Blocks are those of the released code, by which the results were found: both residual
+    connections add what was normalised, and keys and values come from what was not. The paper's
+    text has :math:`x + \operatorname{Dropout}(g(LN(x)))` for attention and layers: `pre_norm`.
+    Attention weights are dropped in both, and no dense layer follows the heads. Factors and weights
+    start Glorot-uniform, biases from 0; padding has factors of 0. 1e-8 is added to a variance.
 
-    An epoch has as many steps as there are whole batches of users; each draws users uniformly and
-    with replacement from those with two items or more, and an unseen item for each of their places.
-    Users with every item are left out. The loss is a mean over places. As in the code, the second
-    momentum of Adam is 0.98. The number of epochs, at most the paper's 201, is found on validation
-    data.
+    An epoch has as many steps as there are whole batches of users, but at least one. Each step
+    draws users uniformly and with replacement, from those with two items or more, and for each
+    place an item uniformly from those that are not in the user's training row. Users with every
+    item are left out. The loss is a mean over places. Adam's second momentum is 0.98, as in the
+    code. The code trains for 201 epochs; here their number is found on validation data.
 
-    ``n_negatives`` above 1 and ``loss = "softmax"``, cross-entropy of a softmax over all items, are
-    not in the paper. They are variants, reported to be much better, and have to be named as such.
+    `n_negatives` above 1 (their losses are added) and ``loss = "softmax"`` (cross-entropy of a
+    softmax over all items) are not in the paper. They can be much better (Klenitskiy & Vasilev,
+    RecSys 2023), and are to be named as variants.
     """
 
     needs_times = True
@@ -76,6 +78,8 @@ class SASRec(FactorModel):
         """Number of blocks of attention and two dense layers."""
         n_heads: Annotated[int, Ge(1), Choice(1, 2)] = 1
         """Number of heads of the attention, which share the factors."""
+        pre_norm: bool = False
+        """Whether blocks are those of the paper's text instead of the released code's."""
         max_length: Annotated[int, Ge(1), Choice(50, 100, 200)] = 50
         """Number of a user's latest items that are looked at."""
         dropout: Annotated[FiniteFloat, Ge(0), Lt(1), Choice(0.2, 0.5)] = 0.5
@@ -83,7 +87,7 @@ class SASRec(FactorModel):
         learning_rate: Annotated[FiniteFloat, Gt(0), LogUniform(1e-4, 1e-2)] = 1e-3
         """Length of a step."""
         batch_size: Annotated[int, Ge(1)] = 128
-        """Number of users for one step."""
+        """Number of users drawn for one step."""
         loss: Literal["bce", "softmax"] = "bce"
         """Cross-entropy of single items, as in the paper, or of a softmax over all."""
         n_negatives: Annotated[int, Ge(1)] = 1
@@ -107,9 +111,8 @@ class SASRec(FactorModel):
         """Order the items in time, and make tables and layers."""
         self._sequences = Sequences(train)
         c = self.config
-        return SASRecNetwork(
-            train.n_items, c.max_length, c.n_factors, c.n_blocks, c.n_heads, c.dropout
-        )
+        sizes = (train.n_items, c.max_length, c.n_factors, c.n_blocks, c.n_heads)
+        return SASRecNetwork(*sizes, c.dropout, pre_norm=c.pre_norm)
 
     def make_optimizers(self) -> list[torch.optim.Optimizer]:
         """Return Adam with the paper's second momentum, or what is asked for."""

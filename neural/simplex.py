@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, normalize, relu
 
 from recrepro.interactions import Interactions
-from recrepro.sampling import draw_unseen
 from recrepro.space import Choice, LogUniform, Uniform
 
 from ._layers import embedding
 from ._products import chosen_sums, pair_products
-from ._samples import in_batches, learnable
+from ._samples import pairs_with_drawn_items
 from ._training import Batch, FactorModel, NeuralConfig
 
 Aggregation = Literal["mean", "user_attention", "self_attention"]
@@ -123,7 +122,7 @@ class SimpleX(FactorModel):
     The history is that of training, with the item to predict in it, as in the released code: its
     `max_history` latest items, or, without times, those with the largest numbers. Factors start
     from N(0, `init_std`^2), layers Glorot-normal. Values of interactions are ignored. The loss is
-    the mean over a batch, the penalty half the squares of all factors of both tables. Dropout is
+    the mean over a batch, the penalty half the squares of all factors and biases. Dropout is
     of the user's vector after it is normalised, in MF-CCL too. Drawn items may be items of the
     user, unless `unseen_only`. A sum over them, as the paper also has it, is that of a weight w
     times N. Only cosines are here, not dot products.
@@ -164,7 +163,7 @@ class SimpleX(FactorModel):
         negative_weight: Annotated[FiniteFloat, Ge(0), LogUniform(1.0, 1000.0)] = 300.0
         """Weight w of the mean loss of drawn items."""
         l2: Annotated[FiniteFloat, Ge(0), LogUniform(1e-9, 1e-1)] = 1e-6
-        """Penalty of all factors, for each batch."""
+        """Penalty of all factors and biases, for each batch."""
         dropout: Annotated[FiniteFloat, Ge(0), Lt(1), Uniform(0.0, 0.5)] = 0.1
         """Share of the user's vector that is left out in training."""
         learning_rate: Annotated[FiniteFloat, Gt(0), LogUniform(1e-5, 1e-2)] = 1e-3
@@ -186,19 +185,11 @@ class SimpleX(FactorModel):
 
     def batches(self, train: Interactions, rng: np.random.Generator) -> Iterator[Batch]:
         """Draw items for the interactions of each batch, and look up the users' histories."""
-        unseen = self.config.unseen_only
-        pairs: Batch = (train.users, train.items)
-        if unseen:
-            chosen, seen = learnable(train), train.binarised().matrix.astype(bool)
-            pairs = train.users[chosen], train.items[chosen]
-        for users, items in in_batches(pairs, self.config.batch_size, rng):
-            size = len(users), self.config.n_negatives
-            drawn = rng.integers(train.n_items, size=size, dtype=np.int32)
-            if unseen:  # most are, so that few are drawn again, in a way that takes longer
-                at = drawn + train.n_items * np.arange(len(users))[:, None]
-                again = np.flatnonzero(seen[users].toarray().ravel()[at.ravel()])
-                drawn.flat[again] = draw_unseen(rng, users[again // size[1]], train.matrix)
-            yield users, items, drawn, *self.network.histories.of(users)
+        c = self.config
+        for users, *others in pairs_with_drawn_items(
+            train, c.n_negatives, c.batch_size, rng, unseen_only=c.unseen_only
+        ):
+            yield users, *others, *self.network.histories.of(users)
 
     def loss(  # type: ignore[override]
         self, users: Tensor, preferred: Tensor, drawn: Tensor, history: Tensor, counts: Tensor
@@ -214,8 +205,9 @@ class SimpleX(FactorModel):
             scores = scores + network.user_biases(users) + network.bias
         lost = relu(1 - scores[:, 0]).mean()
         lost = lost + config.negative_weight * relu(scores[:, 1:] - config.margin).mean()
-        norms = network.users.weight.square().sum() + network.items.weight.square().sum()
-        total: Tensor = lost + config.l2 / 2 * norms
+        tables = (layer.weight for layer in network.children() if isinstance(layer, nn.Embedding))
+        norms = torch.stack([table.square().sum() for table in tables])
+        total: Tensor = lost + config.l2 / 2 * norms.sum()
         return total
 
     def train_epoch(self, train: Interactions, rng: np.random.Generator) -> dict[str, float]:

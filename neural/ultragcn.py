@@ -18,7 +18,7 @@ from recrepro.threads import share_rows
 from ._kernels import strongest_neighbours
 from ._layers import embedding
 from ._products import pair_products
-from ._samples import in_batches
+from ._samples import pairs_with_drawn_items
 from ._training import Batch, FactorModel, NeuralConfig
 
 
@@ -101,7 +101,8 @@ class UltraGCN(FactorModel):
     Notes
     -----
     Losses are summed over a batch, as in the released code, and the penalty is of all factors, so
-    that the batch size decides its share. Drawn items may be items of the user. Factors start from
+    that the batch size decides its share. Drawn items may be items of the user, unless
+    `unseen_only`, which the released code has for Amazon-Electronics. Factors start from
     N(0, `init_std`^2). Values of interactions are ignored. The paper's A has a diagonal, too; the
     released code can set it to 0, which it does not.
 
@@ -120,6 +121,8 @@ class UltraGCN(FactorModel):
         """Number of factors."""
         n_negatives: Annotated[int, Ge(1), Choice(50, 100, 200, 500, 800, 1500)] = 800
         """Items N drawn for each interaction."""
+        unseen_only: bool = False
+        """Whether the items drawn are new to the user."""
         negative_weight: Annotated[FiniteFloat, Ge(0), LogUniform(10.0, 1500.0)] = 300.0
         """Weight W of the mean loss of drawn items."""
         positive_constant: Annotated[FiniteFloat, Ge(0)] = 1e-8
@@ -152,9 +155,10 @@ class UltraGCN(FactorModel):
 
     def batches(self, train: Interactions, rng: np.random.Generator) -> Iterator[Batch]:
         """Draw items for the interactions of each batch."""
-        for users, items in in_batches((train.users, train.items), self.config.batch_size, rng):
-            size = len(users), self.config.n_negatives
-            yield users, items, rng.integers(train.n_items, size=size, dtype=np.int32)
+        c = self.config
+        return pairs_with_drawn_items(
+            train, c.n_negatives, c.batch_size, rng, unseen_only=c.unseen_only
+        )
 
     def loss(self, users: Tensor, preferred: Tensor, others: Tensor) -> Tensor:  # type: ignore[override]
         """Return the sum of the weighted losses, and the penalty."""

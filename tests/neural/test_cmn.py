@@ -98,6 +98,13 @@ def vectors(rng, n, width):
     return torch.from_numpy(rng.standard_normal((n, width), np.float32)).requires_grad_()
 
 
+def in_rows(rows, values, n):
+    """Make a sparse gradient of a table of n rows."""
+    shape = n, values.shape[1]
+    return torch.sparse_coo_tensor(torch.tensor([rows]), values, shape, check_invariants=True)
+
+
+@settings(max_examples=50)
 @given(seeds, st.integers(1, 20))
 def test_what_is_read_and_its_gradients_are_those_of_torch(seed, width):
     rng = np.random.default_rng(seed)
@@ -112,6 +119,7 @@ def test_what_is_read_and_its_gradients_are_those_of_torch(seed, width):
     assert torch.isfinite(torch.cat(found[0])).all()
 
 
+@settings(max_examples=30)
 @given(seeds, st.integers(1, 6))
 def test_blocks_of_a_gpu_change_nothing(seed, at_once):
     rng = np.random.default_rng(seed)
@@ -314,8 +322,10 @@ def test_a_factorisation_with_relu_learns_nothing_from_two_scores_below_0(relu):
         model.network.output.weight.neg_()
     loss = model.loss(torch.tensor([1, 2]), torch.tensor([[3, 4, 5], [5, 2, 3]]))
     loss.backward()
-    assert (float(loss.detach()) == pytest.approx(np.log(2), rel=1e-7)) is relu
-    assert (model.network.users.weight.grad.abs().max() > 0) is not relu
+    learned = bool(model.network.users.weight.grad.any())
+    assert learned != relu
+    if relu:
+        assert float(loss.detach()) == pytest.approx(np.log(2), rel=1e-6)
 
 
 def test_the_factorisation_scores_pairs():
@@ -331,13 +341,13 @@ def test_each_gradient_is_cut_by_itself():
     model = CMN(clip_norm=0.5)
     small, large, table = (nn.Parameter(torch.zeros(3, 2)) for _ in range(3))
     small.grad, large.grad = torch.full((3, 2), 0.1), torch.full((3, 2), 7.0)
-    rows = torch.sparse_coo_tensor(torch.tensor([[2, 0, 2]]), torch.full((3, 2), 4.0), (3, 2))
-    table.grad = rows
-    expected = rows.to_dense() * 0.5 / rows.to_dense().norm()
+    table.grad = in_rows([2, 0, 2], torch.full((3, 2), 4.0), 3)
+    whole = table.grad.to_dense()
+    assert float(whole.norm()) > 0.5
     model.clip([small, large, table, nn.Parameter(torch.zeros(1))])
     torch.testing.assert_close(small.grad, torch.full((3, 2), 0.1))
     assert float(large.grad.norm()) == pytest.approx(0.5)
-    torch.testing.assert_close(table.grad.to_dense(), expected)
+    torch.testing.assert_close(table.grad.to_dense(), whole * 0.5 / whole.norm())
 
 
 @settings(max_examples=30)
@@ -347,10 +357,9 @@ def test_rmsprop_changes_the_rows_of_a_sparse_gradient_and_no_others(seed, momen
     start = torch.from_numpy(rng.standard_normal((6, 3), np.float32))
     dense, sparse = (nn.Parameter(start.clone()) for _ in range(2))
     optimizers = [TensorFlowRMSprop([p], lr=0.1, momentum=momentum) for p in (dense, sparse)]
-    rows = torch.tensor([4, 1, 4])
     for _ in range(3):
         values = torch.from_numpy(rng.standard_normal((3, 3), np.float32))
-        sparse.grad = torch.sparse_coo_tensor(rows[None], values, (6, 3))
+        sparse.grad = in_rows([4, 1, 4], values, 6)
         dense.grad = sparse.grad.to_dense()
         for optimizer in optimizers:
             optimizer.step()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 torch = pytest.importorskip("torch", reason="neural models need torch")
 
@@ -150,8 +151,9 @@ def test_gmf_scores_are_logits_but_for_the_bias(train):
     np.testing.assert_allclose(scores(fitted, train)[users, items], logits, rtol=1e-4, atol=1e-6)
 
 
-def test_large_catalogues_are_scored_in_blocks(train, monkeypatch):
+def test_candidates_are_scored_in_blocks(train, monkeypatch):
     fitted = MLP(epochs=1).fit(train, np.random.default_rng(1))
-    at_once = scores(fitted, train)
+    users = np.arange(train.n_users, dtype=np.int32)
     monkeypatch.setattr("recrepro.neural._training.PAIRS_AT_ONCE", 7)
-    np.testing.assert_allclose(scores(fitted, train), at_once, rtol=1e-5, atol=1e-6)
+    found = fitted.score_candidates(users, train.matrix, csr_array(np.ones(train.shape, bool)))
+    np.testing.assert_allclose(found, scores(fitted, train), rtol=1e-5, atol=1e-6)

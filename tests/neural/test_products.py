@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch", reason="neural models need torch")
 
 from recrepro.neural._products import (  # noqa: E402
     SparseMatrix,
+    chosen_sums,
     dense_product,
     pair_products,
 )
@@ -54,6 +55,43 @@ def test_pair_products_and_their_gradients_are_those_of_an_einsum(seed, width):
         torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
 
 
+@given(seeds, st.integers(1, 40), st.integers(0, 11))
+def test_chosen_sums_and_their_gradients_are_those_of_an_einsum(seed, width, n_chosen):
+    rng = np.random.default_rng(seed)
+    factors, table = tensor(rng, 6, n_chosen), tensor(rng, 4, width)
+    with torch.no_grad():
+        factors[factors < 0] = 0
+    chosen = torch.from_numpy(rng.integers(4, size=(6, n_chosen), dtype=np.int32))
+    weights = tensor(rng, 6, width).detach()
+    expected = torch.einsum("nc,nck->nk", factors, table[chosen])
+    product = chosen_sums(factors, table, chosen)
+    torch.testing.assert_close(product, expected, rtol=1e-4, atol=1e-5)
+    for got, want in zip(
+        gradients(product, weights, factors, table),
+        gradients(expected, weights, factors, table),
+        strict=True,
+    ):
+        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
+    fixed, expected = factors.detach(), torch.einsum("nc,nck->nk", factors.detach(), table[chosen])
+    torch.testing.assert_close(
+        gradients(chosen_sums(fixed, table, chosen), weights, table),
+        gradients(expected, weights, table),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+@given(seeds, st.integers(0, 9))
+def test_every_row_of_a_sparse_product_is_summed_to_its_end(seed, length):
+    rng = np.random.default_rng(seed)
+    rows = random_array(
+        (3, length + 1), density=1, format="csr", dtype=np.float32, random_state=rng
+    )
+    dense = tensor(rng, length + 1, 17)
+    expected = torch.from_numpy(rows.toarray()) @ dense
+    torch.testing.assert_close(SparseMatrix(rows).times(dense), expected, rtol=1e-4, atol=1e-5)
+
+
 @given(seeds)
 def test_a_dense_product_and_its_gradients_are_those_of_torch(seed):
     rng = np.random.default_rng(seed)
@@ -67,17 +105,18 @@ def test_a_dense_product_and_its_gradients_are_those_of_torch(seed):
 
 def test_products_have_the_same_bits_for_every_number_of_threads(monkeypatch):
     rng = np.random.default_rng(0)
-    rows = random_array((300, 200), density=0.1, format="csr", dtype=np.float32, random_state=rng)
+    rows = random_array((900, 200), density=0.2, format="csr", dtype=np.float32, random_state=rng)
     dense, left = tensor(rng, 200, 40), tensor(rng, 300, 40)
-    chosen = torch.from_numpy(rng.integers(200, size=(300, 50)))
-    weights = tensor(rng, 300, 50).detach()
+    chosen = torch.from_numpy(rng.integers(200, size=(300, 100)))
+    weights = tensor(rng, 300, 100).detach()
     found = []
     for threads in ("1", "2", "3"):
         monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
         pairs = pair_products(left, dense, chosen)
-        found.append(
-            [SparseMatrix(rows).times(dense), pairs, *gradients(pairs, weights, left, dense)]
-        )
+        sums = chosen_sums(weights, dense, chosen)
+        products = SparseMatrix(rows).times(dense), sums, pairs
+        slopes = *gradients(pairs, weights, left, dense), *gradients(sums, left.detach(), dense)
+        found.append([*products, *slopes])
     for others in found[1:]:
         for one, other in zip(found[0], others, strict=True):
             assert torch.equal(one, other)

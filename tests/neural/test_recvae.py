@@ -168,7 +168,7 @@ def test_decoder_passes_sample_codes_but_drop_no_inputs(interactions):
 
 def test_scores_are_logits_of_the_mean_of_densely_connected_layers(interactions):
     train = some_interactions(interactions)
-    model = RecVAE(**SMALL, epochs=2, norm_eps=0.3).fit(train, np.random.default_rng(0))
+    model = RecVAE(**SMALL, epochs=2, normalisation_eps=0.3).fit(train, np.random.default_rng(0))
     network, rows = model.network, torch.from_numpy(train.matrix.toarray())
     with torch.no_grad():
         h = []
@@ -187,10 +187,9 @@ def test_scores_are_logits_of_the_mean_of_densely_connected_layers(interactions)
     np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_an_epsilon_of_a_tenth_is_the_default():
-    assert all(
-        norm.eps == 0.1 for norm in RecVAENetwork(5, 2, 3, 2, RecVAE().config.norm_eps).norms
-    )
+def test_an_epsilon_of_a_tenth_is_the_default(interactions):
+    network = RecVAE().build(interactions(np.ones((2, 3))))
+    assert [norm.eps for norm in network.norms] == [0.1] * 5
 
 
 def test_posteriors_do_not_depend_on_the_size_of_a_batch(interactions):

@@ -40,10 +40,10 @@ def built(train, **hyperparameters):
     return model
 
 
-def network(seed=0, n_items=9, max_length=6, n_factors=8, n_blocks=2, n_heads=1, dropout=0.5):
+def network(seed=0, max_length=6, n_blocks=2, n_heads=1, **options):
     """Make a network that does not train, with parameters that are all away from their start."""
     torch.manual_seed(seed)
-    made = SASRecNetwork(n_items, max_length, n_factors, n_blocks, n_heads, dropout)
+    made = SASRecNetwork(9, max_length, 8, n_blocks, n_heads, 0.5, **options)
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(torch.randn(parameter.shape), alpha=0.3)
@@ -167,6 +167,20 @@ def test_at_a_single_place_all_attention_goes_to_its_own_value():
         torch.testing.assert_close(states(made, 4)[0], expected)
 
 
+def test_pre_norm_adds_the_input_and_normalises_keys_and_values_too():
+    made = network(max_length=1, n_blocks=1, pre_norm=True)
+    with torch.no_grad():
+        x = made.items.weight[4] * 8**0.5 + made.places.weight[0]
+        block = made.blocks[0]
+        between = x + block.value(block.norm(x))
+        layers = block.outer(block.inner(block.norm_between(between)).relu())
+        torch.testing.assert_close(states(made, 4)[0], made.norm(between + layers))
+    made = network(pre_norm=True, n_heads=2)
+    whole = made(torch.tensor([[0, 0, 3, 1, 4, 1]]))
+    torch.testing.assert_close(whole[2:], states(made, 3, 1, 4, 1), rtol=0, atol=1e-6)
+    torch.testing.assert_close(whole[2:4], states(made, 3, 1, 9, 2)[:2], rtol=0, atol=1e-6)
+
+
 def test_a_constant_scorer_lands_at_chance():
     rng = np.random.default_rng(2)
     train = in_order([rng.permutation(300)[:5] for _ in range(3000)], 300)
@@ -184,7 +198,7 @@ def test_a_constant_scorer_lands_at_chance():
 
 @pytest.mark.parametrize(
     "hyperparameters",
-    [{}, {"n_heads": 2, "loss": "softmax"}, {"n_negatives": 4, "n_blocks": 1}],
+    [{}, {"n_heads": 2, "loss": "softmax"}, {"n_negatives": 4, "pre_norm": True}],
 )
 def test_a_cycle_of_items_is_learned(hyperparameters):
     rng = np.random.default_rng(0)

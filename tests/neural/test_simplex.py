@@ -18,6 +18,7 @@ seeds = st.integers(0, 2**32 - 1)
 def built(train, **hyperparameters):
     """Return a model with its first parameters."""
     model = SimpleX(**{"n_factors": 3, "init_std": 0.5, "n_negatives": 4, **hyperparameters})
+    torch.manual_seed(0)
     model.network = model.build(train)
     return model
 
@@ -314,6 +315,20 @@ def test_items_drawn_are_new_to_the_user_where_that_is_asked_for(interactions):
         if of_user.size:
             shares = np.bincount(of_user.ravel(), minlength=8)[unseen] / of_user.size
             np.testing.assert_allclose(shares, 1 / len(unseen), atol=0.05)
+
+
+def test_the_penalty_is_of_all_factors_and_biases_whatever_the_batch(interactions):
+    train = interactions(ROWS)
+    options = {"biases": True, "margin": 1.0, "user_share": 0.5, "dropout": 0.0}
+    with_penalty, without = (built(train, l2=l2, **options) for l2 in (0.2, 0.0))
+    network = with_penalty.network
+    tables = network.users, network.items, network.user_biases, network.item_biases
+    squares = sum(table.weight.square().sum() for table in tables)
+    for n in (1, 5):
+        difference = [
+            model.loss(*some_batch(model, train, n=n)) for model in (with_penalty, without)
+        ]
+        torch.testing.assert_close(difference[0] - difference[1], 0.1 * squares)
 
 
 def test_the_learning_rate_falls_to_a_tenth_after_some_epochs(interactions):

@@ -26,6 +26,7 @@ seeds = st.integers(0, 2**32 - 1)
 def built(train, **hyperparameters):
     """Return a model with its first parameters."""
     model = UltraGCN(**{"n_factors": 3, "n_negatives": 4, "init_std": 0.5, **hyperparameters})
+    torch.manual_seed(0)
     model.network = model.build(train)
     return model
 
@@ -197,6 +198,15 @@ def test_every_interaction_comes_once_an_epoch_with_items_drawn_from_all(interac
     assert {len(batch[0]) for batch in batches[:-1]} == {7}
     shares = np.bincount(drawn.ravel(), minlength=8) / drawn.size
     np.testing.assert_allclose(shares, 1 / 8, atol=0.02)
+
+
+def test_items_drawn_are_new_to_the_user_where_that_is_asked_for(interactions):
+    rows = random_rows(2, (30, 8))
+    train = interactions(rows)
+    model = UltraGCN(n_negatives=50, unseen_only=True)
+    for users, items, drawn in model.batches(train, np.random.default_rng(1)):
+        assert rows[users, items].all()
+        assert not rows[users[:, None], drawn].any()
 
 
 @pytest.mark.parametrize("rows", [[[1]], [[1, 1]], [[0, 0], [0, 0]], [[1], [0]]])
