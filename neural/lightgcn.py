@@ -22,40 +22,36 @@ from ._samples import in_batches, learnable, ranked_pairs
 from ._training import Batch, FactorModel, NeuralConfig
 
 
-def adjacency(train: Interactions) -> csr_array:
-    """Return the adjacency matrix of users, then items, divided by the roots of both degrees.
+def normalised(train: Interactions) -> csr_array:
+    """Return the matrix of interactions, each divided by the roots of both degrees.
 
-    Values of interactions are ignored. Nodes without any have a row of zeros.
+    Their values are ignored.
     """
-    n_users, n_nodes = train.n_users, train.n_users + train.n_items
-    scale_users, scale_items = (
+    of_users, of_items = (
         np.maximum(counts, 1) ** -0.5 for counts in (train.user_counts, train.item_counts)
     )
-    weights = (scale_users[train.users] * scale_items[train.items]).astype(np.float32)
-    by_user = csr_array((weights, train.items, train.matrix.indptr), shape=train.shape)
-    by_item = by_user.T.tocsr()
-    columns = np.concatenate([by_user.indices + n_users, by_item.indices])
-    starts = np.concatenate([by_user.indptr, by_user.nnz + by_item.indptr[1:]])
-    values = np.concatenate([by_user.data, by_item.data])
-    return csr_array((values, columns, starts), shape=(n_nodes, n_nodes))
+    values = (of_users[train.users] * of_items[train.items]).astype(np.float32)
+    return csr_array((values, train.items, train.matrix.indptr), shape=train.shape)
 
 
 class LightGCNNetwork(nn.Module):
-    """One table of users and then items, and the matrix that it is multiplied with."""
+    """Two tables, and the matrix that they are multiplied with."""
 
     def __init__(self, train: Interactions, n_factors: int, n_layers: int, std: float) -> None:
         super().__init__()
-        self.n_users, self.n_layers = train.n_users, n_layers
-        self.matrix = SparseMatrix(adjacency(train), symmetric=True)
-        self.first = embedding(train.n_users + train.n_items, n_factors, std)
+        self.n_layers = n_layers
+        self.matrix = SparseMatrix(normalised(train))
+        self.users = embedding(train.n_users, n_factors, std)
+        self.items = embedding(train.n_items, n_factors, std)
 
-    def forward(self) -> Tensor:
-        """Return the mean of all layers E, AE, AAE and so on, summed from the last one."""
-        first: Tensor = self.first.weight
-        total = first
+    def forward(self) -> tuple[Tensor, Tensor]:
+        """Return the means of all layers of users and items, summed from the last to the first."""
+        by_user, by_item = self.matrix, self.matrix.transposed
+        first_users, first_items = self.users.weight, self.items.weight
+        users, items = first_users, first_items
         for _ in range(self.n_layers):
-            total = first + self.matrix.times(total)
-        return total / (self.n_layers + 1)
+            users, items = first_users + by_user.times(items), first_items + by_item.times(users)
+        return users / (self.n_layers + 1), items / (self.n_layers + 1)
 
 
 class LightGCN(FactorModel):
@@ -134,15 +130,15 @@ class LightGCN(FactorModel):
 
     def loss(self, users: Tensor, preferred: Tensor, others: Tensor) -> Tensor:  # type: ignore[override]
         """Return the mean logistic loss of the differences, with the penalty."""
-        shift = self.network.n_users
-        nodes = torch.cat([users, preferred + shift, others + shift])
-        p, q, r = rows_of(nodes, self.network()).chunk(3)
+        network, both = self.network, torch.cat([preferred, others])
+        of_users, of_items = network()
+        p, (q, r) = rows_of(users, of_users), rows_of(both, of_items).chunk(2)
         lost = softplus((p * (r - q)).sum(dim=1)).mean()
-        first = self.network.first(nodes)
-        penalty: Tensor = self.config.l2 / 2 * first.square().sum() / len(users)
+        squares = network.users(users).square().sum() + network.items(both).square().sum()
+        penalty: Tensor = self.config.l2 / 2 * squares / len(users)
         return lost + penalty
 
     def vectors(self) -> tuple[Tensor, Tensor]:
         """Return the means of the layers."""
-        nodes: Tensor = self.network()
-        return nodes[: self.network.n_users], nodes[self.network.n_users :]
+        vectors: tuple[Tensor, Tensor] = self.network()
+        return vectors

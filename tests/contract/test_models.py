@@ -34,7 +34,7 @@ IN_SMALL_WORLDS = {
     },
     "puresvd": {"n_factors": 2},
     "neumf": {"gmf_epochs": 100, "mlp_epochs": 100, "epochs": 1},
-    "sasrec": {"epochs": 60, "learning_rate": 0.002},
+    "sasrec": {"epochs": 40, "learning_rate": 0.003},
     "convncf": {"n_factors": 16, "pretraining_epochs": 100, "epochs": 2},
     "dmf": {"n_negatives": 1, "epochs": 10, "learning_rate": 0.001},
     "ineurec": {"epochs": 40, "learning_rate": 0.002},

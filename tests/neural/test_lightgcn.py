@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="neural models need torch")
 
-from recrepro.neural.lightgcn import LightGCN, adjacency  # noqa: E402
+from recrepro.neural.lightgcn import LightGCN, normalised  # noqa: E402
 
 TRIANGLE = [[1, 1, 0], [0, 1, 1], [1, 0, 0]]
 seeds = st.integers(0, 2**32 - 1)
@@ -21,9 +21,25 @@ def built(train, **hyperparameters):
     return model
 
 
+def adjacency(train):
+    """Return the normalised matrix of users and then items, dense."""
+    block = normalised(train).toarray()
+    n_users, n_items = block.shape
+    return np.block(
+        [[np.zeros((n_users, n_users)), block], [block.T, np.zeros((n_items, n_items))]]
+    )
+
+
 def set_first(model, values):
+    n_users = model.network.users.num_embeddings
+    values = torch.as_tensor(values)
     with torch.no_grad():
-        model.network.first.weight.copy_(torch.as_tensor(values))
+        model.network.users.weight.copy_(values[:n_users])
+        model.network.items.weight.copy_(values[n_users:])
+
+
+def first(model):
+    return torch.cat([model.network.users.weight, model.network.items.weight])
 
 
 def random_rows(seed, shape=(7, 5)):
@@ -39,25 +55,23 @@ def some_samples(seed, train, n=20):
 
 
 def test_weights_are_divided_by_the_roots_of_both_degrees(interactions):
-    block = adjacency(interactions(TRIANGLE)).toarray()[:3, 3:]
+    block = normalised(interactions(TRIANGLE)).toarray()
     expected = [[0.5, 0.5, 0], [0, 0.5, 0.707107], [0.707107, 0, 0]]
     np.testing.assert_allclose(block, expected, atol=1e-6)
 
 
 @given(seed=seeds)
-def test_the_matrix_is_symmetric_and_has_no_loops_and_ignores_values(interactions, seed):
+def test_values_of_interactions_are_ignored(interactions, seed):
     rows = random_rows(seed)
-    matrix = adjacency(interactions(rows)).toarray()
-    np.testing.assert_array_equal(matrix, matrix.T)
-    assert not matrix[:7, :7].any()
-    assert not matrix[7:, 7:].any()
-    np.testing.assert_array_equal(matrix, adjacency(interactions(rows * 3.5)).toarray())
+    found, expected = (normalised(interactions(x)).toarray() for x in (rows * 3.5, rows))
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(found > 0, rows)
 
 
 @given(seed=seeds)
 def test_the_largest_eigenvalue_is_1_and_they_come_in_pairs(interactions, seed):
     train = interactions(random_rows(seed))
-    matrix = adjacency(train).toarray().astype(np.float64)
+    matrix = adjacency(train)
     roots = np.sqrt(np.concatenate([train.user_counts, train.item_counts]))
     np.testing.assert_allclose(matrix @ roots, roots, atol=1e-6)
     eigenvalues = np.linalg.eigvalsh(matrix)
@@ -67,14 +81,14 @@ def test_the_largest_eigenvalue_is_1_and_they_come_in_pairs(interactions, seed):
 
 def test_layers_and_their_mean_are_those_worked_out_by_hand(interactions):
     train = interactions(TRIANGLE)
-    first = np.array([[1], [2], [3], [4], [5], [6]], np.float32)
+    start = np.array([[1], [2], [3], [4], [5], [6]], np.float32)
     second = [4.5, 6.742641, 2.828427, 2.621320, 1.5, 1.414214]
     third = [2.060660, 1.75, 1.853553, 4.25, 5.621320, 4.767767]
     matrix = adjacency(train)
-    np.testing.assert_allclose((matrix @ first).ravel(), second, rtol=1e-6)
-    np.testing.assert_allclose((matrix @ matrix @ first).ravel(), third, rtol=1e-6)
+    np.testing.assert_allclose((matrix @ start).ravel(), second, rtol=1e-6)
+    np.testing.assert_allclose((matrix @ matrix @ start).ravel(), third, rtol=1e-6)
     model = built(train, n_factors=1, n_layers=2)
-    set_first(model, first)
+    set_first(model, start)
     users, items = model.vectors()
     np.testing.assert_allclose(
         torch.cat([users, items]).detach().ravel(),
@@ -88,19 +102,19 @@ def test_without_layers_loss_gradient_and_scores_are_those_of_bpr(interactions, 
     train = interactions(random_rows(seed))
     model = built(train, n_factors=4, n_layers=0, l2=0.1)
     samples = users, preferred, others = some_samples(seed, train)
-    first = model.network.first.weight
-    p, q, r = first[users], first[7 + preferred], first[7 + others]
+    tables = model.network.users.weight, model.network.items.weight
+    p, q, r = tables[0][users], tables[1][preferred], tables[1][others]
     differences = (p * q).sum(1) - (p * r).sum(1)
     penalty = 0.1 * 0.5 * sum((x**2).sum(1) for x in (p, q, r))
     expected = (-torch.nn.functional.logsigmoid(differences) + penalty).mean()
     loss = model.loss(*samples)
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(
-        torch.autograd.grad(loss, first), torch.autograd.grad(expected, first)
+        torch.autograd.grad(loss, tables), torch.autograd.grad(expected, tables)
     )
-    tables = first.detach().numpy()
     scores = model.score(np.arange(7, dtype=np.int32), train.matrix)
-    np.testing.assert_allclose(scores, tables[:7] @ tables[7:].T, rtol=1e-5, atol=1e-6)
+    of_users, of_items = (table.detach().numpy() for table in tables)
+    np.testing.assert_allclose(scores, of_users @ of_items.T, rtol=1e-5, atol=1e-6)
 
 
 def test_the_worked_step_of_bpr(interactions):
@@ -110,10 +124,9 @@ def test_the_worked_step_of_bpr(interactions):
     loss = model.loss(*(torch.tensor([n]) for n in (0, 0, 1)))
     assert loss.item() == pytest.approx(1.3132617)
     loss.backward()
-    after = model.network.first.weight - 0.1 * model.network.first.weight.grad
-    np.testing.assert_allclose(
-        after.detach(), [[0.9268941, 0], [0.0731059, 1], [0.9268941, 1]], rtol=1e-6
-    )
+    after = [p.detach() - 0.1 * p.grad for p in model.network.parameters()]
+    expected = [[0.9268941, 0], [0.0731059, 1], [0.9268941, 1]]
+    np.testing.assert_allclose(torch.cat(after), expected, rtol=1e-6)
 
 
 def test_zero_tables_lose_the_logarithm_of_2(interactions):
@@ -128,11 +141,11 @@ def test_separate_components_exchange_nothing(interactions, n_layers):
     train = interactions(np.kron(np.eye(2), np.ones((3, 2))))
     model = built(train, n_factors=3, n_layers=n_layers)
     before = torch.cat(model.vectors())
-    others = torch.tensor([3, 4, 5, 6 + 2, 6 + 3])
     with torch.no_grad():
-        model.network.first.weight[others] += 10
+        model.network.users.weight[3:] += 10
+        model.network.items.weight[2:] += 10
     moved = (torch.cat(model.vectors()) - before).abs().sum(1) > 0
-    assert sorted(moved.nonzero().ravel().tolist()) == others.tolist()
+    assert moved.nonzero().ravel().tolist() == [3, 4, 5, 6 + 2, 6 + 3]
 
 
 @given(seed=seeds, n_layers=st.integers(0, 4))
@@ -140,26 +153,27 @@ def test_the_gradient_is_the_mean_of_the_propagated_gradients(interactions, seed
     train = interactions(random_rows(seed))
     model = built(train, n_factors=3, n_layers=n_layers, l2=0.0)
     users, preferred, others = some_samples(seed, train)
-    final = model.network().detach().requires_grad_()
+    final = torch.cat(model.network()).detach().requires_grad_()
     lost = -torch.nn.functional.logsigmoid(
         (final[users] * (final[7 + preferred] - final[7 + others])).sum(1)
     ).mean()
     (propagated,) = torch.autograd.grad(lost, final)
-    matrix = torch.from_numpy(adjacency(train).toarray())
+    matrix = torch.from_numpy(adjacency(train).astype(np.float32))
     expected = torch.zeros_like(propagated)
     for _ in range(n_layers + 1):
         expected += propagated / (n_layers + 1)
         propagated = matrix @ propagated
     model.loss(users, preferred, others).backward()
-    torch.testing.assert_close(model.network.first.weight.grad, expected, rtol=1e-4, atol=1e-6)
+    found = torch.cat([parameter.grad for parameter in model.network.parameters()])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_nodes_without_interactions_keep_a_share_of_their_first_factors(interactions):
     train = interactions([[1, 0], [0, 0]])
     model = built(train, n_factors=2, n_layers=3)
-    first, (users, items) = model.network.first.weight, model.vectors()
-    torch.testing.assert_close(users[1], first[1] / 4)
-    torch.testing.assert_close(items[1], first[3] / 4)
+    users, items = model.vectors()
+    torch.testing.assert_close(users[1], first(model)[1] / 4)
+    torch.testing.assert_close(items[1], first(model)[3] / 4)
 
 
 def test_the_penalty_is_of_the_first_factors_of_the_samples_alone(interactions):
@@ -169,8 +183,7 @@ def test_the_penalty_is_of_the_first_factors_of_the_samples_alone(interactions):
     for l2 in (0.0, 0.5):
         model = built(train, l2=l2)
         losses.append(model.loss(*samples))
-    first = model.network.first.weight
-    rows = first[[0, 1, 3, 4, 5, 5]]
+    rows = first(model)[[0, 1, 3, 4, 5, 5]]
     torch.testing.assert_close(losses[1] - losses[0], 0.5 / 2 * rows.square().sum() / 2)
 
 

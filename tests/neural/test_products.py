@@ -24,11 +24,11 @@ def gradients(product, weights, *of):
     return torch.autograd.grad((product * weights).sum(), of)
 
 
-@given(seeds)
-def test_a_sparse_product_and_its_gradient_are_those_of_the_dense_one(seed):
+@given(seeds, st.sampled_from([1, 3, 64, 300]))
+def test_a_sparse_product_and_its_gradient_are_those_of_the_dense_one(seed, width):
     rng = np.random.default_rng(seed)
     rows = random_array((7, 5), density=0.4, format="csr", dtype=np.float32, random_state=rng)
-    dense, weights = tensor(rng, 5, 3), tensor(rng, 7, 3).detach()
+    dense, weights = tensor(rng, 5, width), tensor(rng, 7, width).detach()
     expected = torch.from_numpy(rows.toarray()) @ dense
     product = SparseMatrix(rows).times(dense)
     torch.testing.assert_close(product, expected)
@@ -108,13 +108,15 @@ def test_products_have_the_same_bits_for_every_number_of_threads(monkeypatch):
     rows = random_array((900, 200), density=0.2, format="csr", dtype=np.float32, random_state=rng)
     dense, left = tensor(rng, 200, 40), tensor(rng, 300, 40)
     chosen = torch.from_numpy(rng.integers(200, size=(300, 100)))
-    weights = tensor(rng, 300, 100).detach()
+    weights, wide = tensor(rng, 300, 100).detach(), tensor(rng, 200, 300)
     found = []
-    for threads in ("1", "2", "3"):
-        monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
+    for threads in (1, 2, 3, torch.get_num_threads()):
+        monkeypatch.setenv("NUMBA_NUM_THREADS", str(threads))
+        torch.set_num_threads(threads)
         pairs = pair_products(left, dense, chosen)
         sums = chosen_sums(weights, dense, chosen)
-        products = SparseMatrix(rows).times(dense), sums, pairs
+        matrix = SparseMatrix(rows)
+        products = matrix.times(dense), matrix.times(wide), sums, pairs
         slopes = *gradients(pairs, weights, left, dense), *gradients(sums, left.detach(), dense)
         found.append([*products, *slopes])
     for others in found[1:]:

@@ -41,7 +41,8 @@ def a_record(verdict="ok", note=""):
 
 def test_the_page_is_what_the_generator_writes_from_the_records(conformance):
     findings = (PAPERS / "findings.md").read_text(encoding="utf-8")
-    written = conformance.render(conformance.read_records(), findings)
+    records = conformance.read_records()
+    written = conformance.render(records, findings, conformance.waiting(records))
     page = conformance.PAGE.read_text(encoding="utf-8")
     assert page == written, "python experiments/papers/conformance.py"
 
@@ -55,13 +56,13 @@ def test_a_miss_without_a_note_is_found_and_one_with_a_note_stands_under_it(conf
     assert conformance.unexplained([a_record(), silent, explained]) == [
         "some-paper: ease ndcg@10 is off"
     ]
-    reasons = conformance.render([explained], "## Findings\n").split("## Findings")[0]
+    reasons = conformance.render([explained], "## Findings\n", []).split("## Findings")[0]
     assert "The data differ.\n\n| model" in reasons
     assert "| ease | ndcg@10 | a table | 0.5000 | 0.6000 | +0.1000 | 0.001 |" in reasons
 
 
 def test_the_summary_counts_values_by_verdict(conformance):
-    page = conformance.render([a_record(), a_record("off", "why")], "")
+    page = conformance.render([a_record(), a_record("off", "why")], "", [])
     assert "| [some-paper](#some-paper) | 6,040 | full | 1 | 1 | 1 | 0 | 1.0 |" in page
     assert "| all |  |  | 2 | 2 | 1 | 1 | 2.0 |" in page
 
@@ -75,12 +76,16 @@ def test_names_and_values_of_every_experiment_are_valid(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_a_record_is_of_its_experiment_as_it_is_now(conformance, path):
     records = {record["experiment"]: record for record in conformance.read_records()}
-    assert path.stem in records, "run it, then python experiments/papers/conformance.py --workspace"
+    if path.stem not in records:
+        assert f"- `{path.stem}`: " in conformance.PAGE.read_text(encoding="utf-8")
+        pytest.skip("not run yet, as the page says")
     experiment, record = load_experiment(path), records[path.stem]
     ran = {model["model"]: model["params"] for model in record["models"]}
     assert ran.keys() == {model.title for model in experiment.models}
     for model in experiment.models:
-        assert model.params.items() <= ran[model.title].items()
+        found = {"epochs"} if experiment.tune and model.tune else set()
+        fixed = {k: v for k, v in model.params.items() if k not in found}
+        assert fixed.items() <= ran[model.title].items()
     assert [
         (v["model"], v["metric"], v["expected"], v["published"], v["tolerance"], v["note"])
         for v in record["values"]
