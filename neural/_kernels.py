@@ -225,3 +225,23 @@ def descend_logistic(users, items, labels, p, q, bias, rate, l2):
         b[last] = keep * b[last] + step
         bias[0] = keep * bias[0] + step
     return lost
+
+
+@compiled
+def find_seen(users, drawn, starts, items, n_items, places):
+    """Write which of drawn items, row by row, are in the row of their user; return how many.
+
+    `starts` and `items` are a CSR matrix; `places` counts through all rows of `drawn`.
+    """
+    seen = np.zeros(n_items, np.bool_)
+    n = 0
+    for row in range(len(users)):
+        of_user = items[starts[users[row]] : starts[users[row] + 1]]
+        for item in of_user:
+            seen[item] = True
+        for k in range(drawn.shape[1]):
+            places[n] = row * drawn.shape[1] + k
+            n += seen[drawn[row, k]]
+        for item in of_user:
+            seen[item] = False
+    return n

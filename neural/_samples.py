@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from recrepro.interactions import Interactions
 from recrepro.sampling import draw_unseen
 
+from ._kernels import find_seen
 from ._training import Batch
 
 
@@ -116,13 +117,27 @@ def pairs_with_drawn_items(
     """
     pairs: Batch = (train.users, train.items)
     if unseen_only:
-        chosen, seen = learnable(train), train.binarised().matrix.astype(bool)
+        chosen = learnable(train)
         pairs = train.users[chosen], train.items[chosen]
     for users, items in in_batches(pairs, batch_size, rng):
         size = len(users), n_negatives
         drawn = rng.integers(train.n_items, size=size, dtype=np.int32)
-        if unseen_only:  # most are: the others are drawn again, in a way that takes longer
-            at = drawn + train.n_items * np.arange(len(users))[:, None]
-            again = np.flatnonzero(seen[users].toarray().ravel()[at.ravel()])
-            drawn.flat[again] = draw_unseen(rng, users[again // n_negatives], train.matrix)
+        if unseen_only:
+            _draw_seen_again(rng, users, drawn, train)
         yield users, items, drawn
+
+
+def _draw_seen_again(
+    rng: np.random.Generator,
+    users: NDArray[np.int32],
+    drawn: NDArray[np.int32],
+    train: Interactions,
+) -> None:
+    """Replace those drawn items that their user has seen, a row for each user.
+
+    Most are not seen, so that this takes less time than to draw all of them from the unseen.
+    """
+    matrix, places = train.matrix, np.empty(drawn.size + 1, np.int64)
+    n = find_seen(users, drawn, matrix.indptr, matrix.indices, train.n_items, places)
+    again = places[:n]
+    drawn.flat[again] = draw_unseen(rng, users[again // drawn.shape[1]], matrix)

@@ -72,7 +72,7 @@ class SpectralNetwork(nn.Module):
 class SpectralCF(FactorModel):
     r"""Convolve the vectors of users and items with the Laplacian of their graph, layer by layer.
 
-    Zheng, Lu, Jiang, Zhang & Yu: Spectral collaborative filtering. RecSys 2018, eq. 10.
+    Zheng, Lu, Jiang, Zhang & Yu: Spectral collaborative filtering. RecSys 2018.
 
     .. math::
 
