@@ -66,53 +66,6 @@ def dot_pairs(left, table, chosen, out, first, last):
             n += 1
 
 
-@compiled(fastmath=_FASTMATH)
-def add_chosen(slopes, table, chosen, out, first, last):
-    """Write sums of chosen rows of a table, weighted by slopes, to rows first to last of `out`.
-
-    Those of slope 0 are left out; of the others four are taken at once.
-    """
-    places = np.empty(chosen.shape[1], np.int32)
-    for row in range(first, last):
-        total, which, weights = out[row], chosen[row], slopes[row]
-        total[:] = 0
-        n, end = 0, _find_nonzero(weights, places)
-        while n + 4 <= end:
-            at, bt, ct, dt = places[n], places[n + 1], places[n + 2], places[n + 3]
-            a, b, c, d = table[which[at]], table[which[bt]], table[which[ct]], table[which[dt]]
-            u, v, w, x = weights[at], weights[bt], weights[ct], weights[dt]
-            for k in range(len(total)):
-                total[k] += u * a[k] + v * b[k] + w * c[k] + x * d[k]
-            n += 4
-        while n < end:
-            value, other = weights[places[n]], table[which[places[n]]]
-            for k in range(len(total)):
-                total[k] += value * other[k]
-            n += 1
-
-
-@compiled(fastmath=_FASTMATH)
-def scatter_chosen(slopes, left, chosen, out, first, last):
-    """Add rows of `left`, weighted by slopes, to chosen rows of `out`, in columns first to last."""
-    places = np.empty(chosen.shape[1], np.int32)
-    for row in range(chosen.shape[0]):
-        vector = left[row, first:last]
-        for n in range(_find_nonzero(slopes[row], places)):
-            slope, total = slopes[row, places[n]], out[chosen[row, places[n]], first:last]
-            for k in range(len(vector)):
-                total[k] += slope * vector[k]
-
-
-@compiled
-def _find_nonzero(values, places):
-    """Write where values are not 0; return how many there are."""
-    n = 0
-    for place in range(len(values)):
-        places[n] = place
-        n += values[place] != 0
-    return n
-
-
 @compiled
 def drop_values(values, low, high, kept, scale, out, first, last):
     """Write values first to last, scaled, or 0 in their place, to `out`.

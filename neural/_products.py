@@ -17,10 +17,8 @@ from torch.nn.functional import embedding_bag
 
 from recrepro.threads import default_threads, share_rows
 
-from ._kernels import add_chosen, add_rows, dot_pairs, scatter_chosen
+from ._kernels import add_rows, dot_pairs
 
-_COLUMNS_A_THREAD = 16
-"""A thread gets whole cache lines of a row."""
 _NARROW = 256
 """Columns up to which torch sums rows faster than our loop: for 64 in half of the time."""
 _ALONE = 2**20
@@ -140,21 +138,13 @@ class _PairProducts(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, left: Tensor, table: Tensor, chosen: Tensor) -> Tensor:
         ctx.save_for_backward(left, table, chosen)
-        vectors, rows, which = (
-            part.detach().contiguous().numpy() for part in (left, table, chosen)
-        )
-        out = np.empty(which.shape, np.float32)
-        _dot_pairs(vectors, rows, which, out)
-        return torch.from_numpy(out)
+        return _products_of_pairs(left, table, chosen)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        left, table, chosen = (part.detach().contiguous().numpy() for part in ctx.saved_tensors)
-        slopes = gradients[0].contiguous().numpy()
-        of_left, of_table = np.empty_like(left), np.zeros_like(table)
-        _add_chosen(slopes, table, chosen, of_left)
-        _scatter_chosen(slopes, left, chosen, of_table)
-        return torch.from_numpy(of_left), torch.from_numpy(of_table), None
+        left, table, chosen = ctx.saved_tensors
+        slopes = _as_sparse(gradients[0], chosen, len(table))
+        return slopes.times(table), slopes.transposed.times(left), None
 
 
 def chosen_sums(weights: Tensor, table: Tensor, chosen: Tensor) -> Tensor:
@@ -183,71 +173,41 @@ def chosen_sums(weights: Tensor, table: Tensor, chosen: Tensor) -> Tensor:
 class _ChosenSums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weights: Tensor, table: Tensor, chosen: Tensor) -> Tensor:
-        ctx.save_for_backward(weights, table, chosen)
-        factors, rows, which = (
-            part.detach().contiguous().numpy() for part in (weights, table, chosen)
-        )
-        out = np.empty((len(factors), rows.shape[1]), np.float32)
-        _add_chosen(factors, rows, which, out)
-        return torch.from_numpy(out)
+        ctx.save_for_backward(table, chosen)
+        ctx.weights = _as_sparse(weights, chosen, len(table))
+        return ctx.weights.times(table)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, None]:
-        factors, rows, which = (part.detach().contiguous().numpy() for part in ctx.saved_tensors)
-        slopes = gradients[0].contiguous().numpy()
-        of_table = np.zeros_like(rows)
-        _scatter_chosen(factors, slopes, which, of_table)
+        table, chosen = ctx.saved_tensors
+        of_table = ctx.weights.transposed.times(gradients[0])
         if not ctx.needs_input_grad[0]:
-            return None, torch.from_numpy(of_table), None
-        of_weights = np.empty(which.shape, np.float32)
-        _dot_pairs(slopes, rows, which, of_weights)
-        return torch.from_numpy(of_weights), torch.from_numpy(of_table), None
+            return None, of_table, None
+        return _products_of_pairs(gradients[0], table, chosen), of_table, None
 
 
-def _dot_pairs(
-    left: NDArray[np.float32],
-    table: NDArray[np.float32],
-    chosen: NDArray[Any],
-    out: NDArray[np.float32],
-) -> None:
-    """Write products with chosen rows of a table to `out`, a thread some of its rows."""
+def _as_sparse(weights: Tensor, chosen: Tensor, n_columns: int) -> SparseMatrix:
+    """Return the weights that are not 0, in the columns that were chosen; these may repeat."""
+    values, columns = (part.detach().contiguous().numpy() for part in (weights, chosen))
+    kept = values != 0
+    starts = np.zeros(len(values) + 1, columns.dtype)
+    np.cumsum(np.count_nonzero(kept, axis=1), out=starts[1:])
+    at = slice(None) if starts[-1] == values.size else np.flatnonzero(kept)
+    parts = values.ravel()[at], columns.ravel()[at], starts
+    return SparseMatrix(csr_array(parts, shape=(len(values), n_columns)))
+
+
+def _products_of_pairs(left: Tensor, table: Tensor, chosen: Tensor) -> Tensor:
+    """Compute without gradients."""
+    vectors, rows, which = (part.detach().contiguous().numpy() for part in (left, table, chosen))
+    out = np.empty(which.shape, np.float32)
     share_rows(
-        lambda first, last: dot_pairs(left, table, chosen, out, first, last),
+        lambda first, last: dot_pairs(vectors, rows, which, out, first, last),
         len(out),
-        _threads(chosen.size * table.shape[1]),
+        _threads(which.size * rows.shape[1]),
         shares=_SHARES,
     )
-
-
-def _add_chosen(
-    weights: NDArray[np.float32],
-    table: NDArray[np.float32],
-    chosen: NDArray[Any],
-    out: NDArray[np.float32],
-) -> None:
-    """Write weighted sums of chosen rows of a table to `out`, a thread some of its rows."""
-    share_rows(
-        lambda first, last: add_chosen(weights, table, chosen, out, first, last),
-        len(out),
-        _threads(chosen.size * table.shape[1]),
-        shares=_SHARES,
-    )
-
-
-def _scatter_chosen(
-    weights: NDArray[np.float32],
-    left: NDArray[np.float32],
-    chosen: NDArray[Any],
-    out: NDArray[np.float32],
-) -> None:
-    """Add weighted rows of `left` to chosen rows of `out`, a thread some of its columns."""
-    width = out.shape[1]
-    share_rows(
-        lambda first, last: scatter_chosen(weights, left, chosen, out, first, last),
-        width,
-        min(_threads(chosen.size * width), -(-width // _COLUMNS_A_THREAD)),
-        shares=1,
-    )
+    return torch.from_numpy(out)
 
 
 def _threads(n_multiplications: int) -> int:

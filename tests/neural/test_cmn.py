@@ -14,7 +14,8 @@ from recrepro.interactions import Interactions  # noqa: E402
 from recrepro.neural import _memory  # noqa: E402
 from recrepro.neural._memory import Neighbours, read  # noqa: E402
 from recrepro.neural._optimizers import TensorFlowRMSprop  # noqa: E402
-from recrepro.neural.cmn import CMN, PairwiseGMF  # noqa: E402
+from recrepro.neural._pairwise_gmf import PairwiseGMF  # noqa: E402
+from recrepro.neural.cmn import CMN  # noqa: E402
 
 seeds = st.integers(0, 2**32 - 1)
 N_USERS, N_ITEMS = 9, 7
