@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn.functional import embedding_bag
@@ -46,11 +45,7 @@ class SparseMatrix:
     @cached_property
     def transposed(self) -> "SparseMatrix":
         """The transpose."""
-        if self._symmetric:
-            return self
-        other = SparseMatrix(self._rows.T.tocsr())
-        other.__dict__["transposed"] = self
-        return other
+        return self if self._symmetric else SparseMatrix(self._rows.T.tocsr())
 
     def times(self, dense: Tensor) -> Tensor:
         """Return the product with a dense matrix of shape (m, k), of shape (n, k)."""
@@ -174,8 +169,8 @@ class _ChosenSums(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weights: Tensor, table: Tensor, chosen: Tensor) -> Tensor:
         ctx.save_for_backward(table, chosen)
-        ctx.weights = _as_sparse(weights, chosen, len(table))
-        return ctx.weights.times(table)
+        ctx.weights = matrix = _as_sparse(weights, chosen, len(table))
+        return matrix.times(table)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, None]:

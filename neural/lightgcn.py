@@ -35,22 +35,24 @@ def normalised(train: Interactions) -> csr_array:
 
 
 class LightGCNNetwork(nn.Module):
-    """Two tables, and the matrix that they are multiplied with."""
+    """Two tables, and the matrices that they are multiplied with."""
 
     def __init__(self, train: Interactions, n_factors: int, n_layers: int, std: float) -> None:
         super().__init__()
         self.n_layers = n_layers
-        self.matrix = SparseMatrix(normalised(train))
+        self.by_user = SparseMatrix(normalised(train))
+        self.by_item = self.by_user.transposed
+        self.by_item.transposed = self.by_user
         self.users = embedding(train.n_users, n_factors, std)
         self.items = embedding(train.n_items, n_factors, std)
 
     def forward(self) -> tuple[Tensor, Tensor]:
         """Return the means of all layers of users and items, summed from the last to the first."""
-        by_user, by_item = self.matrix, self.matrix.transposed
         first_users, first_items = self.users.weight, self.items.weight
         users, items = first_users, first_items
         for _ in range(self.n_layers):
-            users, items = first_users + by_user.times(items), first_items + by_item.times(users)
+            of_users, of_items = self.by_user.times(items), self.by_item.times(users)
+            users, items = first_users + of_users, first_items + of_items
         return users / (self.n_layers + 1), items / (self.n_layers + 1)
 
 
