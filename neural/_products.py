@@ -1,8 +1,8 @@
 """Products with sparse matrices and of chosen pairs, with gradients.
 
-On a GPU torch computes them. On a CPU compiled loops do, or torch's sums of embeddings: measured in
-``benchmarks/neural.py``, they take a fraction of the time, and give the same bits for every number
-of threads.
+On a GPU torch computes them. On a CPU compiled loops do, or torch's sums of embeddings: they take
+a fraction of the time of torch's sparse products, and give the same bits for every number of
+threads.
 """
 
 from functools import cached_property

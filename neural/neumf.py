@@ -1,24 +1,19 @@
 """NeuMF: GMF and MLP below one output."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
 import torch
 from annotated_types import Ge, Gt
-from numpy.typing import NDArray
 from pydantic import FiniteFloat
-from scipy.sparse import csr_array
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from recrepro.interactions import Interactions
 from recrepro.space import Choice, IntRange, LogUniform, OnlyWhere
 
 from ._layers import embedding, lecun
 from ._optimizers import OptimizerName, make_optimizer
-from ._samples import labelled_pairs
-from ._training import Batch, NeuralConfig, PairModel
 from .gmf import GMF, GMFNetwork
 from .mlp import MLP, MLPNetwork, Tower
 
@@ -64,7 +59,7 @@ class NeuMFNetwork(nn.Module):
         self.output.bias.copy_((gmf.output.bias + mlp.output.bias) / 2)
 
 
-class NeuMF(PairModel):
+class NeuMF(MLP):
     r"""Join a generalised matrix factorisation and a perceptron, each with its own factors.
 
     He, Liao, Zhang, Nie, Hu & Chua: Neural collaborative filtering. WWW 2017, eq. 12.
@@ -87,31 +82,23 @@ class NeuMF(PairModel):
     validation data; those of the parts are hyperparameters.
     """
 
-    class Config(NeuralConfig):
+    class Config(MLP.Config):
         """Hyperparameters."""
 
         n_factors: Annotated[int, Ge(1), Choice(8, 16, 32, 64)] = 64
         """Number of factors of the product, and width of the last layer of the perceptron."""
-        n_layers: Annotated[int, Ge(1), IntRange(1, 4)] = 2
-        """Number of layers of the perceptron."""
-        n_negatives: Annotated[int, Ge(1), IntRange(1, 10)] = 4
-        """Unseen items drawn for each interaction."""
         pretraining: Annotated[bool, Choice(True, False)] = True
         """Whether the parts are trained first."""
         gmf_epochs: Annotated[int, Ge(1), IntRange(1, 50), OnlyWhere("pretraining", True)] = 10
         """Number of epochs of GMF alone."""
         mlp_epochs: Annotated[int, Ge(1), IntRange(1, 50), OnlyWhere("pretraining", True)] = 10
         """Number of epochs of MLP alone."""
-        batch_size: Annotated[int, Ge(1), Choice(128, 256, 512, 1024)] = 256
-        """Number of samples for one step."""
         learning_rate: Annotated[FiniteFloat, Gt(0), LogUniform(1e-4, 1e-2)] = 1e-3
         """Length of a step, of the parts alone too."""
         optimizer: OptimizerName | None = None  # type: ignore[assignment]
         """What turns a gradient into a step: by default SGD after pre-training, else Adam."""
-        init_std: Annotated[FiniteFloat, Gt(0)] = 0.05
-        """Standard deviation of the first factors."""
 
-    network: NeuMFNetwork
+    network: NeuMFNetwork  # type: ignore[assignment]  # made of the same parts, and more
 
     def build(self, train: Interactions) -> nn.Module:
         """Make tables and layers."""
@@ -137,20 +124,3 @@ class NeuMF(PairModel):
         config = self.config
         name: OptimizerName = config.optimizer or ("sgd" if config.pretraining else "adam")
         return [make_optimizer(name, self.network.parameters(), config.learning_rate)]
-
-    def batches(self, train: Interactions, rng: np.random.Generator) -> Iterator[Batch]:
-        """Draw unseen items to every interaction."""
-        return labelled_pairs(train, self.config.n_negatives, self.config.batch_size, rng)
-
-    def loss(self, users: Tensor, items: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
-        """Return the binary cross-entropy."""
-        return binary_cross_entropy_with_logits(self.network(users, items), labels)
-
-    def pair_scores(self, users: Tensor, items: Tensor) -> Tensor:
-        """Return the logits of pairs."""
-        logits: Tensor = self.network(users, items)
-        return logits
-
-    def score(self, users: NDArray[np.int32], histories: csr_array) -> NDArray[np.float32]:
-        """Score all items, one user after the other."""
-        return self.score_by_user(users, histories, self.fitted("network").for_all_items)
