@@ -42,7 +42,8 @@ def parse_jsonlines(stream: Any, where: str, columns: Mapping[str, str]) -> pd.D
     try:
         table = arrow_json.read_json(
             _Rejoined(start, stream),
-            arrow_json.ReadOptions(block_size=_BLOCK),
+            # With threads, blocks are read ahead of their parsing without any limit.
+            arrow_json.ReadOptions(block_size=_BLOCK, use_threads=False),
             arrow_json.ParseOptions(
                 explicit_schema=pa.schema(kinds), unexpected_field_behavior="ignore"
             ),
