@@ -52,7 +52,12 @@ MODELS: dict[str, dict[str, Any]] = {
         "theirs": "NeuMF",
         "epochs": 3,
         "params": {**BATCH, "n_factors": 64, "n_layers": 2, "n_negatives": 1, "pretraining": False},
-        "settings": {"mlp_embedding_size": 128, "mlp_hidden_size": [128, 64], "dropout_prob": 0.0},
+        "settings": {
+            "mlp_embedding_size": 128,
+            "mlp_hidden_size": [128, 64],
+            "dropout_prob": 0.0,
+            "eval_batch_size": 2**16,  # with 2**21 pairs its layers take 8 GB and minutes
+        },
     },
     "bprmf": {
         "theirs": "BPR",

@@ -135,6 +135,11 @@ class EpochStats:
     epoch: int
     values: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def row(self) -> dict[str, float]:
+        """Number and values in one, as curves have them."""
+        return {"epoch": self.epoch, **self.values}
+
 
 class IterativeRecommender(Recommender):
     """A recommender that learns in epochs and can score after each of them.
@@ -151,10 +156,13 @@ class IterativeRecommender(Recommender):
         Where to go on from, and where to leave what is needed to go on.
     resumed : mapping of str to object, or None
         After the first epoch of a training that went on: the notes that were kept with it.
+    curve : tuple of dict
+        What `fit` has reported of each epoch, with its number as ``epoch``.
     """
 
     checkpoint: Checkpoint | None = None
     resumed: Mapping[str, Any] | None = None
+    curve: tuple[dict[str, float], ...] = ()
 
     @abstractmethod
     def fit_epochs(self, train: Interactions, rng: np.random.Generator) -> Iterator[EpochStats]:
@@ -167,12 +175,18 @@ class IterativeRecommender(Recommender):
         on_epoch: Callable[[EpochStats], None] = lambda _: None,
     ) -> Self:
         """Learn for ``config.epochs`` epochs, and tell `on_epoch` of each."""
+        curve: list[dict[str, float]] = []
         for stats in self.fit_epochs(train, rng):
             on_epoch(stats)
+            if self.resumed is not None:  # this epoch is in its curve already
+                curve, self.resumed = list(self.resumed.get("curve", ())), None
+            else:
+                curve.append(stats.row)
             last = stats.epoch >= self.config.epochs
-            self.keep(now=last)
+            self.keep({"curve": curve}, now=last)
             if last:
                 break
+        self.curve = tuple(curve)
         return self
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:

@@ -112,6 +112,7 @@ def run_cell(job: Job, unseal: Callable[[], bytes], emit: Emit = lambda _: None)
             "status": _status(job, model_class),
         },
         "tuning": _tuning_summary(job, model_class, trials),
+        "curve": list(model.curve) if isinstance(model, IterativeRecommender) else [],
         **measured(evaluation, known, shown),
         "sampled": opened.negatives is not None,
         "split": split.facts,

@@ -255,6 +255,8 @@ class MlflowMirror:
             (root / "per_user.parquet").write_bytes(per_user)
             trials = self._ledger.trials(record["cell"])
             if trials:
+                for trial in trials:
+                    trial.pop("curve", None)
                 flat = [{**t.pop("params"), **t.pop("metrics"), **t} for t in trials]
                 pd.DataFrame(flat).to_csv(root / "trials.csv", index=False)
             target.client.log_artifacts(run_id, str(root))

@@ -49,6 +49,9 @@ class Trial:
         Why it failed.
     seconds : float
         Wall time of fit and validation.
+    curve : list of dict
+        Of an iterative model: each epoch's number and what the model reported, with the validation
+        metrics of those epochs after which it was evaluated.
     """
 
     number: int
@@ -59,6 +62,7 @@ class Trial:
     epochs: int | None = None
     reason: str = ""
     seconds: float = 0.0
+    curve: list[dict[str, float]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for the ledger."""
@@ -231,24 +235,28 @@ class Tuner:
 
     def _try(self, number: int, params: dict[str, Any]) -> Trial:
         started = time.perf_counter()
+        curve: list[dict[str, float]] = []
         try:
             model = self._model(make_config(self._model, self._spec.title, self._all(params)))
-            metrics, epochs = self._fit_and_validate(model, number)
+            metrics, epochs = self._fit_and_validate(model, number, curve)
         except (ArithmeticError, MemoryError, RecreproError, RuntimeError, ValueError) as error:
             # numpy's LinAlgError is a ValueError, torch's out-of-memory a RuntimeError.
             reason = f"{type(error).__name__}: {error}"
             seconds = time.perf_counter() - started
-            return Trial(number, params, "failed", reason=reason, seconds=seconds)
+            return Trial(number, params, "failed", reason=reason, seconds=seconds, curve=curve)
         seconds = time.perf_counter() - started
         value = metrics[self._metric]
-        return Trial(number, params, "complete", value, metrics, epochs, seconds=seconds)
+        return Trial(
+            number, params, "complete", value, metrics, epochs, seconds=seconds, curve=curve
+        )
 
     def _all(self, params: dict[str, Any]) -> dict[str, Any]:
         return {**self._spec.params, **params}
 
     def _fit_and_validate(
-        self, model: Recommender, number: int
+        self, model: Recommender, number: int, curve: list[dict[str, float]]
     ) -> tuple[dict[str, float], int | None]:
+        """Return the best metrics and their epoch; `curve` gets a row for each epoch."""
         rng = generator(self._seed, "trial", number, "fit")
         if not isinstance(model, IterativeRecommender):
             model.fit(self._view.train, rng)
@@ -259,20 +267,23 @@ class Tuner:
         for stats in model.fit_epochs(self._view.train, rng):
             last = stats.epoch >= model.config.epochs
             if model.resumed is not None:  # this epoch was looked at before the interruption
-                kept, misses, model.resumed = model.resumed["best"], model.resumed["misses"], None
+                kept, misses = model.resumed["best"], model.resumed["misses"]
                 best = None if kept is None else (kept[0], kept[1])
+                curve[:], model.resumed = model.resumed["curve"], None
             elif last or stats.epoch % self._budget.evaluate_every == 0:
                 self._on_epoch(stats)
                 metrics = self._validate(model)
+                curve.append({**stats.row, **metrics})
                 if best is None or metrics[self._metric] > best[0][self._metric]:
                     best, misses = (metrics, stats.epoch), 0
                 else:
                     misses += 1
             else:
                 self._on_epoch(stats)
+                curve.append(stats.row)
             if last or misses >= self._budget.patience:
                 break
-            model.keep({"best": best, "misses": misses})
+            model.keep({"best": best, "misses": misses, "curve": curve})
         if best is None:
             raise RecreproError(f"{type(model).__name__} ended before its first evaluation.")
         return best

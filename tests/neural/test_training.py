@@ -89,6 +89,8 @@ def test_a_fit_that_was_finished_is_not_done_again(model, train, tmp_path, monke
     monkeypatch.setattr(NeuralRecommender, "descend", None)
     second.fit(train, np.random.default_rng(1))
     np.testing.assert_array_equal(scores(second, train), scores(first, train))
+    assert second.curve == first.curve
+    assert [row["epoch"] for row in first.curve] == [1, 2]
 
 
 def test_saved_parameters_give_the_same_scores(model, train, tmp_path):
