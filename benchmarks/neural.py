@@ -56,13 +56,18 @@ MODELS: dict[str, dict[str, Any]] = {
             "mlp_embedding_size": 128,
             "mlp_hidden_size": [128, 64],
             "dropout_prob": 0.0,
-            "eval_batch_size": 2**16,  # with 2**21 pairs its layers take 8 GB and minutes
+            "eval_batch_size": 4096,  # its default; larger ones take it much longer
         },
     },
     "bprmf": {
         "theirs": "BPR",
         "epochs": 5,
-        "params": {**BATCH, "n_factors": 64, "optimizer": "adam"},
+        "params": {
+            **BATCH,
+            "n_factors": 64,
+            "optimizer": "adam",
+            **dict.fromkeys(("l2_user", "l2_positive", "l2_negative"), 0.0),
+        },
         "settings": {},
     },
     "lightgcn": {

@@ -61,6 +61,7 @@ class NeuralRecommender(IterativeRecommender):
     """
 
     inductive = False
+    family = "neural"
     network: nn.Module
 
     @abstractmethod

@@ -13,6 +13,7 @@ from recrepro.errors import RecreproError
 
 if TYPE_CHECKING:
     from recrepro.ledger import CellState, Ledger
+    from recrepro.workspace import Workspace
 
 EXIT_FAILURE = 3
 KINDS = ("models", "datasets", "filters", "metrics", "splits")
@@ -365,18 +366,18 @@ def leaderboard(experiment: Path, workspace: Path, form: str, by: str | None) ->
     from recrepro.errors import UsageError
     from recrepro.experiment import load_experiment
     from recrepro.listing import make_console, show_groups
+    from recrepro.results import results_in
     from recrepro.running import print_leaderboard
 
     if by is not None and form != "text":
         raise UsageError("--by goes with text; --format json has the values of all groups.")
 
     spec = load_experiment(experiment)
-    ledger = _existing_ledger(workspace)
+    place, ledger = _existing(workspace)
     if form == "text" and by is None:
-        print_leaderboard(make_console(), spec, experiment.stem, ledger)
+        print_leaderboard(make_console(), spec, experiment.stem, ledger, place)
         return
-    members = tables.members(spec, experiment.stem, ledger)
-    boards, verdicts = tables.build(spec, ledger, members)
+    boards, verdicts = tables.build(spec, results_in(place, ledger, spec, experiment.stem))
     if by is not None:
         show_groups(make_console(), boards, by)
     elif form == "md":
@@ -406,16 +407,13 @@ def compare(
     """Test whether an experiment's models differ: intervals, paired tests, effect sizes."""
     from recrepro import comparing
     from recrepro.experiment import load_experiment
-    from recrepro.leaderboard import members
     from recrepro.listing import make_console
-    from recrepro.workspace import Workspace
+    from recrepro.results import results_in
 
     spec = load_experiment(experiment)
-    ledger = _existing_ledger(workspace)
+    place, ledger = _existing(workspace)
     boards = comparing.compare_models(
-        members(spec, experiment.stem, ledger),
-        ledger,
-        Workspace.existing(workspace),
+        results_in(place, ledger, spec, experiment.stem),
         metric or spec.selection_metric,
         reference,
     )
@@ -483,11 +481,12 @@ def ui(workspace: Path, port: int) -> None:
         )
 
 
-def _existing_ledger(workspace: Path) -> "Ledger":
+def _existing(workspace: Path) -> "tuple[Workspace, Ledger]":
     from recrepro.ledger import Ledger
     from recrepro.workspace import Workspace
 
-    return _until_the_end(Ledger.in_workspace(Workspace.existing(workspace).root))
+    place = Workspace.existing(workspace)
+    return place, _until_the_end(Ledger.in_workspace(place.root))
 
 
 def _until_the_end(ledger: "Ledger") -> "Ledger":

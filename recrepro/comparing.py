@@ -1,11 +1,9 @@
 """What `recrepro compare` does: intervals of models, and paired tests against one of them."""
 
-import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from statistics import stdev
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,10 +18,10 @@ from recrepro.evaluation.significance import (
     holm,
     interval,
 )
-from recrepro.ledger import Ledger, Member
+from recrepro.leaderboard import comparable
 from recrepro.listing import plain_table
 from recrepro.randomness import generator
-from recrepro.workspace import Workspace
+from recrepro.results import Result
 
 TESTS = ("t", "wilcoxon", "randomisation")
 
@@ -74,9 +72,7 @@ class ComparedBoard:
 
 
 def compare_models(
-    members: Iterable[Member],
-    ledger: Ledger,
-    workspace: Workspace,
+    results: Iterable[Result],
     metric: str,
     reference: str | None = None,
     *,
@@ -87,10 +83,8 @@ def compare_models(
 
     Parameters
     ----------
-    members : iterable of Member
-        Cells of the experiment; those without a result are left out.
-    ledger, workspace : Ledger, Workspace
-        Records and per-user values.
+    results : iterable of Result
+        Those of an experiment; cells without a record are left out.
     metric : str
         One that the runs have measured, with a value for each user.
     reference : str, optional
@@ -105,31 +99,31 @@ def compare_models(
     UsageError
         If the metric has no values of users, or the reference is none of the models.
     """
-    boards: dict[tuple[str, str, bool], dict[str, dict[str, pd.Series[float]]]] = {}
-    for member in members:
-        record = ledger.status(member.cell).record
-        if record is None:
-            continue
-        titles = member.titles
-        place = (titles["dataset"], titles["split"], record["sampled"])
-        models = boards.setdefault(place, {})
-        repeat = f"{titles['seed']}/{titles.get('fold', '')}"
-        models.setdefault(titles["model"], {})[repeat] = _values(record, workspace, metric)
-    if reference is not None and not any(reference in models for models in boards.values()):
-        known = sorted({model for models in boards.values() for model in models})
+    boards: list[tuple[str, str, bool, dict[str, dict[str, pd.Series[float]]]]] = []
+    for (dataset, split), protocols in comparable(r for r in results if r.record).items():
+        for found in protocols.values():
+            models: dict[str, dict[str, pd.Series[float]]] = {}
+            for result in found:
+                titles = result.titles
+                repeat = f"{titles['seed']}/{titles.get('fold', '')}"
+                models.setdefault(titles["model"], {})[repeat] = _values(result, metric)
+            sampled = any(r.record["sampled"] for r in found if r.record)
+            boards.append((dataset, split, sampled, models))
+    if reference is not None and not any(reference in models for *_, models in boards):
+        known = sorted({model for *_, models in boards for model in models})
         raise UnknownName("reference model", reference, known)
     return [
-        _compare_board(*place, metric, models, reference, n_resamples, seed)
-        for place, models in boards.items()
+        _compare_board(dataset, split, sampled, metric, models, reference, n_resamples, seed)
+        for dataset, split, sampled, models in boards
         if reference is None or reference in models
     ]
 
 
-def _values(record: dict[str, Any], workspace: Workspace, metric: str) -> "pd.Series[float]":
-    frame = pd.read_parquet(io.BytesIO(workspace.read_blob(record["per_user"])))
+def _values(result: Result, metric: str) -> "pd.Series[float]":
+    frame = result.per_user()
     if metric not in frame:
         known = [column for column in frame.columns if column != "user"]
-        if metric in record["metrics"]:
+        if result.record and metric in result.record["metrics"]:
             raise UsageError(
                 f"{metric!r} is one value for all users together, which paired tests cannot "
                 f"compare. Metrics with a value for each user here: {', '.join(known)}."

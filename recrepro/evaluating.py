@@ -23,12 +23,13 @@ from recrepro.errors import DataError, UnknownName, UsageError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluation, Evaluator
 from recrepro.experiment import ModelSpec, explain, load_experiment
+from recrepro.identity import cell_key, protocol_fingerprint
 from recrepro.interactions import UNKNOWN_TIME, Interactions
 from recrepro.ledger import Ledger, Member
 from recrepro.model import ModelConfig, Recommender
 from recrepro.plan import Cell, make_plan
 from recrepro.provenance import environment, peak_memory_bytes
-from recrepro.records import RECORD_SCHEMA, cell_key, measured, per_user_table, result_digest
+from recrepro.records import RECORD_SCHEMA, measured, per_user_table, result_digest
 from recrepro.running import finish_mirror, print_leaderboard
 from recrepro.splits.sealed import histories
 from recrepro.tracking import MlflowMirror
@@ -160,8 +161,10 @@ def evaluate_on_experiment(
         "result_digest": result_digest(member.cell, {}, scored.evaluation),
         "titles": member.titles,
         "identity": identity,
+        "protocol": protocol_fingerprint(identity),
         "model": {
             "name": name,
+            "family": "external",
             "version": None,
             "params": {},
             "status": "external",
@@ -187,7 +190,7 @@ def evaluate_on_experiment(
             MlflowMirror(ledger, place, experiment_file.stem, experiment.grid_hash, source)
         )
         mirror.poke()
-        print_leaderboard(console, experiment, experiment_file.stem, ledger)
+        print_leaderboard(console, experiment, experiment_file.stem, ledger, place)
         finish_mirror(console, mirror, place, workspace)
 
 

@@ -261,6 +261,22 @@ class Experiment(Table):
         others = tuple(d for d in self.datasets if d.name not in names)
         return self.model_copy(update={"datasets": others}) if others else None
 
+    def one_cell(self, dataset: str, split: str, model: str, seed: int) -> "Experiment":
+        """Return the experiment with one data set, split, seed and model, and nothing expected."""
+        (spec,) = (s for s in self.splits if s.title == split)
+        return self.model_copy(
+            update={
+                "datasets": tuple(d for d in self.datasets if d.name == dataset),
+                "splits": (spec.model_copy(update={"seeds": (seed,)}),),
+                "models": tuple(m for m in self.models if m.title == model),
+                "expected": (),
+            }
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the experiment as a file would have it, without what is not set."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
     @property
     def selection_metric(self) -> str:
         """The metric that tuning maximises: as stated, else the first one evaluated."""

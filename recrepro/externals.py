@@ -7,10 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from recrepro import ledger_tables as tables
+from recrepro.identity import protocol_fingerprint
 from recrepro.openings import Opening, openings
-
-PROTOCOL = ("data", "split", "metrics", "ranking", "harness")
-"""What two results must share in their identities to stand in one table."""
 
 
 def add(
@@ -89,5 +87,4 @@ def comparable(
 
 
 def _protocol(identity: str) -> str:
-    content = json.loads(identity)
-    return json.dumps({part: content.get(part) for part in PROTOCOL}, sort_keys=True)
+    return protocol_fingerprint(json.loads(identity))

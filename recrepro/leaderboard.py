@@ -3,15 +3,17 @@
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 from typing import Any
 
-from recrepro.errors import RecreproError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.experiment import Expected, Experiment
-from recrepro.ledger import CellStatus, Ledger, Member
+from recrepro.identity import differences, protocol_fingerprint, protocol_of
+from recrepro.ledger import CellStatus
+from recrepro.results import Result
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Leaderboard:
         Verdict of the leakage audit: clean, suspicious or leaking, the worst of its repeats.
     notes : tuple of str
         What a reader has to know of the split.
+    protocol : str or None
+        Fingerprint of what all rows share: data, split, metrics, ranking; None without a result.
     """
 
     dataset: str
@@ -78,6 +82,7 @@ class Leaderboard:
     sampled: bool | None
     audit: str | None = None
     notes: tuple[str, ...] = ()
+    protocol: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,43 +105,70 @@ class Verdict:
         object.__setattr__(self, "verdict", verdict)
 
 
-def members(experiment: Experiment, name: str, ledger: Ledger) -> list[Member]:
-    """Return the cells of an experiment, or say that it has to be run first.
-
-    Results from files (`recrepro evaluate`) that were measured in the same way come last.
-    """
-    found = ledger.members(name, experiment.grid_hash)
-    found += ledger.externals(name, experiment.grid_hash)
-    if not found:
-        raise RecreproError(
-            f"nothing of {name!r}, as the file is now, was run in this workspace. Run it: "
-            f"recrepro run {name}.toml (results of equal cells are reused)."
-        )
-    return found
-
-
 def build(
-    experiment: Experiment, ledger: Ledger, members: Iterable[Member]
+    experiment: Experiment, results: Iterable[Result]
 ) -> tuple[list[Leaderboard], list[Verdict]]:
-    """Build the tables of an experiment from the ledger.
+    """Build the tables of an experiment from its results.
 
     Returns
     -------
     leaderboards : list of Leaderboard
-        One for each data set and split.
+        One for each data set, split and protocol.
     verdicts : list of Verdict
         One for each expected value and each table that it applies to.
     """
-    groups: dict[tuple[str, str], dict[str, list[CellStatus]]] = {}
-    for member in members:
-        titles = member.titles
-        group = groups.setdefault((titles["dataset"], titles["split"]), {})
-        group.setdefault(titles["model"], []).append(ledger.status(member.cell))
     metrics = _columns(experiment)
-    boards = [
-        _board(dataset, split, metrics, models) for (dataset, split), models in groups.items()
-    ]
+    boards = []
+    for (dataset, split), protocols in comparable(results).items():
+        first = next(iter(protocols))
+        for protocol, found in protocols.items():
+            models: dict[str, list[CellStatus]] = {}
+            for result in found:
+                models.setdefault(result.titles["model"], []).append(result.status)
+            board = _board(dataset, split, metrics, models)
+            notes = () if protocol == first else (_apart(protocols[first], found),)
+            boards.append(replace(board, protocol=protocol, notes=(*notes, *board.notes)))
     return boards, [v for board in boards for v in _verdicts(experiment.expected, board)]
+
+
+def comparable(
+    results: Iterable[Result],
+) -> dict[tuple[str, str], dict[str | None, list[Result]]]:
+    """Group results by data set and split, and then by what must be equal to compare them.
+
+    Returns
+    -------
+    dict of (str, str) to dict of str to list of Result
+        By titles, then by the fingerprint of the protocol, the most frequent first. What has no
+        record stands with the most frequent.
+    """
+    places: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        place = (result.titles["dataset"], result.titles["split"])
+        places.setdefault(place, []).append(result)
+    answer: dict[tuple[str, str], dict[str | None, list[Result]]] = {}
+    for place, found in places.items():
+        known = Counter(_protocol(result) for result in found if result.record)
+        order: list[str | None] = [name for name, _ in known.most_common()] or [None]
+        answer[place] = {
+            name: [r for r in found if (_protocol(r) if r.record else order[0]) == name]
+            for name in order
+        }
+    return answer
+
+
+def _protocol(result: Result) -> str | None:
+    return None if result.record is None else protocol_fingerprint(result.record["identity"])
+
+
+def _apart(main: list[Result], others: list[Result]) -> str:
+    """Say why results are not in the table of the others of their data set and split."""
+    one, other = (
+        next(protocol_of(r.record["identity"]) for r in found if r.record)
+        for found in (main, others)
+    )
+    where = ", ".join(differences(one, other))
+    return f"Not comparable with the table above, from which it differs in {where}"
 
 
 def _columns(experiment: Experiment) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ belong to the evaluator. A model never sees validation or test data.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,8 @@ class Recommender(ABC):
     """Whether it can score a user it was not fitted on, from the history alone."""
     needs_times: ClassVar[bool] = False
     """Whether it learns from the time of an interaction."""
+    family: ClassVar[Literal["simple", "neural"]] = "simple"
+    """What verdicts count it as: a simple baseline, or one that has to beat those."""
 
     def __init__(self, config: ModelConfig | None = None, **hyperparameters: Any) -> None:
         self.config: Any = config if config is not None else self.Config(**hyperparameters)

@@ -16,10 +16,11 @@ from recrepro.data.source import load_dataset
 from recrepro.errors import UsageError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.experiment import Experiment, ModelSpec, SplitSpec, canonical_json, explain
+from recrepro.identity import cell_key
 from recrepro.ledger import Member
 from recrepro.model import Recommender
 from recrepro.protocol import check_items, check_metrics, ranking_identity, read_labels
-from recrepro.records import HARNESS_VERSION, Job, cell_key
+from recrepro.records import HARNESS_VERSION, Job
 from recrepro.runner import MODELS
 from recrepro.splits import SPLITS
 from recrepro.splits.base import Splitter
@@ -86,6 +87,8 @@ class Plan:
         By title.
     items : {"all", "train"} or list of str
         What may be recommended: a rule, or labels.
+    base : Path
+        Folder that file names start from.
     """
 
     experiment: Experiment
@@ -93,6 +96,7 @@ class Plan:
     datasets: dict[str, Dataset] = field(default_factory=dict)
     splitters: dict[str, Splitter] = field(default_factory=dict)
     items: Literal["all", "train"] | list[str] = "all"
+    base: Path = Path()
     _secrets: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     def n_trials(self, cell: Cell) -> int:
@@ -161,6 +165,10 @@ class Plan:
             items=self.items,
             outside=experiment.evaluate.outside,
             seed=cell.seed,
+            experiment=experiment.one_cell(
+                cell.dataset, cell.split, cell.model.title, cell.seed
+            ).to_json(),
+            base=str(self.base.resolve()),
         )
 
 
@@ -216,7 +224,7 @@ def make_plan(
     models, splitters = check_names(experiment)
     evaluate = experiment.evaluate
     items = evaluate.items if evaluate.item_file is None else read_labels(base / evaluate.item_file)
-    plan = Plan(experiment, splitters=splitters, items=items)
+    plan = Plan(experiment, splitters=splitters, items=items, base=base)
     ranking = ranking_identity(experiment, items)
     for dataset_spec in experiment.datasets:
         dataset = load_dataset(dataset_spec, base, data_dir, progress=progress)

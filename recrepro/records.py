@@ -15,7 +15,7 @@ from recrepro.evaluation.groups import by_activity, by_popularity
 from recrepro.experiment import ModelSpec, TuneSpec, canonical_json
 from recrepro.interactions import Interactions
 
-RECORD_SCHEMA = 1
+RECORD_SCHEMA = 2
 
 HARNESS_VERSION = 3
 """Part of a cell's identity; bumped whenever the harness can give other numbers than before."""
@@ -53,6 +53,10 @@ class Job:
         What becomes of held-out items that may not be.
     seed : int
         Of split, search and fits.
+    experiment : dict
+        An experiment file that has this cell only (and the other folds), as JSON.
+    base : str
+        Folder that its file names start from.
     """
 
     cell: str
@@ -70,6 +74,8 @@ class Job:
     items: Literal["all", "train"] | list[str]
     outside: Outside
     seed: int
+    experiment: dict[str, Any]
+    base: str
 
     def to_json(self) -> str:
         """Write as one line."""
@@ -92,11 +98,6 @@ class Job:
         if self.tune is None:
             return None
         return TuneSpec.model_validate_json(canonical_json(self.tune))
-
-
-def cell_key(identity: dict[str, Any]) -> str:
-    """Return the key of a cell: the hash of all that decides its numbers."""
-    return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
 
 
 def measured(evaluation: Evaluation, train: Interactions, shown: csr_array) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from recrepro.checkpoint import Checkpoint
 from recrepro.evaluation.evaluator import Evaluator
+from recrepro.identity import protocol_fingerprint
 from recrepro.ledger import Ledger
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
 from recrepro.provenance import environment, peak_memory_bytes
@@ -105,8 +106,12 @@ def run_cell(job: Job, unseal: Callable[[], bytes], emit: Emit = lambda _: None)
         "result_digest": digest,
         "titles": job.titles,
         "identity": job.identity,
+        "protocol": protocol_fingerprint(job.identity),
+        "experiment": job.experiment,
+        "base": job.base,
         "model": {
             "name": job.model_spec.name,
+            "family": model_class.family,
             "version": model_class.version,
             "params": params,
             "status": _status(job, model_class),

@@ -20,6 +20,7 @@ from recrepro.ledger import CellState, Ledger
 from recrepro.listing import make_console, show_leaderboard
 from recrepro.plan import Cell, Plan, make_plan
 from recrepro.progress import Progress, count, short_titles
+from recrepro.results import results_in
 from recrepro.tracking import MlflowMirror
 from recrepro.workspace import Workspace
 
@@ -81,7 +82,7 @@ def run_experiment(
         except KeyboardInterrupt:
             _say_how_to_go_on(console, plan, ledger)
             raise
-        failed = print_leaderboard(console, experiment, path.stem, ledger)
+        failed = print_leaderboard(console, experiment, path.stem, ledger, place)
         failed = list(dict.fromkeys([*failed, *grid.failed]))
         finish_mirror(console, mirror, place, workspace)
     if failed:
@@ -151,13 +152,12 @@ def _done(cell: Cell, states: Mapping[str, CellState]) -> bool:
 
 
 def print_leaderboard(
-    console: Console, experiment: Experiment, name: str, ledger: Ledger
+    console: Console, experiment: Experiment, name: str, ledger: Ledger, workspace: Workspace
 ) -> list[str]:
     """Print an experiment's tables; return the keys of the cells that failed."""
-    members = leaderboard.members(experiment, name, ledger)
-    boards, verdicts = leaderboard.build(experiment, ledger, members)
-    show_leaderboard(console, boards, verdicts)
-    return [m.cell for m in members if ledger.status(m.cell).state == "failed"]
+    results = results_in(workspace, ledger, experiment, name)
+    show_leaderboard(console, *leaderboard.build(experiment, results))
+    return [r.status.cell for r in results if r.status.state == "failed"]
 
 
 def _announce(

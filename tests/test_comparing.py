@@ -2,7 +2,6 @@
 
 import io
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,34 +10,31 @@ from scipy import stats
 
 from recrepro.comparing import compare_models, to_json, to_markdown
 from recrepro.errors import UnknownName, UsageError
-from recrepro.ledger import Member
+from recrepro.ledger import CellStatus
+from recrepro.results import Result
 
 
 class Stored:
-    """A ledger and a workspace of given values: by model and seed, a value for each user."""
+    """Results of given values: by model and seed, a value for each user."""
 
     def __init__(self, values):
-        self.records, self.blobs, self.members = {}, {}, []
+        self.results = []
         for (model, seed), of_users in values.items():
-            key = f"{model}-{seed}"
             frame = pd.DataFrame({"user": list(of_users), "ndcg@10": list(of_users.values())})
             buffer = io.BytesIO()
             frame.to_parquet(buffer)
-            self.blobs[key] = buffer.getvalue()
             metrics = {"ndcg@10": 0.5, "coverage@10": 0.1}
-            self.records[key] = {"per_user": key, "metrics": metrics, "sampled": True}
-            titles = {"dataset": "d", "split": "s", "model": model, "seed": seed}
-            self.members.append(Member(key, titles))
-        self.records["absent"] = None
+            identity = {"data": "d", "split": {"seed": seed}}
+            record = {"identity": identity, "metrics": metrics, "sampled": True}
+            self.add(model, seed, record, buffer.getvalue())
 
-    def status(self, cell):
-        return SimpleNamespace(record=self.records[cell])
-
-    def read_blob(self, digest):
-        return self.blobs[digest]
+    def add(self, model, seed, record, per_user=b""):
+        titles = {"dataset": "d", "split": "s", "model": model, "seed": seed}
+        status = CellStatus(model, "done" if record else "pending", None, record)
+        self.results.append(Result(titles, status, list, lambda: per_user))
 
     def compare(self, metric="ndcg@10", **options):
-        return compare_models(self.members, self, self, metric, n_resamples=999, **options)
+        return compare_models(self.results, metric, n_resamples=999, **options)
 
 
 def users(seed, n=40, shift=0.0):

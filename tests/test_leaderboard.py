@@ -11,9 +11,10 @@ from rich.console import Console
 from recrepro import leaderboard as tables
 from recrepro.experiment import Expected, Experiment
 from recrepro.leaderboard import best_values, build, group_cells
-from recrepro.ledger import CellStatus, Member
+from recrepro.ledger import CellStatus
 from recrepro.listing import show_leaderboard
 from recrepro.openings import Opening
+from recrepro.results import Result
 
 EXPERIMENT = {
     "schema": 1,
@@ -39,16 +40,14 @@ EXPERIMENT = {
 }
 
 
-class FakeLedger:
-    def __init__(self, statuses):
-        self._statuses = statuses
-
-    def status(self, cell):
-        return self._statuses[cell]
+def result(status, model):
+    titles = {"dataset": "toy", "split": "temporal", "model": model, "seed": 1}
+    return Result(titles, status, list, bytes)
 
 
 def done(cell, ndcg, recall, edge=()):
     record = {
+        "identity": {"data": "d", "split": {"k": 1, "seed": int(cell[1:] or 1)}},
         "metrics": {"ndcg@10": ndcg, "recall@5": recall},
         "model": {"status": "tuned"},
         "tuning": {"at_edge": list(edge), "failed": 0},
@@ -82,11 +81,7 @@ def built():
         "l2": CellStatus("l2", "pending", None, None),
     }
     names = {"a": "a", "b": "b", "l": "lost"}
-    members = [
-        Member(cell, {"dataset": "toy", "split": "temporal", "model": names[cell[0]], "seed": 1})
-        for cell in statuses
-    ]
-    return tables.build(experiment, FakeLedger(statuses), members)
+    return tables.build(experiment, [result(s, names[cell[0]]) for cell, s in statuses.items()])
 
 
 def test_rows_are_ordered_by_the_selection_metric_and_those_without_result_come_last(built):
@@ -124,8 +119,7 @@ def openings(*reasons):
 def test_a_test_part_that_was_opened_on_request_is_marked_in_every_table(built):
     experiment = Experiment.model_validate_json(json.dumps(EXPERIMENT))
     again = replace(done("a1", 0.3, 0.2), openings=openings("first", "reopened", "reopened"))
-    members = [Member("a1", {"dataset": "toy", "split": "temporal", "model": "a", "seed": 1})]
-    boards, verdicts = tables.build(experiment, FakeLedger({"a1": again}), members)
+    boards, verdicts = tables.build(experiment, [result(again, "a")])
     note = "test part opened again on request, 2 times"
     assert boards[0].rows[0].notes == (note,)
     assert tables.to_markdown(boards, verdicts).count(note) == 2  # with the expected value too
@@ -197,9 +191,9 @@ def board_of(metric, record):
     content = {**EXPERIMENT, "evaluate": {"metrics": [metric]}, "tune": None, "expected": []}
     experiment = Experiment.model_validate_json(json.dumps(content))
     record = {**done("x", 0.5, 0.1).record, "metrics": {metric: 0.5}} | record
-    ledger = FakeLedger({"x": CellStatus("x", "done", None, record)})
+    status = CellStatus("x", "done", None, record)
     titles = {"dataset": "toy", "split": "s", "model": "a", "seed": 1}
-    (board,), _ = build(experiment, ledger, [Member("x", titles)])
+    (board,), _ = build(experiment, [Result(titles, status, list, bytes)])
     return board
 
 
@@ -227,3 +221,15 @@ def test_no_value_is_best_where_more_is_not_better():
 def test_estimates_of_full_ranking_are_offered_where_they_can_be_had(metric, users, sampled, told):
     board = board_of(metric, {"users": users, "sampled": sampled})
     assert any("add ndcg[cls]@10" in note for note in board.notes) == told
+
+
+def test_results_of_different_protocols_are_in_different_tables():
+    experiment = Experiment.model_validate_json(json.dumps(EXPERIMENT))
+    a, b, lost = done("a1", 0.3, 0.2), done("b1", 0.5, 0.1), CellStatus("l", "failed", "why", None)
+    other = {"data": "d", "split": {"k": 2, "seed": 1}, "harness": 9}
+    moved = replace(b, record={**b.record, "identity": other})
+    found = [result(moved, "b"), result(a, "a"), result(done("a2", 0.4, 0.2), "a")]
+    boards, _ = tables.build(experiment, [*found, result(lost, "lost")])
+    assert [[row.model for row in board.rows] for board in boards] == [["a", "lost"], ["b"]]
+    assert boards[0].protocol != boards[1].protocol
+    assert boards[1].notes[0].endswith("from which it differs in split.k, harness")

@@ -18,6 +18,7 @@ import click
 from recrepro import leaderboard
 from recrepro.experiment import load_experiment
 from recrepro.ledger import Ledger
+from recrepro.results import results_in
 from recrepro.workspace import Workspace
 
 HERE = Path(__file__).parent
@@ -45,14 +46,16 @@ Record = dict[str, Any]
 Value = dict[str, Any]
 
 
-def record(path: Path, ledger: Ledger) -> Record | None:
+def record(path: Path, ledger: Ledger, workspace: Workspace) -> Record | None:
     """Return what a workspace holds of an experiment; None if it was not run there to the end."""
     experiment = load_experiment(path)
-    members = ledger.members(path.stem, experiment.grid_hash)
-    cells = [ledger.status(member.cell).record for member in members]
-    if not cells or not all(cells):
+    if not ledger.members(path.stem, experiment.grid_hash):
         return None
-    boards, verdicts = leaderboard.build(experiment, ledger, members)
+    results = results_in(workspace, ledger, experiment, path.stem)
+    cells = [result.record for result in results]
+    if not all(cells):
+        return None
+    boards, verdicts = leaderboard.build(experiment, results)
     (board,) = boards
     origins = [cell["provenance"] for cell in cells if cell]
     return {
@@ -268,10 +271,11 @@ def _table(names: list[str], rows: list[list[str]], right: tuple[int, ...]) -> s
 def main(workspace: Path | None) -> None:
     """Write records of what was run in a workspace, if one is named, and then the page."""
     if workspace:
-        ledger = Ledger.in_workspace(Workspace.existing(workspace).root)
+        place = Workspace.existing(workspace)
+        ledger = Ledger.in_workspace(place.root)
         RECORDS.mkdir(exist_ok=True)
         for path in sorted(HERE.glob("*.toml")):
-            found = record(path, ledger)
+            found = record(path, ledger, place)
             if found is None:
                 click.echo(f"{path.stem}: not run in {workspace}, or not to the end; left as it is")
                 continue

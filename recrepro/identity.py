@@ -1,0 +1,39 @@
+"""What decides a cell's numbers: its identity, and the part of it that results must share."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from recrepro.experiment import canonical_json
+
+PROTOCOL = ("data", "split", "metrics", "ranking", "harness")
+"""What two results must share in their identities to stand in one table, but for seed and fold."""
+
+
+def cell_key(identity: Mapping[str, Any]) -> str:
+    """Return the key of a cell: the hash of all that decides its numbers."""
+    return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+
+
+def protocol_of(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what results must share to be compared: data, split, metrics, ranking, harness."""
+    protocol = {part: identity.get(part) for part in PROTOCOL}
+    split = protocol["split"]
+    if isinstance(split, Mapping):
+        protocol["split"] = {k: v for k, v in split.items() if k not in ("seed", "fold")}
+    return protocol
+
+
+def protocol_fingerprint(identity: Mapping[str, Any]) -> str:
+    """Return the hash of the protocol of a cell, the same for all its seeds, folds and models."""
+    return hashlib.sha256(canonical_json(protocol_of(identity)).encode()).hexdigest()
+
+
+def differences(one: Any, other: Any, place: str = "") -> Iterator[str]:
+    """Name the places where two protocols or identities differ, such as ``split.options.k``."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for key in dict.fromkeys([*one, *other]):
+            here = f"{place}.{key}" if place else str(key)
+            yield from differences(one.get(key), other.get(key), here)
+    elif one != other:
+        yield place
