@@ -51,7 +51,14 @@ MODELS: dict[str, dict[str, Any]] = {
     "neumf": {
         "theirs": "NeuMF",
         "epochs": 3,
-        "params": {**BATCH, "n_factors": 64, "n_layers": 2, "n_negatives": 1, "pretraining": False},
+        "params": {
+            **BATCH,
+            "n_factors": 64,
+            "n_layers": 2,
+            "n_negatives": 1,
+            "pretraining": False,
+            "init_std": 0.01,
+        },
         "settings": {
             "mlp_embedding_size": 128,
             "mlp_hidden_size": [128, 64],
