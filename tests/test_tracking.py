@@ -1,6 +1,7 @@
 """The MLflow copy: complete, found by search, made once, made again after it was torn."""
 
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -10,7 +11,10 @@ import pytest
 from recrepro.background import BackgroundMirror
 from recrepro.errors import RecreproError
 from recrepro.ledger import Ledger, Member
-from recrepro.tracking import MlflowMirror, metric_key, runs_pages
+from recrepro.tracking import MlflowMirror
+from recrepro.tracking_runs import RunWriter
+from recrepro.tracking_store import connect, printable, runs_pages
+from recrepro.tracking_values import metric_key
 from recrepro.workspace import Workspace
 
 TITLES = {"dataset": "toy", "split": "temporal", "model": "ease", "seed": 1}
@@ -21,9 +25,19 @@ def _own_store(monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """An MLflow database without runs: setting one up takes MLflow seconds."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    connect(f"sqlite:///{path}").search_experiments()
+    return path
+
+
 @pytest.fixture
-def workspace(tmp_path):
-    return Workspace.create(tmp_path / "runs")
+def workspace(tmp_path, empty_store):
+    workspace = Workspace.create(tmp_path / "runs")
+    shutil.copy(empty_store, workspace.root / "mlflow.db")
+    return workspace
 
 
 @pytest.fixture
@@ -51,6 +65,11 @@ def trial(number, value):
         "epochs": None,
         "reason": "LinAlgError: singular" if failed else "",
         "seconds": 0.5,
+        "curve": [
+            {"epoch": 1, "loss": 9.0},
+            {"epoch": 2, "loss": 4.0, "ndcg@10": 0.35},
+            {"epoch": 3, "loss": 2.0, "ndcg@10": 0.2},
+        ],
     }
 
 
@@ -60,8 +79,14 @@ def record(workspace):
         "cell": "a" * 64,
         "result_digest": "digest",
         "identity": {"data": {"fingerprint": "f" * 64}},
-        "model": {"params": {"l2": 11.0, "long": "x" * 300}, "status": "tuned"},
-        "tuning": {"best": trial(1, 0.3)},
+        "protocol": "p" * 64,
+        "model": {
+            "params": {"l2": 11.0, "long": "x" * 300},
+            "status": "tuned",
+            "family": "simple",
+        },
+        "tuning": {"metric": "ndcg@10", "best": trial(1, 0.3)},
+        "curve": [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 1.0}],
         "metrics": {"ndcg@10": 0.25, "ndcg[recsys2019]@5": 0.125},
         "sampled": False,
         "split": {"fingerprint": "s" * 64, "audit": {"verdict": "clean"}},
@@ -91,6 +116,14 @@ def search(workspace, text=""):
     return mlflow.search_runs([experiment.experiment_id], filter_string=text)
 
 
+def cell_run(workspace, model="ease"):
+    """The run of a cell."""
+    (run,) = search(
+        workspace, f"tags.`recrepro.kind` = 'cell' and tags.`recrepro.model` = '{model}'"
+    )
+    return run
+
+
 def test_a_cell_is_a_parent_run_with_a_child_for_each_trial(mirror, workspace):
     assert mirror.sync() == 2
     (parent,) = search(
@@ -111,6 +144,114 @@ def test_a_cell_is_a_parent_run_with_a_child_for_each_trial(mirror, workspace):
     assert {c.data.params["l2"] for c in children} == {"10.0", "11.0", "12.0"}
 
 
+def test_a_trial_has_its_epochs_as_steps_beside_the_value_that_counts(mirror, workspace):
+    mirror.sync()
+    (child,) = search(workspace, "tags.`recrepro.trial` = '1'")
+    assert child.data.metrics["validation.ndcg_at_10"] == 0.3
+    history = client(workspace).get_metric_history
+    steps = [(m.step, m.value) for m in history(child.info.run_id, "epoch.validation.ndcg_at_10")]
+    assert steps == [(2, 0.35), (3, 0.2)]
+    steps = [(m.step, m.value) for m in history(child.info.run_id, "epoch.loss")]
+    assert steps == [(1, 9.0), (2, 4.0), (3, 2.0)]
+
+
+def test_a_cell_has_the_epochs_of_its_final_fit_and_of_its_best_trial(mirror, workspace):
+    mirror.sync()
+    parent = cell_run(workspace)
+    history = client(workspace).get_metric_history
+    steps = [(m.step, m.value) for m in history(parent.info.run_id, "epoch.loss")]
+    assert steps == [(1, 3.0), (2, 1.0)]
+    steps = [(m.step, m.value) for m in history(parent.info.run_id, "best_trial.loss")]
+    assert steps == [(1, 9.0), (2, 4.0), (3, 2.0)]
+    assert parent.data.metrics["best_trial.validation.ndcg_at_10"] == 0.2
+
+
+def test_tags_say_how_a_cell_was_measured(mirror, workspace):
+    mirror.sync()
+    tags = cell_run(workspace).data.tags
+    assert tags["recrepro.protocol"] == "p" * 64
+    assert tags["recrepro.family"] == "simple"
+    assert tags["recrepro.status"] == "tuned"
+    assert tags["recrepro.ranking"] == "full"
+    assert tags["recrepro.audit"] == "clean"
+    assert tags["mlflow.runName"] == "ease · temporal · toy · seed 1"
+    assert tags["mlflow.source.name"] == "recrepro run (toy)"
+
+
+def test_data_set_and_split_are_inputs_with_our_digests(mirror, workspace):
+    from mlflow.data import get_source
+
+    mirror.sync()
+    inputs = cell_run(workspace).inputs.dataset_inputs
+    listed = {(i.dataset.name, i.dataset.digest, i.tags[0].value) for i in inputs}
+    assert listed == {
+        ("toy", "f" * 32, "training"),
+        ("toy · temporal · seed 1", "s" * 32, "testing"),
+    }
+    for found in inputs:
+        assert get_source(found.dataset).to_dict()["tags"]
+
+
+def test_what_is_too_long_for_mlflow_is_cut_and_says_so(ledger, workspace, mirror):
+    long = record(workspace)
+    long["model"]["params"] = {f"p{n}": "y" * 7000 for n in range(120)}
+    ledger.commit("b" * 64, ledger.lease("b" * 64), {**long, "cell": "b" * 64}, "digest")
+    mirror.sync()
+    params = cell_run(workspace, "broken").data.params
+    assert len([name for name in params if name.startswith("p")]) == 120
+    assert len(params["p7"]) == 6000
+    assert params["p7"].endswith("[cut; whole in the artifacts]")
+
+
+def test_more_epochs_than_a_call_takes_all_arrive(ledger, workspace, mirror):
+    long = record(workspace)
+    long["curve"] = [{"epoch": n, "loss": float(n), "rate": 0.5} for n in range(1, 1201)]
+    ledger.commit("b" * 64, ledger.lease("b" * 64), {**long, "cell": "b" * 64}, "digest")
+    mirror.sync()
+    run_id = cell_run(workspace, "broken").info.run_id
+    values = [m.value for m in client(workspace).get_metric_history(run_id, "epoch.loss")]
+    assert sorted(values) == list(range(1, 1201))
+
+
+def test_a_cell_that_two_workspaces_sent_at_once_stays_one_run(mirror, workspace):
+    mirror.sync()
+    mlflow, parent = client(workspace), cell_run(workspace)
+    twin = mlflow.create_run(parent.info.experiment_id, tags=parent.data.tags)
+    assert mirror.sync() == 0
+    (left,) = search(workspace, "tags.`recrepro.model` = 'ease' and tags.`recrepro.kind` = 'cell'")
+    assert left.info.run_id in (parent.info.run_id, twin.info.run_id)
+
+
+def test_a_cell_that_is_sent_while_another_workspace_sends_it_stays_one_run(
+    mirror, ledger, workspace, monkeypatch
+):
+    class Other(RunWriter):
+        """Another workspace ends its copy of the same cell just before ours is done."""
+
+        def write(self, member, status, tags):
+            super().write(member, status, tags)
+            super().write(member, status, tags)
+
+    monkeypatch.setattr("recrepro.tracking.RunWriter", Other)
+    assert mirror.sync() == 2
+    assert len(search(workspace, "tags.`recrepro.kind` = 'cell'")) == 2
+    assert len(search(workspace, "tags.`recrepro.kind` = 'trial'")) == 3
+
+
+def test_a_cell_says_where_it_stands_in_each_version_of_the_experiment(mirror, ledger, workspace):
+    mirror.sync()
+    cells = [("b" * 64, {**TITLES, "model": "broken"}), ("a" * 64, TITLES)]
+    ledger.plan("toy", "other", "text", [(Member(cell, t), {}) for cell, t in cells])
+    MlflowMirror(ledger, workspace, "toy", "other", "claim = 2\n").sync()
+    tags = cell_run(workspace).data.tags
+    assert (tags["recrepro.place.hash"], tags["recrepro.place.other"]) == ("0", "1")
+    ledger.plan("toy", "other", "text", [(Member("b" * 64, {**TITLES, "model": "broken"}), {})])
+    MlflowMirror(ledger, workspace, "toy", "other", "claim = 2\n").sync()
+    tags = cell_run(workspace).data.tags
+    assert "recrepro.place.other" not in tags
+    assert tags["recrepro.place.hash"] == "0"
+
+
 def test_artifacts_hold_record_experiment_users_and_trials(mirror, workspace, tmp_path):
     mirror.sync()
     (parent,) = search(
@@ -118,12 +259,20 @@ def test_artifacts_hold_record_experiment_users_and_trials(mirror, workspace, tm
     )
     folder = Path(client(workspace).download_artifacts(parent.info.run_id, "", str(tmp_path)))
     assert sorted(path.name for path in folder.iterdir()) == [
+        "audit.json",
+        "cell.json",
         "experiment.toml",
         "per_user.parquet",
         "record.json",
         "runs",
         "trials.csv",
+        "trials.json",
+        "tuning.svg",
     ]
+    assert json.loads((folder / "audit.json").read_text()) == {"verdict": "clean"}
+    trials = json.loads((folder / "trials.json").read_text())
+    assert [row["loss"] for row in trials[2]["curve"]] == [9.0, 4.0, 2.0]
+    assert "best so far" in (folder / "tuning.svg").read_text()
     record = json.loads((folder / "record.json").read_text())
     assert record["metrics"]["ndcg@10"] == 0.25
     assert pd.read_parquet(folder / "per_user.parquet")["ndcg@10"].mean() == 0.25
@@ -216,7 +365,16 @@ def test_the_pages_of_the_ui_show_tested_models_only(mirror, workspace):
 
 @pytest.mark.parametrize(
     ("name", "key"),
-    [("ndcg@10", "ndcg_at_10"), ("hit_rate[recsys2019]@5", "hit_rate.recsys2019_at_5")],
+    [
+        ("ndcg@10", "ndcg_at_10"),
+        ("hit_rate[recsys2019]@5", "hit_rate.recsys2019_at_5"),
+        ("loss (train), %", "loss _train__ _"),
+    ],
 )
 def test_metric_names_use_the_characters_that_mlflow_allows(name, key):
     assert metric_key(name) == key
+
+
+def test_a_password_is_not_printed():
+    assert printable("postgresql://me:secret@db/mlflow") == "postgresql://me:***@db/mlflow"
+    assert printable("https://mlflow.example.org:5000/a@b") == "https://mlflow.example.org:5000/a@b"
