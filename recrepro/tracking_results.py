@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from recrepro.errors import RecreproError, UsageError
 from recrepro.ledger import CellStatus
@@ -33,6 +34,9 @@ LONGEST = {
     "per_user.parquet": 4096 * MEGABYTE,
 }
 """Files that are read, and how many bytes they may have."""
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Servers on this machine: only they may name folders of it."""
 
 RECORD_KEYS = ("identity", "metrics", "model", "sampled", "split", "tuning", "users", "per_user")
 
@@ -108,14 +112,10 @@ class _Copy:
         self._run_id: str = run.info.run_id
         self._mark: str = run.data.tags["recrepro.complete"]
         artifacts = run.info.artifact_uri or ""
-        if (
-            is_server(uri)
-            and ("://" not in artifacts or artifacts.startswith("file:"))
-            and (not artifacts.startswith("mlflow-artifacts:"))
-        ):
+        if is_server(uri) and urlsplit(uri).hostname not in LOOPBACK and _is_folder(artifacts):
             raise self._refused(
                 f"its files are said to be in the folder {artifacts!r} of the server, which is "
-                "not read: start the server with --serve-artifacts"
+                "not looked for on this machine: start the server with --serve-artifacts"
             )
 
     def result(self) -> Result:
@@ -208,6 +208,10 @@ def _explained(uri: str) -> Iterator[None]:
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
         raise RecreproError(f"MLflow at {printable(uri)} cannot be read: {reason}") from error
+
+
+def _is_folder(address: str) -> bool:
+    return urlsplit(address).scheme in ("", "file")
 
 
 def _number(text: str) -> int:

@@ -148,7 +148,7 @@ class RunWriter:
                 tags["mlflow.note.content"] = f"Failed: {trial['reason']}"
             metrics = [
                 *validation_values(trial),
-                *curve("epoch", trial.get("curve"), record["metrics"]),
+                *curve("training", trial.get("curve"), record["metrics"]),
             ]
             end = start + _ms(trial["seconds"])
             run_id = self._start(f"{titles['model']} · trial {trial['number']}", tags, start)

@@ -30,11 +30,11 @@ def record_values(record: Mapping[str, Any]) -> list[StepValue]:
     """Return the metrics of a cell: test, validation of the best trial, times, curves."""
     values = [(metric_key(k), float(v), 0) for k, v in record.get("metrics", {}).items()]
     values += [(f"{lap}_seconds", t["wall_s"], 0) for lap, t in record.get("times", {}).items()]
-    values += curve("epoch", record.get("curve"), ())
+    values += curve("training", record.get("curve"), ())
     tuning = record.get("tuning")
     if tuning is not None:
         values += validation_values(tuning["best"])
-        values += curve("best_trial", tuning["best"].get("curve"), record["metrics"])
+        values += curve("training.best_trial", tuning["best"].get("curve"), record["metrics"])
     return values
 
 

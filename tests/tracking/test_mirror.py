@@ -149,9 +149,11 @@ def test_a_trial_has_its_epochs_as_steps_beside_the_value_that_counts(mirror, wo
     (child,) = search(workspace, "tags.`recrepro.trial` = '1'")
     assert child.data.metrics["validation.ndcg_at_10"] == 0.3
     history = client(workspace).get_metric_history
-    steps = [(m.step, m.value) for m in history(child.info.run_id, "epoch.validation.ndcg_at_10")]
+    steps = [
+        (m.step, m.value) for m in history(child.info.run_id, "training.validation.ndcg_at_10")
+    ]
     assert steps == [(2, 0.35), (3, 0.2)]
-    steps = [(m.step, m.value) for m in history(child.info.run_id, "epoch.loss")]
+    steps = [(m.step, m.value) for m in history(child.info.run_id, "training.loss")]
     assert steps == [(1, 9.0), (2, 4.0), (3, 2.0)]
 
 
@@ -159,11 +161,11 @@ def test_a_cell_has_the_epochs_of_its_final_fit_and_of_its_best_trial(mirror, wo
     mirror.sync()
     parent = cell_run(workspace)
     history = client(workspace).get_metric_history
-    steps = [(m.step, m.value) for m in history(parent.info.run_id, "epoch.loss")]
+    steps = [(m.step, m.value) for m in history(parent.info.run_id, "training.loss")]
     assert steps == [(1, 3.0), (2, 1.0)]
-    steps = [(m.step, m.value) for m in history(parent.info.run_id, "best_trial.loss")]
+    steps = [(m.step, m.value) for m in history(parent.info.run_id, "training.best_trial.loss")]
     assert steps == [(1, 9.0), (2, 4.0), (3, 2.0)]
-    assert parent.data.metrics["best_trial.validation.ndcg_at_10"] == 0.2
+    assert parent.data.metrics["training.best_trial.validation.ndcg_at_10"] == 0.2
 
 
 def test_tags_say_how_a_cell_was_measured(mirror, workspace):
@@ -209,7 +211,7 @@ def test_more_epochs_than_a_call_takes_all_arrive(ledger, workspace, mirror):
     ledger.commit("b" * 64, ledger.lease("b" * 64), {**long, "cell": "b" * 64}, "digest")
     mirror.sync()
     run_id = cell_run(workspace, "broken").info.run_id
-    values = [m.value for m in client(workspace).get_metric_history(run_id, "epoch.loss")]
+    values = [m.value for m in client(workspace).get_metric_history(run_id, "training.loss")]
     assert sorted(values) == list(range(1, 1201))
 
 
