@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from click.testing import CliRunner
 
+from recrepro.cli import cli
 from recrepro.experiment import load_experiment
 from recrepro.ledger import Ledger, Member
 from recrepro.tracking import MlflowMirror
@@ -86,16 +88,12 @@ class Toy:
         code = "from recrepro.cli import main; main()"
         return [sys.executable, "-P", "-c", code, *arguments]
 
-    def call(self, name: str, *arguments: str) -> subprocess.CompletedProcess:
-        whole = self.command(name, str(self.file), "--workspace", str(self.workspace.root))
-        return subprocess.run(
-            [*whole, *arguments],
-            cwd=self.file.parent,
-            env=os.environ | {"COLUMNS": "200"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def output(self, name: str, *arguments: str) -> str:
+        """Return what a command prints about the experiment; its errors are raised."""
+        whole = [name, str(self.file), "--workspace", str(self.workspace.root), *arguments]
+        done = CliRunner(env={"COLUMNS": "200"}).invoke(cli, whole, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stdout
 
 
 @pytest.fixture(scope="session")
@@ -105,8 +103,7 @@ def toy(tmp_path_factory):
     (root / "toy.toml").write_text(GRID)
     (root / "runs").mkdir()
     toy = Toy(root)
-    done = toy.call("run", "--jobs", "1")
-    assert done.returncode == 0, done.stderr
+    toy.output("run", "--jobs", "1")
     with toy.ledger() as ledger:
         hashed = toy.experiment.grid_hash
         members = [*ledger.members("toy", hashed), FAILED]
@@ -117,7 +114,13 @@ def toy(tmp_path_factory):
     return toy
 
 
-def free_port() -> int:
+@pytest.fixture(scope="session")
+def free_port():
+    """Give `unused_port` to tests."""
+    return unused_port
+
+
+def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -211,7 +214,7 @@ def postgres(tmp_path_factory):
 @contextlib.contextmanager
 def serving(store: str, folder: Path):
     """Run an MLflow server on the loopback interface."""
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{unused_port()}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", url.rpartition(":")[2], "--workers", "1", "--backend-store-uri", store]
     command += ["--artifacts-destination", (folder / "artifacts").as_uri()]

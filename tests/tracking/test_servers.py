@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from recrepro.errors import RecreproError
 from recrepro.tracking_store import CELLS, connect, existing_target
 from recrepro.tracking_values import metric_key
 
@@ -109,19 +110,15 @@ def check_copy(server, toy):
 
 @pytest.mark.parametrize("form", ["text", "json", "md", "csv"])
 def test_the_leaderboard_from_the_server_is_that_of_the_workspace(sent, toy, form):
-    here = toy.call("leaderboard", "--format", form)
-    there = toy.call("leaderboard", "--format", form, "--mlflow", sent)
-    assert here.returncode == there.returncode == 0, there.stderr
-    assert there.stdout == here.stdout
-    assert "lost" in there.stdout
+    there = toy.output("leaderboard", "--format", form, "--mlflow", sent)
+    assert there == toy.output("leaderboard", "--format", form)
+    assert "lost" in there
 
 
 def test_the_comparison_from_the_server_is_that_of_the_workspace(sent, toy):
-    here = toy.call("compare", "--format", "json")
-    there = toy.call("compare", "--format", "json", "--mlflow", sent)
-    assert here.returncode == there.returncode == 0, there.stderr
-    assert json.loads(there.stdout) == json.loads(here.stdout)
-    assert "low" in there.stdout
+    there = toy.output("compare", "--format", "json", "--mlflow", sent)
+    assert json.loads(there) == json.loads(toy.output("compare", "--format", "json"))
+    assert "low" in there
 
 
 def documented_searches():
@@ -192,7 +189,6 @@ def test_the_searches_of_the_docs_find_what_they_say(sent, toy):
 def test_a_server_that_has_never_heard_of_the_experiment_is_told_apart(server, toy, tmp_path):
     other = toy.copied(tmp_path)
     other.file = other.file.rename(tmp_path / "unknown.toml")
-    done = other.call("leaderboard", "--mlflow", server)
-    assert done.returncode == 3
-    assert "has nothing of 'unknown'" in done.stderr
+    with pytest.raises(RecreproError, match="has nothing of 'unknown'"):
+        other.output("leaderboard", "--mlflow", server)
     assert connect(server).get_experiment_by_name("unknown") is None
