@@ -172,6 +172,9 @@ class RunWriter:
                 _write_json(root / "audit.json", record["split"]["audit"])
                 per_user = self._workspace.read_blob(record["per_user"])
                 (root / "per_user.parquet").write_bytes(per_user)
+            if record is not None and record.get("weights"):
+                weights = self._workspace.read_blob(record["weights"])
+                (root / "model.npz").write_bytes(weights)
             if record is not None and trials:
                 _write_json(root / "trials.json", trials)
                 rest = ("params", "metrics", "curve")

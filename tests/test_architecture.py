@@ -31,7 +31,7 @@ LAYERS = [
     {"recrepro.data", "recrepro.splits", "recrepro.evaluation", "recrepro.openings"},
     {"recrepro.externals"},
     {"recrepro.tuning", "recrepro.ledger", "recrepro.records", "recrepro.provenance"},
-    {"recrepro.runner", "recrepro.protocol", "recrepro.results"},
+    {"recrepro.runner", "recrepro.protocol", "recrepro.results", "recrepro.weights"},
     {"recrepro.worker", "recrepro.executors", "recrepro.plan"},
     {
         "recrepro.grid",

@@ -103,7 +103,7 @@ def toy(tmp_path_factory):
     (root / "toy.toml").write_text(GRID)
     (root / "runs").mkdir()
     toy = Toy(root)
-    toy.output("run", "--jobs", "1")
+    toy.output("run", "--jobs", "1", "--keep-models")
     with toy.ledger() as ledger:
         hashed = toy.experiment.grid_hash
         members = [*ledger.members("toy", hashed), FAILED]

@@ -1,10 +1,12 @@
 """Results read back from MLflow: complete, in order, and refused where they were altered."""
 
+import io
 import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -50,6 +52,9 @@ def test_they_are_those_of_the_workspace_whatever_is_left_out(copy):
         for one, other in zip(found.results, expected, strict=True):
             if one.record is not None:
                 pd.testing.assert_frame_equal(one.per_user(), other.per_user())
+                kept = copy.workspace.read_blob(one.record["weights"])
+                with np.load(io.BytesIO(kept), allow_pickle=False) as arrays:
+                    assert arrays.files
     assert found.torn == 0
     assert (found.results[-1].status.state, found.results[-1].status.reason) == (
         "failed",

@@ -16,6 +16,9 @@ from recrepro.tracking_values import metric_key
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
+ARTIFACTS = {"cell.json", "record.json", "experiment.toml", "audit.json", "per_user.parquet"}
+ARTIFACTS |= {"model.npz"}
+TUNING = {"trials.json", "trials.csv", "tuning.svg"}
 SYNC = """
 import sys
 from pathlib import Path
@@ -86,6 +89,9 @@ def check_copy(server, toy):
                 assert (run.info.status, trials) == ("FAILED", [])
                 continue
             assert run.info.status == "FINISHED"
+            files = {file.path for file in target.client.list_artifacts(run.info.run_id)}
+            tuning = TUNING if ledger.trials(member.cell) else set()
+            assert files == ARTIFACTS | tuning
             for name, value in status.record["metrics"].items():
                 assert run.data.metrics[metric_key(name)] == value
             by_number = {int(trial.data.tags["recrepro.trial"]): trial for trial in trials}
