@@ -183,7 +183,8 @@ class RunWriter:
                     for t in trials
                 ]
                 pd.DataFrame(flat).to_csv(root / "trials.csv", index=False)
-                draw_tuning(trials, record["tuning"]["metric"], root / "tuning.svg")
+                if record["tuning"] is not None:
+                    draw_tuning(trials, record["tuning"]["metric"], root / "tuning.svg")
             self._target.client.log_artifacts(run_id, str(root))
 
 

@@ -305,6 +305,52 @@ def test_a_run_that_was_torn_is_made_anew(mirror, workspace):
     assert len(search(workspace, "tags.`recrepro.kind` = 'trial'")) == 3
 
 
+@pytest.mark.slow
+def test_a_sync_that_is_cut_off_at_any_call_is_completed_by_the_next(
+    mirror, ledger, workspace, tmp_path, monkeypatch
+):
+    class Killed(BaseException):
+        pass
+
+    class Dying:
+        """A client that dies at one of its calls."""
+
+        def __init__(self, client, left):
+            self._client, self._left = client, left
+
+        def __getattr__(self, name):
+            def call(*args, **kwargs):
+                self._left -= 1
+                if self._left == 0:
+                    raise Killed
+                return getattr(self._client, name)(*args, **kwargs)
+
+            return call
+
+    empty, cut = (workspace.root / "mlflow.db").read_bytes(), 0
+    while True:
+        cut += 1
+        (workspace.root / "mlflow.db").write_bytes(empty)
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                "recrepro.tracking_store.connect", lambda uri, n=cut: Dying(connect(uri), n)
+            )
+            patched.setattr("recrepro.tracking.connect", lambda uri, n=cut: Dying(connect(uri), n))
+            try:
+                mirror.sync()
+            except Killed:
+                mirror_again = MlflowMirror(ledger, workspace, "toy", "hash", "claim = 1\n")
+            else:
+                break
+        mirror_again.sync()
+        runs = search(workspace, "tags.`recrepro.kind` = 'cell'")
+        assert sorted(run.info.status for run in runs) == ["FAILED", "FINISHED"], cut
+        assert all(run.data.tags["recrepro.complete"] for run in runs), cut
+        assert len(search(workspace, "tags.`recrepro.kind` = 'trial'")) == 3, cut
+        assert MlflowMirror(ledger, workspace, "toy", "hash", "claim = 1\n").sync() == 0
+    assert cut > 20
+
+
 def test_a_failed_cell_that_is_mended_replaces_its_run(mirror, ledger, workspace):
     mirror.sync()
     token = ledger.lease("b" * 64)
