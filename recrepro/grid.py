@@ -6,6 +6,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Protocol
 
 from recrepro.errors import LedgerError, RecreproError, SealError
@@ -64,11 +65,13 @@ class Grid:
         threads: int,
         observer: Observer,
         reopen: Collection[str] = (),
+        keep_models: bool = False,
     ) -> None:
         self._plan = plan
         self._ledger = ledger
         self._workspace = workspace
         self._jobs = jobs
+        self._keep_models = keep_models
         self._observer = observer
         self._executor = LocalProcesses(workspace.log, threads)
         self._cells = {cell.key: cell for cell in plan.cells}
@@ -117,6 +120,7 @@ class Grid:
         self._tokens[cell.key] = token
         try:
             job = self._plan.job(cell, token, self._workspace, self._ledger.url)
+            job = replace(job, keep_model=self._keep_models)
         except RecreproError as error:
             self._fail(cell, str(error))
             return

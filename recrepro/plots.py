@@ -1,8 +1,8 @@
 """The only importer of matplotlib: pictures as SVG, PNG or PDF files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recrepro.errors import UsageError
 from recrepro.splits.audit import Audit
@@ -76,3 +76,53 @@ def _popularity_panel(panel: "Axes", title: str, audit: Audit) -> None:
     panel.set_xlabel("interactions of an item in train")
     panel.set_ylabel("in test")
     panel.grid(alpha=0.25)
+
+
+def draw_tuning(trials: Sequence[Mapping[str, Any]], metric: str, path: Path) -> None:
+    """Draw the search of one model: what each trial reached, and its epochs if it had some.
+
+    Parameters
+    ----------
+    trials : sequence of dict
+        As `recrepro.tuning.Trial` writes them; at least one.
+    metric : str
+        What was tuned for.
+    path : Path
+        The file; its ending says the kind.
+    """
+    check_picture(path)
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    curves = [
+        [(row["epoch"], row[metric]) for row in trial.get("curve", ()) if metric in row]
+        for trial in trials
+    ]
+    done = [(trial["number"], trial["value"]) for trial in trials if trial["value"] is not None]
+    best = max(done, key=lambda one: (one[1], -one[0]), default=(-1, 0.0))[0]
+    with mpl.rc_context({"svg.hashsalt": "recrepro", "font.size": 9}):
+        columns = 2 if any(curves) else 1
+        figure = Figure(figsize=(4.6 * columns, 3.4), layout="constrained")
+        search, *epochs = figure.subplots(1, columns, squeeze=False).ravel()
+        search.plot(*_columns(done), "o", markersize=4, color=_RANDOM, label="trial")
+        so_far = [(n, max(value for k, value in done if k <= n)) for n, _ in done]
+        search.step(*_columns(so_far), where="post", color=_TEST, label="best so far")
+        for trial in trials:
+            if trial["value"] is None:
+                search.axvline(trial["number"], color="#999999", linestyle=":")
+        search.set(xlabel="trial (dotted: failed)", ylabel=f"validation {metric}")
+        search.legend(fontsize=8)
+        for panel in epochs:
+            for trial, curve in zip(trials, curves, strict=True):
+                chosen = trial["number"] == best
+                look = {"color": _TEST, "linewidth": 2} if chosen else {"color": "#bbbbbb"}
+                panel.plot(*_columns(curve), **look, zorder=3 if chosen else 2)
+            panel.set(xlabel="epoch (red: the best trial)")
+        for panel in (search, *epochs):
+            panel.grid(alpha=0.25)
+        dated = {".svg": "Date", ".pdf": "CreationDate"}.get(path.suffix.lower())
+        figure.savefig(path, dpi=150, metadata={dated: None} if dated else None)
+
+
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]

@@ -57,6 +57,8 @@ class Job:
         An experiment file that has this cell only (and the other folds), as JSON.
     base : str
         Folder that its file names start from.
+    keep_model : bool
+        Whether to store what the final model has learned.
     """
 
     cell: str
@@ -76,6 +78,7 @@ class Job:
     seed: int
     experiment: dict[str, Any]
     base: str
+    keep_model: bool = False
 
     def to_json(self) -> str:
         """Write as one line."""

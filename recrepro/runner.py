@@ -23,6 +23,7 @@ from recrepro.registry import Registry
 from recrepro.space import at_edge
 from recrepro.splits.sealed import StoredSplit, histories
 from recrepro.tuning import Trial, Tuner, best_of, chosen_params, search_space
+from recrepro.weights import weights_of
 from recrepro.workspace import Workspace
 
 
@@ -129,6 +130,9 @@ def run_cell(job: Job, unseal: Callable[[], bytes], emit: Emit = lambda _: None)
         "ended_at": time.time(),
         "provenance": environment(),
     }
+    if job.keep_model:
+        weights = weights_of(model)
+        record["weights"] = None if weights is None else workspace.write_blob(weights)
     ledger.commit(job.cell, job.token, record, digest)
     ledger.close()
     shutil.rmtree(workspace.checkpoints(job.cell), ignore_errors=True)

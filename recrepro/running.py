@@ -33,6 +33,7 @@ def run_experiment(
     jobs: int | None = None,
     threads: int = 1,
     reopen: Iterable[str] = (),
+    keep_models: bool = False,
 ) -> None:
     """Run what is left of an experiment and print its leaderboard.
 
@@ -50,6 +51,8 @@ def run_experiment(
         Threads of the numeric libraries in each cell's process.
     reopen : iterable of str
         Names of done cells that are tested again, see `cells_to_reopen`.
+    keep_models : bool
+        Whether to store what the final models have learned, of the cells that are run.
 
     Raises
     ------
@@ -74,7 +77,14 @@ def run_experiment(
         progress = _announce(console, plan, ledger, place, path.stem, mirror, again)
         jobs = jobs or max(1, _cores() // threads)
         grid = Grid(
-            plan, ledger, place, jobs=jobs, threads=threads, observer=progress, reopen=again
+            plan,
+            ledger,
+            place,
+            jobs=jobs,
+            threads=threads,
+            observer=progress,
+            reopen=again,
+            keep_models=keep_models,
         )
         try:
             with progress:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from recrepro.experiment import Experiment
     from recrepro.ledger import Ledger
+    from recrepro.results import Result
     from recrepro.workspace import Workspace
 
 experiment_argument = click.argument("experiment", type=click.Path(path_type=Path))
@@ -27,6 +29,29 @@ data_option = click.option(
     show_envvar=True,
     help="Folder with local copies of data sets; used before anything is downloaded.",
 )
+mlflow_option = click.option(
+    "--mlflow",
+    "uri",
+    metavar="URI",
+    help="Read the results from this MLflow server or database, not from the workspace.",
+)
+
+
+def results_of(
+    path: Path, experiment: "Experiment", workspace: Path, uri: str | None
+) -> "list[Result]":
+    """Return the cells of an experiment, from a workspace or, with an address, from MLflow."""
+    if uri is None:
+        from recrepro.results import results_in
+
+        place, ledger = existing(workspace)
+        return results_in(place, ledger, experiment, path.stem)
+    from recrepro.tracking_results import results_from_mlflow
+
+    found = results_from_mlflow(uri, path.stem, experiment.grid_hash)
+    if found.torn:
+        click.echo(f"left out, because they are not wholly in MLflow: {found.torn} cells", err=True)
+    return found.results
 
 
 def existing(workspace: Path) -> "tuple[Workspace, Ledger]":

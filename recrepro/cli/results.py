@@ -7,13 +7,20 @@ from typing import Any
 
 import click
 
-from recrepro.cli.options import data_option, existing, experiment_argument, workspace_option
+from recrepro.cli.options import (
+    data_option,
+    experiment_argument,
+    mlflow_option,
+    results_of,
+    workspace_option,
+)
 from recrepro.errors import RecreproError
 
 
 @click.command()
 @experiment_argument
 @workspace_option
+@mlflow_option
 @click.option(
     "--format",
     "form",
@@ -27,26 +34,24 @@ from recrepro.errors import RecreproError
     type=click.Choice(["activity", "popularity"]),
     help="Show users by their activity, or items by their popularity, instead.",
 )
-def leaderboard(experiment: Path, workspace: Path, form: str, by: str | None) -> None:
+def leaderboard(
+    experiment: Path, workspace: Path, uri: str | None, form: str, by: str | None
+) -> None:
     """Print an experiment's leaderboard from what has been run so far."""
     from recrepro import leaderboard as tables
     from recrepro.errors import UsageError
     from recrepro.experiment import load_experiment
-    from recrepro.listing import make_console, show_groups
-    from recrepro.results import results_in
-    from recrepro.running import print_leaderboard
+    from recrepro.listing import make_console, show_groups, show_leaderboard
 
     if by is not None and form != "text":
         raise UsageError("--by goes with text; --format json has the values of all groups.")
 
     spec = load_experiment(experiment)
-    place, ledger = existing(workspace)
-    if form == "text" and by is None:
-        print_leaderboard(make_console(), spec, experiment.stem, ledger, place)
-        return
-    boards, verdicts = tables.build(spec, results_in(place, ledger, spec, experiment.stem))
+    boards, verdicts = tables.build(spec, results_of(experiment, spec, workspace, uri))
     if by is not None:
         show_groups(make_console(), boards, by)
+    elif form == "text":
+        show_leaderboard(make_console(), boards, verdicts)
     elif form == "md":
         click.echo(tables.to_markdown(boards, verdicts))
     elif form == "csv":
@@ -58,6 +63,7 @@ def leaderboard(experiment: Path, workspace: Path, form: str, by: str | None) ->
 @click.command()
 @experiment_argument
 @workspace_option
+@mlflow_option
 @click.option("--metric", help="What to compare.  [default: the one that was tuned for]")
 @click.option("--reference", help="Compare with this model.  [default: the best of each table]")
 @click.option(
@@ -69,18 +75,21 @@ def leaderboard(experiment: Path, workspace: Path, form: str, by: str | None) ->
     help="How to write it.",
 )
 def compare(
-    experiment: Path, workspace: Path, metric: str | None, reference: str | None, form: str
+    experiment: Path,
+    workspace: Path,
+    uri: str | None,
+    metric: str | None,
+    reference: str | None,
+    form: str,
 ) -> None:
     """Test whether an experiment's models differ: intervals, paired tests, effect sizes."""
     from recrepro import comparing
     from recrepro.experiment import load_experiment
     from recrepro.listing import make_console
-    from recrepro.results import results_in
 
     spec = load_experiment(experiment)
-    place, ledger = existing(workspace)
     boards = comparing.compare_models(
-        results_in(place, ledger, spec, experiment.stem),
+        results_of(experiment, spec, workspace, uri),
         metric or spec.selection_metric,
         reference,
     )
@@ -184,20 +193,20 @@ def evaluate(
 def ui(workspace: Path, port: int) -> None:
     """Open the MLflow UI on the runs of a workspace, on this machine only."""
     from recrepro.interrupts import run_in_foreground
-    from recrepro.tracking import runs_pages, tracking_uri
+    from recrepro.tracking_store import is_server, printable, runs_pages, tracking_uri
     from recrepro.workspace import Workspace
 
     place = Workspace.existing(workspace)
     uri = tracking_uri(place)
-    remote = uri.startswith(("http://", "https://"))
+    remote = is_server(uri)
     server = uri.rstrip("/") if remote else f"http://127.0.0.1:{port}"
-    what = f"On the server {uri}" if remote else "Starting MLflow here (Ctrl-C ends it)"
+    what = f"On the server {printable(uri)}" if remote else "Starting MLflow here (Ctrl-C ends it)"
     click.echo(f"{what}. The runs of")
     try:
         pages = runs_pages(place, server)
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
-        raise RecreproError(f"MLflow at {uri} cannot be read: {reason}") from error
+        raise RecreproError(f"MLflow at {printable(uri)} cannot be read: {reason}") from error
     for name, page in pages.items():
         click.echo(f"  {name}\n    {page}")
     if remote:

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     help="Test cells again that have a result; every table says so. A model, a cell as the "
     "progress lines name it, or 8 or more characters of its key.",
 )
+@click.option(
+    "--keep-models",
+    is_flag=True,
+    help="Store what the final models have learned, as arrays; of cells that are run now.",
+)
 def run(
     experiment: Path,
     data_dir: Path | None,
@@ -41,6 +46,7 @@ def run(
     jobs: int | None,
     threads: int,
     reopen: tuple[str, ...],
+    keep_models: bool,
 ) -> None:
     """Run what is left of an experiment, then print its leaderboard.
 
@@ -49,7 +55,15 @@ def run(
     """
     from recrepro.running import run_experiment
 
-    run_experiment(experiment, data_dir, workspace, jobs=jobs, threads=threads, reopen=reopen)
+    run_experiment(
+        experiment,
+        data_dir,
+        workspace,
+        jobs=jobs,
+        threads=threads,
+        reopen=reopen,
+        keep_models=keep_models,
+    )
 
 
 @click.command()

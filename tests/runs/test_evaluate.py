@@ -150,7 +150,7 @@ def test_the_experiment_goes_on_with_its_external_rows(place):
 
 
 def test_mlflow_has_it_too(place, monkeypatch):
-    from recrepro.tracking import silence_mlflow
+    from recrepro.tracking_store import silence_mlflow
     from recrepro.workspace import Workspace
 
     assert score(place, popular(place, 1), "--seed", "1", "--name", "logged").exit_code == 0

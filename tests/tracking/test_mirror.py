@@ -1,0 +1,428 @@
+"""The MLflow copy: complete, found by search, made once, made again after it was torn."""
+
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from recrepro.background import BackgroundMirror
+from recrepro.errors import RecreproError
+from recrepro.ledger import Ledger, Member
+from recrepro.tracking import MlflowMirror
+from recrepro.tracking_runs import RunWriter
+from recrepro.tracking_store import connect, printable, runs_pages
+from recrepro.tracking_values import metric_key
+from recrepro.workspace import Workspace
+
+TITLES = {"dataset": "toy", "split": "temporal", "model": "ease", "seed": 1}
+
+
+@pytest.fixture(autouse=True)
+def _own_store(monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """An MLflow database without runs: setting one up takes MLflow seconds."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    connect(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def workspace(tmp_path, empty_store):
+    workspace = Workspace.create(tmp_path / "runs")
+    shutil.copy(empty_store, workspace.root / "mlflow.db")
+    return workspace
+
+
+@pytest.fixture
+def ledger(workspace):
+    ledger = Ledger.in_workspace(workspace.root)
+    cells = [("a" * 64, TITLES), ("b" * 64, {**TITLES, "model": "broken"})]
+    ledger.plan("toy", "hash", "text", [(Member(cell, t), {}) for cell, t in cells])
+    token = ledger.lease("a" * 64)
+    for number, value in enumerate([0.1, 0.3, None]):
+        ledger.add_trial("a" * 64, token, number, trial(number, value))
+    ledger.commit("a" * 64, token, record(workspace), "digest")
+    ledger.fail("b" * 64, ledger.lease("b" * 64), "no memory")
+    yield ledger
+    ledger.close()
+
+
+def trial(number, value):
+    failed = value is None
+    return {
+        "number": number,
+        "params": {"l2": 10.0 + number},
+        "state": "failed" if failed else "complete",
+        "value": value,
+        "metrics": {} if failed else {"ndcg@10": value},
+        "epochs": None,
+        "reason": "LinAlgError: singular" if failed else "",
+        "seconds": 0.5,
+        "curve": [
+            {"epoch": 1, "loss": 9.0},
+            {"epoch": 2, "loss": 4.0, "ndcg@10": 0.35},
+            {"epoch": 3, "loss": 2.0, "ndcg@10": 0.2},
+        ],
+    }
+
+
+def record(workspace):
+    frame = pd.DataFrame({"user": [1, 2], "ndcg@10": [0.5, 0.0]})
+    return {
+        "cell": "a" * 64,
+        "result_digest": "digest",
+        "identity": {"data": {"fingerprint": "f" * 64}},
+        "protocol": "p" * 64,
+        "model": {
+            "params": {"l2": 11.0, "long": "x" * 300},
+            "status": "tuned",
+            "family": "simple",
+        },
+        "tuning": {"metric": "ndcg@10", "best": trial(1, 0.3)},
+        "curve": [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 1.0}],
+        "metrics": {"ndcg@10": 0.25, "ndcg[recsys2019]@5": 0.125},
+        "sampled": False,
+        "split": {"fingerprint": "s" * 64, "audit": {"verdict": "clean"}},
+        "openings": [1.0],
+        "per_user": workspace.write_blob(frame.to_parquet()),
+        "times": {"fit": {"wall_s": 1.5, "cpu_s": 1.0}},
+        "started_at": 1_700_000_000.0,
+        "ended_at": 1_700_000_060.0,
+        "provenance": {"recrepro": "0.1.0", "code": {"commit": "abc", "dirty": True}},
+    }
+
+
+@pytest.fixture
+def mirror(ledger, workspace):
+    return MlflowMirror(ledger, workspace, "toy", "hash", "claim = 1\n")
+
+
+def client(workspace):
+    from mlflow import MlflowClient
+
+    return MlflowClient(workspace.mlflow_store)
+
+
+def search(workspace, text=""):
+    mlflow = client(workspace)
+    experiment = mlflow.get_experiment_by_name("toy")
+    return mlflow.search_runs([experiment.experiment_id], filter_string=text)
+
+
+def cell_run(workspace, model="ease"):
+    """The run of a cell."""
+    (run,) = search(
+        workspace, f"tags.`recrepro.kind` = 'cell' and tags.`recrepro.model` = '{model}'"
+    )
+    return run
+
+
+def test_a_cell_is_a_parent_run_with_a_child_for_each_trial(mirror, workspace):
+    assert mirror.sync() == 2
+    (parent,) = search(
+        workspace, "tags.`recrepro.kind` = 'cell' and attributes.status = 'FINISHED'"
+    )
+    assert parent.data.params["l2"] == "11.0"
+    assert parent.data.params["long"] == "x" * 300
+    assert parent.data.metrics["ndcg_at_10"] == 0.25
+    assert parent.data.metrics["ndcg.recsys2019_at_5"] == 0.125
+    assert parent.data.metrics["validation.ndcg_at_10"] == 0.3
+    assert len(parent.data.tags["recrepro.complete"]) == 64
+    assert parent.data.tags["mlflow.source.git.commit"] == "abc"
+    assert parent.info.start_time == 1_700_000_000_000
+    assert parent.info.end_time == 1_700_000_060_000
+    children = search(workspace, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    assert len(children) == 3
+    assert sorted(c.info.status for c in children) == ["FAILED", "FINISHED", "FINISHED"]
+    assert {c.data.params["l2"] for c in children} == {"10.0", "11.0", "12.0"}
+
+
+def test_a_trial_has_its_epochs_as_steps_beside_the_value_that_counts(mirror, workspace):
+    mirror.sync()
+    (child,) = search(workspace, "tags.`recrepro.trial` = '1'")
+    assert child.data.metrics["validation.ndcg_at_10"] == 0.3
+    history = client(workspace).get_metric_history
+    steps = [
+        (m.step, m.value) for m in history(child.info.run_id, "training.validation.ndcg_at_10")
+    ]
+    assert steps == [(2, 0.35), (3, 0.2)]
+    steps = [(m.step, m.value) for m in history(child.info.run_id, "training.loss")]
+    assert steps == [(1, 9.0), (2, 4.0), (3, 2.0)]
+
+
+def test_a_cell_has_the_epochs_of_its_final_fit_and_of_its_best_trial(mirror, workspace):
+    mirror.sync()
+    parent = cell_run(workspace)
+    history = client(workspace).get_metric_history
+    steps = [(m.step, m.value) for m in history(parent.info.run_id, "training.loss")]
+    assert steps == [(1, 3.0), (2, 1.0)]
+    steps = [(m.step, m.value) for m in history(parent.info.run_id, "training.best_trial.loss")]
+    assert steps == [(1, 9.0), (2, 4.0), (3, 2.0)]
+    assert parent.data.metrics["training.best_trial.validation.ndcg_at_10"] == 0.2
+
+
+def test_tags_say_how_a_cell_was_measured(mirror, workspace):
+    mirror.sync()
+    tags = cell_run(workspace).data.tags
+    assert tags["recrepro.protocol"] == "p" * 64
+    assert tags["recrepro.family"] == "simple"
+    assert tags["recrepro.status"] == "tuned"
+    assert tags["recrepro.ranking"] == "full"
+    assert tags["recrepro.audit"] == "clean"
+    assert tags["mlflow.runName"] == "ease · temporal · toy · seed 1"
+    assert tags["mlflow.source.name"] == "recrepro run (toy)"
+
+
+def test_data_set_and_split_are_inputs_with_our_digests(mirror, workspace):
+    from mlflow.data import get_source
+
+    mirror.sync()
+    inputs = cell_run(workspace).inputs.dataset_inputs
+    listed = {(i.dataset.name, i.dataset.digest, i.tags[0].value) for i in inputs}
+    assert listed == {
+        ("toy", "f" * 32, "training"),
+        ("toy · temporal · seed 1", "s" * 32, "testing"),
+    }
+    for found in inputs:
+        assert get_source(found.dataset).to_dict()["tags"]
+
+
+def test_what_is_too_long_for_mlflow_is_cut_and_says_so(ledger, workspace, mirror):
+    long = record(workspace)
+    long["model"]["params"] = {f"p{n}": "y" * 7000 for n in range(120)}
+    ledger.commit("b" * 64, ledger.lease("b" * 64), {**long, "cell": "b" * 64}, "digest")
+    mirror.sync()
+    params = cell_run(workspace, "broken").data.params
+    assert len([name for name in params if name.startswith("p")]) == 120
+    assert len(params["p7"]) == 6000
+    assert params["p7"].endswith("[cut; whole in the artifacts]")
+
+
+def test_more_epochs_than_a_call_takes_all_arrive(ledger, workspace, mirror):
+    long = record(workspace)
+    long["curve"] = [{"epoch": n, "loss": float(n), "rate": 0.5} for n in range(1, 1201)]
+    ledger.commit("b" * 64, ledger.lease("b" * 64), {**long, "cell": "b" * 64}, "digest")
+    mirror.sync()
+    run_id = cell_run(workspace, "broken").info.run_id
+    values = [m.value for m in client(workspace).get_metric_history(run_id, "training.loss")]
+    assert sorted(values) == list(range(1, 1201))
+
+
+def test_a_cell_that_two_workspaces_sent_at_once_stays_one_run(mirror, workspace):
+    mirror.sync()
+    mlflow, parent = client(workspace), cell_run(workspace)
+    twin = mlflow.create_run(parent.info.experiment_id, tags=parent.data.tags)
+    assert mirror.sync() == 0
+    (left,) = search(workspace, "tags.`recrepro.model` = 'ease' and tags.`recrepro.kind` = 'cell'")
+    assert left.info.run_id in (parent.info.run_id, twin.info.run_id)
+
+
+def test_a_cell_that_is_sent_while_another_workspace_sends_it_stays_one_run(
+    mirror, ledger, workspace, monkeypatch
+):
+    class Other(RunWriter):
+        """Another workspace ends its copy of the same cell just before ours is done."""
+
+        def write(self, member, status, tags):
+            super().write(member, status, tags)
+            super().write(member, status, tags)
+
+    monkeypatch.setattr("recrepro.tracking.RunWriter", Other)
+    assert mirror.sync() == 2
+    assert len(search(workspace, "tags.`recrepro.kind` = 'cell'")) == 2
+    assert len(search(workspace, "tags.`recrepro.kind` = 'trial'")) == 3
+
+
+def test_a_cell_says_where_it_stands_in_each_version_of_the_experiment(mirror, ledger, workspace):
+    mirror.sync()
+    cells = [("b" * 64, {**TITLES, "model": "broken"}), ("a" * 64, TITLES)]
+    ledger.plan("toy", "other", "text", [(Member(cell, t), {}) for cell, t in cells])
+    MlflowMirror(ledger, workspace, "toy", "other", "claim = 2\n").sync()
+    tags = cell_run(workspace).data.tags
+    assert (tags["recrepro.place.hash"], tags["recrepro.place.other"]) == ("0", "1")
+    ledger.plan("toy", "other", "text", [(Member("b" * 64, {**TITLES, "model": "broken"}), {})])
+    MlflowMirror(ledger, workspace, "toy", "other", "claim = 2\n").sync()
+    tags = cell_run(workspace).data.tags
+    assert "recrepro.place.other" not in tags
+    assert tags["recrepro.place.hash"] == "0"
+
+
+def test_artifacts_hold_record_experiment_users_and_trials(mirror, workspace, tmp_path):
+    mirror.sync()
+    (parent,) = search(
+        workspace, "attributes.status = 'FINISHED' and tags.`recrepro.kind` = 'cell'"
+    )
+    folder = Path(client(workspace).download_artifacts(parent.info.run_id, "", str(tmp_path)))
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "audit.json",
+        "cell.json",
+        "experiment.toml",
+        "per_user.parquet",
+        "record.json",
+        "runs",
+        "trials.csv",
+        "trials.json",
+        "tuning.svg",
+    ]
+    assert json.loads((folder / "audit.json").read_text()) == {"verdict": "clean"}
+    trials = json.loads((folder / "trials.json").read_text())
+    assert [row["loss"] for row in trials[2]["curve"]] == [9.0, 4.0, 2.0]
+    assert "best so far" in (folder / "tuning.svg").read_text()
+    record = json.loads((folder / "record.json").read_text())
+    assert record["metrics"]["ndcg@10"] == 0.25
+    assert pd.read_parquet(folder / "per_user.parquet")["ndcg@10"].mean() == 0.25
+    assert pd.read_csv(folder / "trials.csv")["l2"].tolist() == [10.0, 11.0, 12.0]
+
+
+def test_a_failed_cell_is_a_failed_run_with_its_reason(mirror, workspace):
+    mirror.sync()
+    (failed,) = search(workspace, "tags.`recrepro.kind` = 'cell' and attributes.status = 'FAILED'")
+    assert failed.data.tags["mlflow.note.content"] == "Failed: no memory"
+
+
+def test_a_second_sync_copies_nothing(mirror, workspace):
+    mirror.sync()
+    before = {run.info.run_id for run in search(workspace)}
+    assert mirror.sync() == 0
+    assert {run.info.run_id for run in search(workspace)} == before
+
+
+def test_a_run_that_was_torn_is_made_anew(mirror, workspace):
+    mirror.sync()
+    (parent,) = search(
+        workspace, "tags.`recrepro.model` = 'ease' and tags.`recrepro.kind` = 'cell'"
+    )
+    client(workspace).set_tag(parent.info.run_id, "recrepro.complete", "")
+    assert mirror.sync() == 1
+    assert len(search(workspace, "tags.`recrepro.kind` = 'cell'")) == 2
+    assert len(search(workspace, "tags.`recrepro.kind` = 'trial'")) == 3
+
+
+@pytest.mark.slow
+def test_a_sync_that_is_cut_off_at_any_call_is_completed_by_the_next(
+    mirror, ledger, workspace, tmp_path, monkeypatch
+):
+    class Killed(BaseException):
+        pass
+
+    class Dying:
+        """A client that dies at one of its calls."""
+
+        def __init__(self, client, left):
+            self._client, self._left = client, left
+
+        def __getattr__(self, name):
+            def call(*args, **kwargs):
+                self._left -= 1
+                if self._left == 0:
+                    raise Killed
+                return getattr(self._client, name)(*args, **kwargs)
+
+            return call
+
+    empty, cut = (workspace.root / "mlflow.db").read_bytes(), 0
+    while True:
+        cut += 1
+        (workspace.root / "mlflow.db").write_bytes(empty)
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                "recrepro.tracking_store.connect", lambda uri, n=cut: Dying(connect(uri), n)
+            )
+            patched.setattr("recrepro.tracking.connect", lambda uri, n=cut: Dying(connect(uri), n))
+            try:
+                mirror.sync()
+            except Killed:
+                mirror_again = MlflowMirror(ledger, workspace, "toy", "hash", "claim = 1\n")
+            else:
+                break
+        mirror_again.sync()
+        runs = search(workspace, "tags.`recrepro.kind` = 'cell'")
+        assert sorted(run.info.status for run in runs) == ["FAILED", "FINISHED"], cut
+        assert all(run.data.tags["recrepro.complete"] for run in runs), cut
+        assert len(search(workspace, "tags.`recrepro.kind` = 'trial'")) == 3, cut
+        assert MlflowMirror(ledger, workspace, "toy", "hash", "claim = 1\n").sync() == 0
+    assert cut > 20
+
+
+def test_a_failed_cell_that_is_mended_replaces_its_run(mirror, ledger, workspace):
+    mirror.sync()
+    token = ledger.lease("b" * 64)
+    ledger.commit("b" * 64, token, {**record(workspace), "cell": "b" * 64}, "digest")
+    assert mirror.sync() == 1
+    runs = search(workspace, "tags.`recrepro.kind` = 'cell'")
+    assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"]
+
+
+def test_a_cell_under_a_new_title_replaces_its_run(mirror, ledger, workspace):
+    mirror.sync()
+    renamed = Member("a" * 64, {**TITLES, "model": "steck"})
+    ledger.plan("toy", "hash", "text", [(renamed, {})])
+    assert mirror.sync() == 1
+    runs = search(workspace, "tags.`recrepro.cell` = '" + "a" * 64 + "'")
+    assert [run.data.params["model"] for run in runs] == ["steck"]
+
+
+def test_an_experiment_that_was_deleted_in_mlflow_is_named(mirror, workspace):
+    mirror.sync()
+    mlflow = client(workspace)
+    mlflow.delete_experiment(mlflow.get_experiment_by_name("toy").experiment_id)
+    with pytest.raises(RecreproError, match="was deleted in MLflow"):
+        mirror.sync()
+
+
+def test_a_dead_server_ends_no_run_and_is_reported(mirror, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    background = BackgroundMirror(mirror)
+    background.poke()
+    background.close()
+    assert background.error is not None
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert mirror.sync() == 2
+
+
+def test_a_close_at_the_worst_moment_still_ends_the_thread(mirror, monkeypatch):
+    class ClosedWhileCleared(threading.Event):
+        """`close` comes in just before the wish is cleared, and is cleared with it."""
+
+        def clear(self):
+            background._closing = True
+            super().clear()
+
+    monkeypatch.setattr("recrepro.background.threading.Event", ClosedWhileCleared)
+    monkeypatch.setattr(mirror, "sync", lambda: 0)
+    background = BackgroundMirror(mirror)
+    background.poke()
+    background._thread.join(timeout=30)
+    assert not background._thread.is_alive()
+
+
+def test_the_pages_of_the_ui_show_tested_models_only(mirror, workspace):
+    mirror.sync()
+    pages = runs_pages(workspace, "http://127.0.0.1:5000")
+    assert list(pages) == ["toy"]
+    assert "recrepro.kind%60%20%3D%20%27cell%27" in pages["toy"]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("ndcg@10", "ndcg_at_10"),
+        ("hit_rate[recsys2019]@5", "hit_rate.recsys2019_at_5"),
+        ("loss (train), %", "loss _train__ _"),
+    ],
+)
+def test_metric_names_use_the_characters_that_mlflow_allows(name, key):
+    assert metric_key(name) == key
+
+
+def test_a_password_is_not_printed():
+    assert printable("postgresql://me:secret@db/mlflow") == "postgresql://me:***@db/mlflow"
+    assert printable("https://mlflow.example.org:5000/a@b") == "https://mlflow.example.org:5000/a@b"
