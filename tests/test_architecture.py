@@ -41,8 +41,15 @@ LAYERS = [
         "recrepro.tracking",
         "recrepro.background",
     },
-    {"recrepro.progress", "recrepro.listing", "recrepro.plots"},
-    {"recrepro.running", "recrepro.auditing", "recrepro.evaluating", "recrepro.comparing"},
+    {"recrepro.progress", "recrepro.listing", "recrepro.plots", "recrepro.citation"},
+    {
+        "recrepro.running",
+        "recrepro.auditing",
+        "recrepro.evaluating",
+        "recrepro.comparing",
+        "recrepro.snapshot",
+        "recrepro.verifying",
+    },
     {"recrepro.cli"},
 ]
 FOR_MODELS = {
