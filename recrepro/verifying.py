@@ -131,6 +131,9 @@ def _wrong_record(result: Result) -> Iterator[str]:
         yield f"the record {name} is not that of its cell"
     if hashlib.sha256(result.read_per_user()).hexdigest() != record["per_user"]:
         yield f"the values of users of {name} are not those of its record"
+    tuning = record["tuning"]
+    if tuning and tuning["best"] not in result.read_trials():
+        yield f"the best trial in the record {name} is none of its trials"
     means = result.per_user().drop(columns="user").mean()
     for metric, mean in means.items():
         if not math.isclose(mean, record["metrics"][metric], rel_tol=1e-9, abs_tol=1e-12):
