@@ -32,10 +32,12 @@ LAYERS = [
     {"recrepro.externals"},
     {"recrepro.tuning", "recrepro.ledger", "recrepro.records", "recrepro.provenance"},
     {"recrepro.runner", "recrepro.protocol", "recrepro.results", "recrepro.weights"},
-    {"recrepro.worker", "recrepro.executors", "recrepro.plan"},
+    {"recrepro.worker", "recrepro.executors", "recrepro.plan", "recrepro.per_user"},
     {
         "recrepro.grid",
         "recrepro.leaderboard",
+        "recrepro.verdict",
+        "recrepro.tables",
         "recrepro.tracking",
         "recrepro.tracking_facts",
         "recrepro.tracking_results",
@@ -45,8 +47,15 @@ LAYERS = [
         "recrepro.background",
         "recrepro.plots",
     },
-    {"recrepro.progress", "recrepro.listing"},
-    {"recrepro.running", "recrepro.auditing", "recrepro.evaluating", "recrepro.comparing"},
+    {"recrepro.progress", "recrepro.listing", "recrepro.citation"},
+    {
+        "recrepro.running",
+        "recrepro.auditing",
+        "recrepro.evaluating",
+        "recrepro.comparing",
+        "recrepro.snapshot",
+        "recrepro.verifying",
+    },
     {"recrepro.cli"},
 ]
 FOR_MODELS = {

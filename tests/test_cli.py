@@ -243,12 +243,39 @@ def test_ls_of_an_unknown_name_offers_the_nearest(recrepro):
     assert "Did you mean 'movielens-100k'" in err
 
 
-@pytest.mark.parametrize("form", ["md", "csv", "json", "text"])
+@pytest.mark.parametrize("form", ["md", "csv", "tex", "html", "json", "text"])
 def test_the_leaderboard_comes_in_every_format(recrepro, form):
     recrepro("run", "e.toml")
     code, out, _ = recrepro("leaderboard", "e.toml", "--format", form)
     assert code == 0
     assert "toppopular" in out
+
+
+def test_a_leaderboard_is_cited_and_verified(recrepro):
+    recrepro("run", "e.toml")
+    code, out, err = recrepro("cite", "e.toml", "cited", "--author", "Curie, Marie")
+    assert code == 0, err
+    digest = out.partition("sha256:")[2][:64]
+    assert "author = {Curie, Marie}" in out
+    assert recrepro("verify", "cited", "--hash", digest)[0] == 0
+    code, _, err = recrepro("cite", "e.toml", "cited")
+    assert code == 2
+    assert "is there already" in err
+    table = recrepro.folder / "cited" / "leaderboard.md"
+    table.chmod(0o644)
+    table.write_text(table.read_text().replace("0.", "9."))
+    code, _, err = recrepro("verify", "cited")
+    assert code == 3
+    assert "'leaderboard.md' was changed" in err
+
+
+def test_a_reference_needs_intervals(recrepro):
+    recrepro("run", "e.toml")
+    assert recrepro("leaderboard", "e.toml", "--reference", "toppopular")[0] == 0
+    arguments = ("leaderboard", "e.toml", "--reference", "toppopular", "--no-intervals")
+    code, _, err = recrepro(*arguments)
+    assert code == 2
+    assert "--reference goes with intervals" in err
 
 
 def test_names_and_claims_are_printed_as_written(recrepro):

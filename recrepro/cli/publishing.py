@@ -1,0 +1,68 @@
+"""Commands that make results citable, and check what others have cited."""
+
+from pathlib import Path
+
+import click
+
+from recrepro.cli.options import existing, experiment_argument, workspace_option
+
+
+@click.command()
+@experiment_argument
+@click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
+@workspace_option
+@click.option("--reference", help="Tables mark what differs from this model, beside the best.")
+@click.option("--author", "authors", multiple=True, help="Whom to cite, such as 'Curie, Marie'.")
+@click.option("--url", help="Where you are going to publish the folder.")
+def cite(
+    experiment: Path,
+    target: Path,
+    workspace: Path,
+    reference: str | None,
+    authors: tuple[str, ...],
+    url: str | None,
+) -> None:
+    """Write an experiment's results to a new folder DIR that can be cited.
+
+    It holds tables, records, trials and the values of users, metadata, and a hash of them all,
+    which the BibTeX entry names. The same results give the same bytes.
+    """
+    from recrepro.citation import bibtex
+    from recrepro.experiment import load_experiment
+    from recrepro.results import results_in
+    from recrepro.snapshot import write_snapshot
+
+    spec = load_experiment(experiment)
+    place, ledger = existing(workspace)
+    results = results_in(place, ledger, spec, experiment.stem)
+    citation = write_snapshot(
+        experiment, results, target, reference=reference, authors=authors, url=url
+    )
+    click.echo(bibtex(citation))
+    without = sum(result.record is None for result in results)
+    if without:
+        click.echo(f"{without} of {len(results)} cells have no result; the tables say which.")
+    click.echo(f"Content hash  sha256:{citation.sha256}")
+    click.echo(f"Check it with  recrepro verify {target}")
+
+
+@click.command()
+@click.argument("snapshot", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--hash", "content_hash", help="The content hash that was cited.")
+def verify(snapshot: Path, content_hash: str | None) -> None:
+    """Check that nothing in a snapshot DIR was changed, and that its tables follow from it.
+
+    Without --hash it says that the folder agrees with itself; with it, that it is what was cited.
+    """
+    from recrepro.errors import RecreproError
+    from recrepro.snapshot import cite
+    from recrepro.verifying import problems_of
+
+    problems = problems_of(snapshot, content_hash)
+    if problems:
+        raise RecreproError(
+            f"{snapshot} is not what was cited: {'; '.join(problems)}. Get it again from where it "
+            "was published."
+        )
+    click.echo("Nothing was changed, and the tables follow from the records and values of users.")
+    click.echo(f"Content hash  sha256:{cite(snapshot).sha256}")

@@ -1,0 +1,96 @@
+"""Intervals and marks: the same as `recrepro compare`, and as scipy gives."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from recrepro import tables
+from recrepro.comparing import compare_models
+from recrepro.errors import UnknownName
+from recrepro.leaderboard import build
+from recrepro.tables.cells import interval, legend, marks
+from recrepro.tables.chance import with_chance
+
+
+def chances(content, metric):
+    return {row.model: row.chance.get(metric) for row in content[0][0].rows}
+
+
+def test_intervals_and_p_values_are_those_of_compare(content, results):
+    for reference in (None, "knn"):
+        (board,) = compare_models(results, "ndcg@10", reference)
+        for model in board.models:
+            mine = chances(content, "ndcg@10")[model.model]
+            assert (mine.low, mine.high) == pytest.approx((model.low, model.high), abs=1e-12)
+            p = mine.p_best if reference is None else mine.p_reference
+            assert p == model.corrected.get("randomisation")
+
+
+def test_intervals_are_those_of_scipy_within_the_error_of_resampling(content, results):
+    values = results[0].per_user()["ndcg@10"].to_numpy()
+    theirs = stats.bootstrap(
+        (values,), np.mean, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    mine = chances(content, "ndcg@10")["ease"]
+    assert (mine.low, mine.high) == pytest.approx(theirs, abs=0.01)
+
+
+def test_p_values_are_corrected_by_holm_in_each_column(content, results):
+    first, second = (
+        stats.permutation_test(
+            (results[0].per_user()["ndcg@10"] - results[place].per_user()["ndcg@10"],),
+            np.mean,
+            permutation_type="samples",
+            n_resamples=9999,
+            rng=np.random.default_rng(2),
+        ).pvalue
+        for place in (1, 2)
+    )
+    found = chances(content, "ndcg@10")
+    assert found["ease"].p_best is None
+    assert second < first
+    assert found["net"].p_best == pytest.approx(2 * second, abs=0.001)
+    assert found["knn"].p_best == pytest.approx(max(first, 2 * second), abs=0.02)
+
+
+def test_marks_say_what_differs(content):
+    rows = {row.model: row for row in content[0][0].rows}
+    assert marks(rows["ease"], "recall@5") == "↑"  # better than the reference by the same for all
+    assert marks(rows["knn"], "recall@5") == "†"
+    assert marks(rows["net"], "recall@5") == "†↓"
+    assert interval(rows["lost"], "recall@5") == marks(rows["lost"], "recall@5") == ""
+    assert "higher or lower than knn" in legend(content[0][0])[0]
+
+
+def test_no_model_is_best_where_more_is_not_better_and_one_value_for_all_has_no_interval(content):
+    assert chances(content, "novelty@10")["net"].p_best is None
+    assert chances(content, "novelty@10")["net"].p_reference is not None
+    assert chances(content, "coverage@10")["net"] is None
+
+
+def test_a_model_without_a_common_seed_is_not_tested(experiment, make_result, results):
+    other = make_result("net", {"ndcg@10": [0.1] * 50, "recall@5": [0.1] * 50}, seed=2)
+    other.record["metrics"] |= {"novelty@10": 1.0, "coverage@10": 1.0}
+    found = [*results[:2], other]
+    (board,) = with_chance(build(experiment, found)[0], found)
+    rows = {row.model: row for row in board.rows}
+    assert rows["net"].chance["ndcg@10"].p_best is None
+    assert rows["net"].chance["ndcg@10"].low == pytest.approx(0.1)
+    assert set(rows["net"].chance) == {"ndcg@10", "recall@5"}
+
+
+def test_an_unknown_reference_is_refused(experiment, results):
+    with pytest.raises(UnknownName, match="Did you mean 'ease'"):
+        tables.contents(experiment, results, "eaze")
+
+
+def test_without_intervals_no_values_of_users_are_read(experiment, results):
+    def gone():
+        raise AssertionError
+
+    blind = [replace(result, read_per_user=gone) for result in results]
+    boards, expected, judged = tables.contents(experiment, blind, intervals=False)
+    assert (judged, boards[0].rows[0].chance, len(expected)) == ([], {}, 1)
+    assert legend(boards[0]) == []
