@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass
 from statistics import stdev
 
 import numpy as np
-import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from recrepro.errors import UnknownName, UsageError
+from recrepro.errors import UnknownName
 from recrepro.evaluation.significance import (
     Comparison,
     bootstrap_means,
@@ -20,6 +19,7 @@ from recrepro.evaluation.significance import (
 )
 from recrepro.leaderboard import comparable
 from recrepro.listing import plain_table
+from recrepro.per_user import Repeats, by_model, paired, user_means
 from recrepro.randomness import generator
 from recrepro.results import Result
 
@@ -99,16 +99,11 @@ def compare_models(
     UsageError
         If the metric has no values of users, or the reference is none of the models.
     """
-    boards: list[tuple[str, str, bool, dict[str, dict[str, pd.Series[float]]]]] = []
+    boards = []
     for (dataset, split), protocols in comparable(r for r in results if r.record).items():
         for found in protocols.values():
-            models: dict[str, dict[str, pd.Series[float]]] = {}
-            for result in found:
-                titles = result.titles
-                repeat = f"{titles['seed']}/{titles.get('fold', '')}"
-                models.setdefault(titles["model"], {})[repeat] = _values(result, metric)
             sampled = any(r.record["sampled"] for r in found if r.record)
-            boards.append((dataset, split, sampled, models))
+            boards.append((dataset, split, sampled, by_model(found, [metric])))
     if reference is not None and not any(reference in models for *_, models in boards):
         known = sorted({model for *_, models in boards for model in models})
         raise UnknownName("reference model", reference, known)
@@ -119,44 +114,27 @@ def compare_models(
     ]
 
 
-def _values(result: Result, metric: str) -> "pd.Series[float]":
-    frame = result.per_user()
-    if metric not in frame:
-        known = [column for column in frame.columns if column != "user"]
-        if result.record and metric in result.record["metrics"]:
-            raise UsageError(
-                f"{metric!r} is one value for all users together, which paired tests cannot "
-                f"compare. Metrics with a value for each user here: {', '.join(known)}."
-            )
-        raise UnknownName("metric", metric, known, "Or add it to evaluate.metrics and run again.")
-    return frame.set_index("user")[metric]
-
-
 def _compare_board(
     dataset: str,
     split: str,
     sampled: bool,
     metric: str,
-    models: dict[str, "dict[str, pd.Series[float]]"],
+    models: dict[str, Repeats],
     reference: str | None,
     n_resamples: int,
     seed: int,
 ) -> ComparedBoard:
-    means = {name: _of_users(repeats, repeats) for name, repeats in models.items()}
+    means = {name: user_means(repeats)[metric] for name, repeats in models.items()}
     order = sorted(means, key=lambda name: -float(means[name].mean()))
     against = reference or order[0]
     compared: dict[str, Comparison] = {}
     users: dict[str, int] = {}
     for name in order:
-        shared = models[name].keys() & models[against].keys()
-        pair = [_of_users(models[one], shared) for one in (name, against)]
-        first, second = pair[0].align(pair[1], join="inner")
+        first, second = paired(models[name], models[against], metric)
         users[name] = len(first)
         if name != against and len(first):
             rng = generator(seed, "compare", name)
-            compared[name] = compare(
-                first.to_numpy(), second.to_numpy(), rng, n_resamples=n_resamples
-            )
+            compared[name] = compare(first, second, rng, n_resamples=n_resamples)
     corrected: dict[str, dict[str, float]] = {name: {} for name in order}
     for test in TESTS:
         adjusted = holm(np.array([getattr(c, test) for c in compared.values()]))
@@ -168,7 +146,7 @@ def _compare_board(
         rng = generator(seed, "interval", name)
         resampled = bootstrap_means(values[:, None], n_resamples, rng)
         low, high = (float(bound[0]) for bound in interval(resampled))
-        repeats = [float(repeat.mean()) for repeat in models[name].values()]
+        repeats = [float(repeat[metric].mean()) for repeat in models[name].values()]
         rows.append(
             ComparedModel(
                 name,
@@ -183,15 +161,6 @@ def _compare_board(
             )
         )
     return ComparedBoard(dataset, split, sampled, metric, against, tuple(rows))
-
-
-def _of_users(repeats: "dict[str, pd.Series[float]]", which: Iterable[str]) -> "pd.Series[float]":
-    """Return each user's mean over some seeds and folds, by user."""
-    chosen = [repeats[repeat] for repeat in sorted(which)]
-    if not chosen:
-        return pd.Series(dtype=float)
-    whole: pd.Series[float] = pd.concat(chosen)
-    return whole if len(chosen) == 1 else whole.groupby(level=0).mean()
 
 
 COLUMNS = (

@@ -1,0 +1,191 @@
+"""Better than the best tuned simple baseline: which that is, the test, and what it costs."""
+
+import io
+import json
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from recrepro import verdict
+from recrepro.errors import UsageError
+from recrepro.ledger import CellStatus
+from recrepro.results import Result
+
+
+def stored(model, values, *, seed=1, data="d", **changes):
+    """Return a result with the given values of users."""
+    buffer = io.BytesIO()
+    pd.DataFrame({"user": range(len(values)), "ndcg@10": values}).to_parquet(buffer)
+    validation = changes.pop("validation", None)
+    fit, tune = changes.pop("seconds", (1.0, 10.0))
+    about = {"family": "simple", "status": "tuned"} | changes
+    record = {
+        "identity": {"data": data, "split": {"seed": seed}},
+        "metrics": {"ndcg@10": float(np.mean(values))},
+        "model": about,
+        "tuning": None if validation is None else {"best": {"value": validation}},
+        "times": {"fit": {"wall_s": fit}, "tune": {"wall_s": tune}},
+    }
+    titles = {"dataset": data, "split": "s", "model": model, "seed": seed}
+    status = CellStatus(model, "done", None, record)
+    return Result(titles, status, list, buffer.getvalue)
+
+
+def users(seed, n=60, shift=0.0):
+    return np.random.default_rng(seed).random(n) + shift
+
+
+def judge(*results):
+    return verdict.judge(results, "ndcg@10", n_resamples=999)
+
+
+def neural(model, values, **changes):
+    return stored(model, values, family="neural", validation=0.5, **changes)
+
+
+def test_the_baseline_is_the_best_on_validation_and_not_on_test():
+    (board,) = judge(
+        stored("lucky", users(1, shift=0.5), validation=0.2),
+        stored("best", users(2), validation=0.3),
+        stored("fixed", users(3, shift=0.9), status="fixed"),
+        neural("net", users(4)),
+    )
+    assert (board.baseline, board.chosen_by, board.baseline_value) == ("best", "validation", 0.3)
+
+
+def test_validation_values_are_averaged_over_seeds():
+    (board,) = judge(
+        stored("a", users(1), validation=0.5, seed=1),
+        stored("a", users(2), validation=0.1, seed=2),
+        stored("b", users(3), validation=0.4, seed=1),
+        stored("b", users(4), validation=0.3, seed=2),
+        neural("net", users(5)),
+    )
+    assert (board.baseline, board.baseline_value) == ("b", pytest.approx(0.35))
+
+
+def test_what_has_no_parameters_counts_as_tuned_beside_what_was_tuned():
+    free = stored("free", users(1), status="parameter-free", validation=0.6)
+    (board,) = judge(free, stored("a", users(2), validation=0.5), neural("net", users(3)))
+    assert board.baseline == "free"
+
+
+def test_without_a_tuned_baseline_the_best_on_test_is_taken_and_it_is_said():
+    free = stored("free", users(1), status="parameter-free", validation=0.6)
+    fixed = stored("fixed", users(2, shift=0.2), status="fixed")
+    (board,) = judge(free, fixed, neural("net", users(3)))
+    assert (board.baseline, board.chosen_by) == ("fixed", "test")
+    assert "no simple model was tuned" in board.notes[0]
+
+
+def test_answers_are_those_of_the_paired_test_corrected_by_holm():
+    base, noise = users(1), np.random.default_rng(9).normal(0, 0.1, 60)
+    results = [
+        stored("ease", base, validation=0.5),
+        neural("better", base + 0.1 + noise, seconds=(30.0, 5.0)),
+        neural("worse", base - 0.1 + noise),
+        neural("alike", base + noise - noise.mean() + 0.02),
+    ]
+    (board,) = judge(*results)
+    found = {model.model: model for model in board.models}
+    answers = {m: v.answer for m, v in found.items()}
+    assert answers == {"better": "yes", "worse": "no", "alike": "not shown"}
+    better = found["better"]
+    assert (better.fit_ratio, better.tune_ratio) == (30.0, 0.5)
+    assert better.comparison.difference == pytest.approx(0.1 + noise.mean())
+    assert better.comparison.low < better.comparison.difference < better.comparison.high
+    # scipy draws other signs: the two agree within the error of the draws
+    again = stats.permutation_test(
+        (base + noise - noise.mean() + 0.02 - base,),
+        np.mean,
+        permutation_type="samples",
+        n_resamples=9999,
+        rng=np.random.default_rng(3),
+    )
+    assert found["alike"].comparison.randomisation == pytest.approx(again.pvalue, abs=0.04)
+    raw = [found[m].comparison.randomisation for m in ("better", "worse", "alike")]
+    assert raw[0] == raw[1] == 1 / 1000  # no draw was as extreme
+    assert found["better"].p == pytest.approx(3 / 1000)
+    assert found["alike"].p == pytest.approx(max(raw[2], 2 / 1000))
+
+
+def test_holm_can_turn_an_answer():
+    base, noise = users(1), np.random.default_rng(5).normal(0, 0.1, 60)
+    model = base + noise - noise.mean() + 0.03
+    (alone,) = judge(stored("ease", base, validation=0.5), neural("one", model))
+    assert alone.models[0].answer == "yes"
+    many = [neural(f"n{i}", model) for i in range(20)]
+    (crowd,) = judge(stored("ease", base, validation=0.5), *many)
+    assert {m.answer for m in crowd.models} == {"not shown"}
+
+
+def test_seeds_are_averaged_and_only_shared_ones_are_compared():
+    (board,) = judge(
+        stored("ease", [0.1, 0.2], validation=0.5, seed=1),
+        stored("ease", [0.3, 0.4], validation=0.5, seed=2),
+        stored("ease", [0.9, 0.9], validation=0.5, seed=3),
+        neural("net", [0.5, 0.0], seed=1),
+        neural("net", [0.5, 0.2], seed=2),
+        neural("other", [0.5, 0.2], seed=4),
+    )
+    net, other = board.models
+    assert net.comparison.difference == pytest.approx(((0.5 - 0.2) + (0.1 - 0.3)) / 2)
+    assert (other.answer, other.users, other.comparison) == ("not shown", 0, None)
+
+
+def test_tables_are_apart_and_counted():
+    boards = judge(
+        *(
+            one
+            for data, shift in product("xy", [0.3])
+            for one in (
+                stored("ease", users(1), validation=0.5, data=data),
+                neural("net", users(1, shift=shift if data == "x" else -shift), data=data),
+            )
+        )
+    )
+    assert [(b.dataset, b.models[0].answer) for b in boards] == [("x", "yes"), ("y", "no")]
+    assert verdict.tally(boards) == {"net": {"yes": 1, "no": 1, "not shown": 0}}
+    written = verdict.lines(boards)
+    assert written[-1] == "net is better than the baseline in 1 of 2 tables, worse in 1"
+    assert written[0].startswith("x · s: better than the best tuned simple baseline, ease")
+    content = json.loads(verdict.to_json(boards))  # the same difference for all: infinite effect
+    assert content["boards"][0]["models"][0]["comparison"]["effect"] is None
+
+
+def test_external_and_old_records_are_judged_by_what_is_known_of_them():
+    old = [
+        stored("knn", users(1), validation=0.5, name="itemknn"),
+        stored("net", users(2), validation=0.5, name="gmf"),
+        stored("what", users(3), validation=0.5, name="gone"),
+        stored("theirs", users(4), status="external"),
+    ]
+    for result in old:
+        del result.record["model"]["family"]
+    del old[3].record["times"]["fit"]
+    (board,) = judge(*old)
+    assert board.baseline == "knn"
+    assert [(m.model, m.family) for m in board.models] == [
+        ("net", "neural"),
+        ("theirs", "external"),
+    ]
+    assert board.models[1].fit_ratio is None
+    assert "nobody knows how it was tuned" in verdict.sentence(board.models[1])
+    assert board.notes == ("neither judged nor a baseline, as its family is unknown: what",)
+
+
+def test_without_a_baseline_nothing_is_shown_and_without_a_neural_model_nothing_is_asked():
+    (board,) = judge(neural("net", users(1)))
+    assert (board.baseline, board.models[0].answer) == (None, "not shown")
+    assert "nothing to compare with" in board.notes[0]
+    (quiet,) = judge(stored("ease", users(1), validation=0.5))
+    assert quiet.models == ()
+    assert verdict.lines([quiet]) == []
+
+
+def test_a_metric_without_better_and_worse_is_refused():
+    with pytest.raises(UsageError, match="no better and worse"):
+        verdict.judge([], "gini@10")
