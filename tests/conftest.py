@@ -6,8 +6,10 @@ import os
 # meet than they save.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,6 +17,9 @@ from hypothesis import settings
 from numpy.typing import ArrayLike
 
 from recrepro.interactions import Interactions
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 # No test is judged by its wall time: the first call of a kernel compiles it.
 settings.register_profile("recrepro", deadline=None)
@@ -49,3 +54,35 @@ def interactions() -> Callable[[ArrayLike], Interactions]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def chromium() -> "Iterator[Chrome]":
+    """Chromium without a window; nothing but this machine can be reached from its pages."""
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if browser is None or driver is None:
+        pytest.skip("browser: no chromium and chromedriver here; apt install chromium-driver")
+    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+    options = ChromeOptions()
+    options.binary_location = browser
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",  # which root cannot have
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--window-size=1600,1000",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with Chrome(options=options, service=ChromeService(driver)) as chrome:
+        yield chrome
+
+
+@pytest.fixture
+def browser(chromium: "Chrome") -> "Chrome":
+    """Give a Selenium driver on an empty page; `get_log("browser")` has the console's lines."""
+    chromium.get("about:blank")
+    chromium.get_log("browser")  # reading it empties it
+    return chromium
