@@ -130,11 +130,12 @@ def _compare_board(
     compared: dict[str, Comparison] = {}
     users: dict[str, int] = {}
     for name in order:
-        first, second = paired(models[name], models[against], metric)
+        first, second = paired(models[name], models[against])
         users[name] = len(first)
         if name != against and len(first):
+            one, other = (frame[metric].to_numpy(np.float64) for frame in (first, second))
             rng = generator(seed, "compare", name)
-            compared[name] = compare(first, second, rng, n_resamples=n_resamples)
+            compared[name] = compare(one, other, rng, n_resamples=n_resamples)
     corrected: dict[str, dict[str, float]] = {name: {} for name in order}
     for test in TESTS:
         adjusted = holm(np.array([getattr(c, test) for c in compared.values()]))

@@ -1,8 +1,5 @@
 """From records to tables: one for each data set and split, and expected against got."""
 
-import csv
-import io
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +11,30 @@ from recrepro.experiment import Expected, Experiment
 from recrepro.identity import differences, protocol_fingerprint, protocol_of
 from recrepro.ledger import CellStatus
 from recrepro.results import Result
+
+
+@dataclass(frozen=True)
+class Chance:
+    """How much of a value the choice of users explains.
+
+    Parameters
+    ----------
+    low, high : float
+        95 % bootstrap interval over users.
+    p_best : float or None
+        P-value of the paired randomisation test against the best of the column, corrected by Holm
+        for the models in the column; None for the best itself, and where more is not better.
+    p_reference : float or None
+        The same against the reference; None without one, and for the reference itself.
+    higher : bool
+        Whether it is higher than that of the reference, on the users that both have.
+    """
+
+    low: float
+    high: float
+    p_best: float | None = None
+    p_reference: float | None = None
+    higher: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,6 +59,8 @@ class Row:
         How often a test part was opened again on request, though there was a result.
     groups : dict or None
         Values of users by activity and of items by popularity, of the first repeat.
+    chance : dict of str to Chance
+        By metric, where users have values; empty if it was not asked for.
     """
 
     model: str
@@ -48,6 +71,7 @@ class Row:
     notes: tuple[str, ...] = ()
     reopened: int = 0
     groups: dict[str, Any] | None = None
+    chance: dict[str, Chance] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,6 +96,8 @@ class Leaderboard:
         What a reader has to know of the split.
     protocol : str or None
         Fingerprint of what all rows share: data, split, metrics, ranking; None without a result.
+    reference : str or None
+        The model that `Chance.p_reference` compares with.
     """
 
     dataset: str
@@ -83,6 +109,7 @@ class Leaderboard:
     audit: str | None = None
     notes: tuple[str, ...] = ()
     protocol: str | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True)
@@ -232,7 +259,7 @@ def _sampled_notes(record: dict[str, Any], metrics: Sequence[str]) -> tuple[str,
 def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
     records = [s.record for s in statuses if s.record]
     reopened = sum(s.reopened for s in statuses)
-    notes: list[str] = [_reopened_note(reopened)] if reopened else []
+    notes: list[str] = [reopened_note(reopened)] if reopened else []
     tries = max(s.tries for s in statuses)
     if tries:
         notes.append("external: scored from a run file" + (f", try {tries}" if tries > 1 else ""))
@@ -266,7 +293,8 @@ def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
     )
 
 
-def _reopened_note(times: int) -> str:
+def reopened_note(times: int) -> str:
+    """Say that the test part was opened again on request."""
     how_often = "once" if times == 1 else f"{times} times"
     return f"test part opened again on request, {how_often}"
 
@@ -284,176 +312,3 @@ def _verdicts(expected: Iterable[Expected], board: Leaderboard) -> list[Verdict]
         for e in expected
         if e.dataset in (None, board.dataset) and e.split in (None, board.split)
     ]
-
-
-def heading(board: Leaderboard) -> str:
-    """Return what a table is called: data, split, users, ranking, and a verdict if not clean."""
-    users = "" if board.users is None else f", {board.users:,} users"
-    ranking = {True: " (sampled ranking", False: " (full ranking", None: " (no result yet"}
-    audit = f", {board.audit.upper()}" if board.audit not in (None, "clean") else ""
-    return f"{board.dataset} · {board.split}{ranking[board.sampled]}{users}{audit})"
-
-
-def number(row: Row, metric: str) -> str:
-    """Return a value with four digits, with its spread over repeats if there are several."""
-    if metric not in row.means:
-        return "-"
-    spread = f" ± {row.spreads[metric]:.4f}" if metric in row.spreads else ""
-    return f"{row.means[metric]:.4f}{spread}"
-
-
-def first_cutoff(board: Leaderboard) -> str:
-    """Return ``@10`` of the first metric that has a cutoff; empty if none has."""
-    return next((at + k for _, at, k in (m.partition("@") for m in board.metrics) if at), "")
-
-
-def group_cells(board: Leaderboard, by: str) -> tuple[list[str], dict[str, list[str]]]:
-    """Return the columns, and the cells of each model, of a table of values by group.
-
-    Parameters
-    ----------
-    board : Leaderboard
-        Its first metric is shown of users; of items, the recall at the first cutoff.
-    by : {"activity", "popularity"}
-        Users by their activity, or items by their popularity; of the first repeat.
-    """
-    rows = {row.model: row.groups[by] for row in board.rows if row.groups}
-    first: list[dict[str, Any]] = next(iter(rows.values()), [])
-    if by == "activity":
-        columns = [
-            f"{'-'.join(map(str, dict.fromkeys(g['activity'])))}, {g['users']:,} users"
-            for g in first
-        ]
-        values = {m: [g["means"].get(board.metrics[0]) for g in found] for m, found in rows.items()}
-    else:
-        cutoff = first_cutoff(board)
-        columns = [f"{g['group']}, {g['held_out']:,} held out" for g in first]
-        values = {m: [g["recall"].get(cutoff) for g in found] for m, found in rows.items()}
-    return columns, {
-        model: ["-" if value is None else f"{value:.4f}" for value in found]
-        for model, found in values.items()
-    }
-
-
-def to_markdown(boards: list[Leaderboard], verdicts: list[Verdict]) -> str:
-    """Write the tables in Markdown; the best value of each column is bold."""
-    lines: list[str] = []
-    for board in boards:
-        lines += [f"### {heading(board)}", ""]
-        lines += _markdown_row(["model", *board.metrics, "status", "notes"])
-        lines += _markdown_row(["---", *["---:"] * len(board.metrics), "---", "---"])
-        best = best_values(board)
-        for row in board.rows:
-            cells = [
-                f"**{number(row, m)}**" if row.means.get(m) == best.get(m, -1) else number(row, m)
-                for m in board.metrics
-            ]
-            lines += _markdown_row([row.model, *cells, row.status, "; ".join(row.notes)])
-        lines += ["", *(f"{note}." for note in board.notes), ""]
-    if verdicts:
-        lines += ["### Expected against got", ""]
-        names = list(verdict_cells(verdicts[0]))
-        lines += _markdown_row(names)
-        lines += _markdown_row(["---"] * len(names))
-        for verdict in verdicts:
-            lines += _markdown_row(list(verdict_cells(verdict).values()))
-        lines.append("")
-    return "\n".join(lines)
-
-
-def to_csv(boards: list[Leaderboard]) -> str:
-    """Write one line for each model and metric."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(
-        [
-            *("dataset", "split", "ranking", "audit", "model", "status", "metric", "mean", "std"),
-            *("repeats", "reopened"),
-        ]
-    )
-    for board in boards:
-        ranking = "sampled" if board.sampled else "full"
-        split = [board.dataset, board.split, ranking, board.audit or ""]
-        for row in board.rows:
-            for metric in board.metrics:
-                place = [*split, row.model, row.status, metric]
-                mean, std = row.means.get(metric, ""), row.spreads.get(metric, "")
-                writer.writerow([*place, mean, std, row.repeats, row.reopened])
-    return buffer.getvalue()
-
-
-def to_json(boards: list[Leaderboard], verdicts: list[Verdict]) -> str:
-    """Write everything that the tables hold, unrounded."""
-    content: dict[str, Any] = {
-        "leaderboards": [
-            {
-                "dataset": board.dataset,
-                "split": board.split,
-                "users": board.users,
-                "sampled": board.sampled,
-                "audit": board.audit,
-                "notes": board.notes,
-                "metrics": board.metrics,
-                "rows": [
-                    {
-                        "model": row.model,
-                        "status": row.status,
-                        "repeats": row.repeats,
-                        "reopened": row.reopened,
-                        "means": row.means,
-                        "spreads": row.spreads,
-                        "notes": row.notes,
-                        "groups": row.groups,
-                    }
-                    for row in board.rows
-                ],
-            }
-            for board in boards
-        ],
-        "expected": [
-            {
-                **v.expected.model_dump(mode="json"),
-                "dataset": v.dataset,
-                "split": v.split,
-                "got": v.got,
-                "reopened": v.reopened,
-                "verdict": v.verdict,
-            }
-            for v in verdicts
-        ],
-    }
-    return json.dumps(content, indent=1)
-
-
-def best_values(board: Leaderboard) -> dict[str, float]:
-    """Return the highest value of each column; of no column where higher is not better."""
-    best: dict[str, float] = {}
-    for metric in board.metrics:
-        if parse_metric(metric).definition.kind == "lists":
-            continue
-        values = [row.means[metric] for row in board.rows if metric in row.means]
-        if values:
-            best[metric] = max(values)
-    return best
-
-
-def verdict_cells(verdict: Verdict) -> dict[str, str]:
-    """Return a verdict as the cells of a table row, by column name."""
-    expected, got = verdict.expected, verdict.got
-    notes = [_reopened_note(verdict.reopened)] if verdict.reopened else []
-    return {
-        "model": expected.model,
-        "metric": expected.metric,
-        "published": "" if expected.published is None else f"{expected.published:.4f}",
-        "expected": f"{expected.value:.4f}",
-        "got": "-" if got is None else f"{got:.4f}",
-        "difference": "-" if got is None else f"{got - expected.value:+.4f}",
-        "tolerance": f"{expected.tolerance:g}",
-        "verdict": verdict.verdict,
-        "source": expected.source,
-        "note": "; ".join([*notes, *([expected.note] if expected.note else [])]),
-    }
-
-
-def _markdown_row(cells: list[str]) -> list[str]:
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"]

@@ -14,16 +14,20 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from recrepro.leaderboard import (
-    Leaderboard,
-    Verdict,
+from recrepro import verdict
+from recrepro.leaderboard import Leaderboard, Verdict
+from recrepro.tables.cells import (
     best_values,
     first_cutoff,
     group_cells,
     heading,
+    interval,
+    legend,
+    marks,
     number,
     verdict_cells,
 )
+from recrepro.verdict import BoardVerdict
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -316,18 +320,25 @@ def show_groups(console: Console, boards: Iterable[Leaderboard], by: str) -> Non
 
 
 def show_leaderboard(
-    console: Console, boards: Iterable[Leaderboard], verdicts: list[Verdict]
+    console: Console,
+    boards: Iterable[Leaderboard],
+    verdicts: list[Verdict],
+    judged: Iterable[BoardVerdict] = (),
 ) -> None:
     """Print the tables of an experiment."""
     for board in boards:
         console.print()
         for metrics in _columns_that_fit(console, board):
             console.print(_leaderboard_table(board, metrics))
-        for note in board.notes:
+        for note in (*legend(board), *board.notes):
             console.print(note, style="dim", soft_wrap=True)
         for row in board.rows:
             for note in row.notes:
                 console.print(f"{row.model}: {note}", style="dim", soft_wrap=True)
+    written = verdict.lines(judged)
+    if written:
+        console.print("\n" + "\n".join(written), soft_wrap=True)
+        console.print(verdict.EXPLANATION, style="dim", soft_wrap=True)
     if verdicts:
         console.print()
         _show_verdicts(console, verdicts)
@@ -355,9 +366,14 @@ def _leaderboard_table(board: Leaderboard, metrics: tuple[str, ...]) -> Table:
     for metric in metrics:
         table.add_column(metric.replace("@", "\n@"), justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
+    widths = {m: max((len(marks(row, m)) for row in board.rows), default=0) for m in metrics}
     for row in board.rows:
         cells = [
-            Text(number(row, m), style="bold green" if row.means.get(m) == best.get(m) else "")
+            Text.assemble(
+                (number(row, m), "bold green" if row.means.get(m) == best.get(m) else ""),
+                marks(row, m).ljust(widths[m]),
+                (f"\n{interval(row, m)}{' ' * widths[m]}" if m in row.chance else "", "dim"),
+            )
             for m in metrics
         ]
         table.add_row(row.model, *cells, row.status, style="" if row.means else "dim")

@@ -2,9 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from recrepro.errors import UnknownName, UsageError
 from recrepro.results import Result
@@ -13,15 +11,17 @@ Repeats = dict[str, pd.DataFrame]
 """By seed and fold: a row for each user, a column for each metric."""
 
 
-def by_model(results: Iterable[Result], metrics: Collection[str]) -> dict[str, Repeats]:
+def by_model(
+    results: Iterable[Result], metrics: Collection[str] | None = None
+) -> dict[str, Repeats]:
     """Read the values of users of each model.
 
     Parameters
     ----------
     results : iterable of Result
         Of one data set, split and protocol; all have a record.
-    metrics : collection of str
-        Those to read.
+    metrics : collection of str, optional
+        Those to read; by default all that have values of users.
 
     Raises
     ------
@@ -36,8 +36,10 @@ def by_model(results: Iterable[Result], metrics: Collection[str]) -> dict[str, R
     return models
 
 
-def _values(result: Result, metrics: Collection[str]) -> pd.DataFrame:
+def _values(result: Result, metrics: Collection[str] | None) -> pd.DataFrame:
     frame = result.per_user()
+    if metrics is None:
+        return frame.set_index("user")
     for metric in metrics:
         if metric in frame:
             continue
@@ -59,19 +61,15 @@ def user_means(repeats: Repeats, which: Iterable[str] | None = None) -> pd.DataF
     return chosen[0] if len(chosen) == 1 else pd.concat(chosen).groupby(level=0).mean()
 
 
-def paired(
-    first: Repeats, second: Repeats, metric: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def paired(first: Repeats, second: Repeats) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the values of two models for the same users, in the repeats that both have.
 
     Returns
     -------
-    two arrays of float64, shape (n_users,)
-        Empty if they have no repeat or no user in common.
+    two data frames
+        With the same users in the same order; empty if they have no repeat or no user in common.
     """
     shared = first.keys() & second.keys()
-    if not shared:
-        return np.empty(0), np.empty(0)
-    one, other = (user_means(repeats, shared)[metric] for repeats in (first, second))
-    one, other = one.align(other, join="inner")
-    return one.to_numpy(np.float64), other.to_numpy(np.float64)
+    one, other = (user_means(repeats, shared) for repeats in (first, second))
+    users = one.index.intersection(other.index)
+    return one.loc[users], other.loc[users]

@@ -22,6 +22,7 @@ from recrepro.plan import Cell, Plan, make_plan
 from recrepro.progress import Progress, count, short_titles
 from recrepro.results import results_in
 from recrepro.tracking import MlflowMirror
+from recrepro.verdict import BoardVerdict, judge, may_be_judged
 from recrepro.workspace import Workspace
 
 
@@ -154,9 +155,18 @@ def _done(cell: Cell, states: Mapping[str, CellState]) -> bool:
 def print_leaderboard(
     console: Console, experiment: Experiment, name: str, ledger: Ledger, workspace: Workspace
 ) -> list[str]:
-    """Print an experiment's tables; return the keys of the cells that failed."""
+    """Print an experiment's tables and verdicts; return the keys of the cells that failed."""
     results = results_in(workspace, ledger, experiment, name)
-    show_leaderboard(console, *leaderboard.build(experiment, results))
+    judged: list[BoardVerdict] = []
+    problem = ""
+    if may_be_judged(experiment.selection_metric):
+        try:
+            judged = judge(results, experiment.selection_metric)
+        except RecreproError as error:  # of one lost blob, the tables know nothing
+            problem = f"\nNo verdict on neural models: {error}"
+    show_leaderboard(console, *leaderboard.build(experiment, results), judged)
+    if problem:
+        console.print(problem, style="yellow", soft_wrap=True)
     return [r.status.cell for r in results if r.status.state == "failed"]
 
 

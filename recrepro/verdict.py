@@ -115,6 +115,11 @@ def family_of(record: dict[str, Any]) -> str:
     return next((f for package, f in packages.items() if target.startswith(package)), "unknown")
 
 
+def may_be_judged(metric: str) -> bool:
+    """Say whether more of a metric is better."""
+    return parse_metric(metric).definition.kind != "lists"
+
+
 def judge(
     results: Iterable[Result], metric: str, *, n_resamples: int = 10_000, seed: int = 0
 ) -> list[BoardVerdict]:
@@ -141,7 +146,7 @@ def judge(
     UsageError
         If the metric has no better and worse, or no values of users.
     """
-    if parse_metric(metric).definition.kind == "lists":
+    if not may_be_judged(metric):
         raise UsageError(
             f"{metric!r} has no better and worse: a verdict needs a metric of accuracy, such as "
             "ndcg@10."
@@ -194,11 +199,12 @@ def _judge_board(
     comparisons: dict[str, Comparison] = {}
     users: dict[str, int] = {}
     for model in judged:
-        first, second = paired(values[model], values[baseline], metric)
+        first, second = paired(values[model], values[baseline])
         users[model] = len(first)
         if len(first):
+            one, other = (frame[metric].to_numpy(np.float64) for frame in (first, second))
             rng = generator(seed, "compare", model)
-            comparisons[model] = compare(first, second, rng, n_resamples=n_resamples)
+            comparisons[model] = compare(one, other, rng, n_resamples=n_resamples)
     adjusted = holm(np.array([c.randomisation for c in comparisons.values()]))
     corrected = dict(zip(comparisons, adjusted.tolist(), strict=True))
     verdicts = []

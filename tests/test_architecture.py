@@ -37,6 +37,7 @@ LAYERS = [
         "recrepro.grid",
         "recrepro.leaderboard",
         "recrepro.verdict",
+        "recrepro.tables",
         "recrepro.tracking",
         "recrepro.background",
     },

@@ -10,11 +10,13 @@ from rich.console import Console
 
 from recrepro import leaderboard as tables
 from recrepro.experiment import Expected, Experiment
-from recrepro.leaderboard import best_values, build, group_cells
+from recrepro.leaderboard import build
 from recrepro.ledger import CellStatus
 from recrepro.listing import show_leaderboard
 from recrepro.openings import Opening
 from recrepro.results import Result
+from recrepro.tables import FORMATS, cells
+from recrepro.tables.cells import best_values, group_cells
 
 EXPERIMENT = {
     "schema": 1,
@@ -96,14 +98,14 @@ def test_seeds_are_averaged_with_their_standard_deviation(built):
     row = board.rows[1]
     assert row.means["ndcg@10"] == pytest.approx(0.35)
     assert row.spreads["ndcg@10"] == pytest.approx(0.0707106781)
-    assert tables.number(row, "ndcg@10") == "0.3500 ± 0.0707"
+    assert cells.number(row, "ndcg@10") == "0.3500 ± 0.0707"
 
 
 def test_what_a_reader_must_know_is_noted(built):
     (board,), _ = built
     assert board.rows[1].notes == ("best l2 at the edge of its range",)
     assert board.rows[0].notes == ("1 of 2 repeats failed: no memory",)
-    assert tables.heading(board) == "toy · temporal (sampled ranking, 1,234 users)"
+    assert cells.heading(board) == "toy · temporal (sampled ranking, 1,234 users)"
 
 
 def test_a_determinism_alarm_is_noted():
@@ -122,9 +124,11 @@ def test_a_test_part_that_was_opened_on_request_is_marked_in_every_table(built):
     boards, verdicts = tables.build(experiment, [result(again, "a")])
     note = "test part opened again on request, 2 times"
     assert boards[0].rows[0].notes == (note,)
-    assert tables.to_markdown(boards, verdicts).count(note) == 2  # with the expected value too
-    assert {r["reopened"] for r in csv.DictReader(io.StringIO(tables.to_csv(boards)))} == {"2"}
-    content = json.loads(tables.to_json(boards, verdicts))
+    assert FORMATS["md"](boards, verdicts, []).count(note) == 2  # with the expected value too
+    assert {
+        r["reopened"] for r in csv.DictReader(io.StringIO(FORMATS["csv"](boards, verdicts, [])))
+    } == {"2"}
+    content = json.loads(FORMATS["json"](boards, verdicts, []))
     assert content["leaderboards"][0]["rows"][0]["reopened"] == 2
     assert content["expected"][0]["reopened"] == 2
     screen = io.StringIO()
@@ -147,33 +151,14 @@ def test_what_is_not_tested_because_it_is_cold_is_noted(built):
 def test_expected_values_get_a_verdict(built):
     _, verdicts = built
     assert [v.verdict for v in verdicts] == ["ok", "off", "missing"]
-    cells = tables.verdict_cells(verdicts[0])
-    assert (cells["published"], cells["expected"], cells["got"]) == ("0.3600", "0.3500", "0.3500")
+    row = cells.verdict_cells(verdicts[0])
+    assert (row["published"], row["expected"], row["got"]) == ("0.3600", "0.3500", "0.3500")
 
 
 @pytest.mark.parametrize(("got", "verdict"), [(0.7194, "ok"), (0.71945, "off"), (None, "missing")])
 def test_a_difference_of_just_the_tolerance_is_within_it(got, verdict):
     expected = Expected(model="a", metric="m", value=0.7192, tolerance=0.0002, source="s")
     assert tables.Verdict(expected, "d", "s", got).verdict == verdict
-
-
-def test_markdown_marks_the_best_and_escapes_bars(built):
-    boards, verdicts = built
-    text = tables.to_markdown(boards, verdicts)
-    assert "| b | **0.5000** | 0.1000 |" in text
-    assert "| a | 0.3500 ± 0.0707 | **0.2000 ± 0.0000** |" in text
-    assert tables._markdown_row(["a|b"]) == ["| a\\|b |"]
-
-
-def test_csv_and_json_hold_every_value_unrounded(built):
-    boards, verdicts = built
-    rows = list(csv.DictReader(io.StringIO(tables.to_csv(boards))))
-    assert len(rows) == 6
-    assert float(rows[2]["mean"]) == pytest.approx(0.35, abs=1e-15)
-    assert (rows[0]["ranking"], rows[4]["mean"]) == ("sampled", "")
-    content = json.loads(tables.to_json(boards, verdicts))
-    assert content["expected"][0]["got"] == pytest.approx(0.35, abs=1e-15)
-    assert content["leaderboards"][0]["rows"][2]["means"] == {}
 
 
 def test_values_of_groups_are_those_of_the_first_metric_and_its_cutoff(built):

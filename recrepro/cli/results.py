@@ -17,42 +17,54 @@ from recrepro.errors import RecreproError
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "md", "csv", "json"]),
+    type=click.Choice(["text", "md", "csv", "tex", "html", "json"]),
     default="text",
     show_default=True,
     help="How to write it.",
+)
+@click.option("--reference", help="Mark what differs from this model, beside the best.")
+@click.option(
+    "--intervals/--no-intervals",
+    default=True,
+    show_default=True,
+    help="Intervals, tests and verdicts from the values of users.",
 )
 @click.option(
     "--by",
     type=click.Choice(["activity", "popularity"]),
     help="Show users by their activity, or items by their popularity, instead.",
 )
-def leaderboard(experiment: Path, workspace: Path, form: str, by: str | None) -> None:
+def leaderboard(
+    experiment: Path,
+    workspace: Path,
+    form: str,
+    reference: str | None,
+    intervals: bool,
+    by: str | None,
+) -> None:
     """Print an experiment's leaderboard from what has been run so far."""
-    from recrepro import leaderboard as tables
+    from recrepro import tables
     from recrepro.errors import UsageError
     from recrepro.experiment import load_experiment
-    from recrepro.listing import make_console, show_groups
+    from recrepro.leaderboard import build
+    from recrepro.listing import make_console, show_groups, show_leaderboard
     from recrepro.results import results_in
-    from recrepro.running import print_leaderboard
 
     if by is not None and form != "text":
         raise UsageError("--by goes with text; --format json has the values of all groups.")
-
+    if reference is not None and (by is not None or not intervals):
+        raise UsageError("--reference goes with intervals, and not with --by.")
     spec = load_experiment(experiment)
     place, ledger = existing(workspace)
-    if form == "text" and by is None:
-        print_leaderboard(make_console(), spec, experiment.stem, ledger, place)
-        return
-    boards, verdicts = tables.build(spec, results_in(place, ledger, spec, experiment.stem))
+    results = results_in(place, ledger, spec, experiment.stem)
     if by is not None:
-        show_groups(make_console(), boards, by)
-    elif form == "md":
-        click.echo(tables.to_markdown(boards, verdicts))
-    elif form == "csv":
-        click.echo(tables.to_csv(boards), nl=False)
+        show_groups(make_console(), build(spec, results)[0], by)
+        return
+    content = tables.contents(spec, results, reference, intervals=intervals)
+    if form == "text":
+        show_leaderboard(make_console(), *content)
     else:
-        click.echo(tables.to_json(boards, verdicts))
+        click.echo(tables.FORMATS[form](*content), nl=form not in ("csv", "html"))
 
 
 @click.command()

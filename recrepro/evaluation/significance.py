@@ -133,18 +133,38 @@ def randomisation_test(differences: Values, n_draws: int, rng: np.random.Generat
 
     The data count as one of the draws, so that no p-value is 0 (Phipson & Smyth 2010).
     """
+    return float(randomisation_tests(differences[:, None], n_draws, rng)[0])
+
+
+def randomisation_tests(differences: Values, n_draws: int, rng: np.random.Generator) -> Values:
+    """Return what `randomisation_test` does for each column; all columns share the signs.
+
+    Parameters
+    ----------
+    differences : array of float64, shape (n_users, n_columns)
+        One row a user.
+    n_draws : int
+        How often signs are drawn.
+    rng : numpy.random.Generator
+        Draws them.
+
+    Returns
+    -------
+    array of float64, shape (n_columns,)
+    """
     # scipy.stats.permutation_test does the same and takes minutes where there are many users.
-    observed = abs(differences.sum())
-    total = np.abs(differences).sum()
-    n_extreme = 0
-    size = max(1, BLOCK_CELLS // len(differences))
+    n_users = len(differences)
+    whole = differences.sum(axis=0)
+    smallest = np.abs(whole) - 1e-12 * np.abs(differences).sum(axis=0)
+    n_extreme = np.zeros(differences.shape[1])
+    size = max(1, BLOCK_CELLS // n_users)
     for start in range(0, n_draws, size):
         n = min(size, n_draws - start)
-        bits = rng.integers(256, size=(n, -(-len(differences) // 8)), dtype=np.uint8)
-        kept = np.unpackbits(bits, axis=1, count=len(differences)).astype(np.float64)
-        sums = 2 * (kept @ differences) - differences.sum()
-        n_extreme += int((np.abs(sums) >= observed - 1e-12 * total).sum())
-    return (n_extreme + 1) / (n_draws + 1)
+        bits = rng.integers(256, size=(n, -(-n_users // 8)), dtype=np.uint8)
+        kept = np.unpackbits(bits, axis=1, count=n_users).astype(np.float64)
+        n_extreme += (np.abs(2 * (kept @ differences) - whole) >= smallest).sum(axis=0)
+    p_values: Values = (n_extreme + 1) / (n_draws + 1)
+    return p_values
 
 
 def holm(p_values: Values) -> Values:

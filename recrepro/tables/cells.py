@@ -1,0 +1,140 @@
+"""What all formats show alike: headings, numbers, marks and notes."""
+
+from typing import Any
+
+from recrepro.evaluation.definitions import parse_metric
+from recrepro.leaderboard import Leaderboard, Row, Verdict, reopened_note
+
+LEVEL = 0.05
+"""Corrected p-values below this are marked."""
+
+NOT_TUNED = ("fixed", "untuned", "external", "failed", "running", "not run")
+"""States of a model that a reader must not take for tuned and tested."""
+
+
+def heading(board: Leaderboard) -> str:
+    """Return what a table is called: data, split, users, ranking, and a verdict if not clean."""
+    users = "" if board.users is None else f", {board.users:,} users"
+    ranking = {True: " (sampled ranking", False: " (full ranking", None: " (no result yet"}
+    audit = f", {board.audit.upper()}" if board.audit not in (None, "clean") else ""
+    return f"{board.dataset} · {board.split}{ranking[board.sampled]}{users}{audit})"
+
+
+def number(row: Row, metric: str) -> str:
+    """Return a value with four digits, with its spread over repeats if there are several."""
+    if metric not in row.means:
+        return "-"
+    spread = f" ± {row.spreads[metric]:.4f}" if metric in row.spreads else ""
+    return f"{row.means[metric]:.4f}{spread}"
+
+
+def first_cutoff(board: Leaderboard) -> str:
+    """Return ``@10`` of the first metric that has a cutoff; empty if none has."""
+    return next((at + k for _, at, k in (m.partition("@") for m in board.metrics) if at), "")
+
+
+def group_cells(board: Leaderboard, by: str) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the columns, and the cells of each model, of a table of values by group.
+
+    Parameters
+    ----------
+    board : Leaderboard
+        Its first metric is shown of users; of items, the recall at the first cutoff.
+    by : {"activity", "popularity"}
+        Users by their activity, or items by their popularity; of the first repeat.
+    """
+    rows = {row.model: row.groups[by] for row in board.rows if row.groups}
+    first: list[dict[str, Any]] = next(iter(rows.values()), [])
+    if by == "activity":
+        columns = [
+            f"{'-'.join(map(str, dict.fromkeys(g['activity'])))}, {g['users']:,} users"
+            for g in first
+        ]
+        values = {m: [g["means"].get(board.metrics[0]) for g in found] for m, found in rows.items()}
+    else:
+        cutoff = first_cutoff(board)
+        columns = [f"{g['group']}, {g['held_out']:,} held out" for g in first]
+        values = {m: [g["recall"].get(cutoff) for g in found] for m, found in rows.items()}
+    return columns, {
+        model: ["-" if value is None else f"{value:.4f}" for value in found]
+        for model, found in values.items()
+    }
+
+
+def best_values(board: Leaderboard) -> dict[str, float]:
+    """Return the highest value of each column; of no column where higher is not better."""
+    best: dict[str, float] = {}
+    for metric in board.metrics:
+        if parse_metric(metric).definition.kind == "lists":
+            continue
+        values = [row.means[metric] for row in board.rows if metric in row.means]
+        if values:
+            best[metric] = max(values)
+    return best
+
+
+def verdict_cells(verdict: Verdict) -> dict[str, str]:
+    """Return a verdict as the cells of a table row, by column name."""
+    expected, got = verdict.expected, verdict.got
+    notes = [reopened_note(verdict.reopened)] if verdict.reopened else []
+    return {
+        "model": expected.model,
+        "metric": expected.metric,
+        "published": "" if expected.published is None else f"{expected.published:.4f}",
+        "expected": f"{expected.value:.4f}",
+        "got": "-" if got is None else f"{got:.4f}",
+        "difference": "-" if got is None else f"{got - expected.value:+.4f}",
+        "tolerance": f"{expected.tolerance:g}",
+        "verdict": verdict.verdict,
+        "source": expected.source,
+        "note": "; ".join([*notes, *([expected.note] if expected.note else [])]),
+    }
+
+
+def interval(row: Row, metric: str) -> str:
+    """Return the interval of a value, ``[0.3412, 0.3588]``; empty if it is not known."""
+    chance = row.chance.get(metric)
+    return "" if chance is None else f"[{chance.low:.4f}, {chance.high:.4f}]"
+
+
+def marks(row: Row, metric: str) -> str:
+    """Return the marks of a value: † below the best, ↑ above and ↓ below the reference."""
+    chance = row.chance.get(metric)
+    if chance is None:
+        return ""
+    worse = chance.p_best is not None and chance.p_best < LEVEL
+    other = chance.p_reference is not None and chance.p_reference < LEVEL
+    arrow = "↑" if chance.higher else "↓"
+    return ("†" if worse else "") + (arrow if other else "")
+
+
+def legend(board: Leaderboard) -> list[str]:
+    """Say what intervals and marks are; empty if the table has none."""
+    if not any(row.chance for row in board.rows):
+        return []
+    text = "95 % intervals: bootstrap over users. † differs from the best of its column"
+    if board.reference is not None:
+        text += f"; ↑ ↓ higher or lower than {board.reference}"
+    test = (
+        "paired randomisation test, p < 0.05 after Holm's correction for the models of the column"
+    )
+    return [f"{text} ({test})"]
+
+
+def footnotes(board: Leaderboard) -> tuple[dict[str, list[int]], list[str]]:
+    """Number what a reader has to know of the models, for formats without a column for it.
+
+    Returns
+    -------
+    places : dict of str to list of int
+        By model, which of the texts belong to it.
+    texts : list of str
+        Each once; how a model came by its hyperparameters is one of them if it was not tuned.
+    """
+    texts: list[str] = []
+    places: dict[str, list[int]] = {}
+    for row in board.rows:
+        own = [*([row.status] if row.status in NOT_TUNED else []), *row.notes]
+        texts += [text for text in own if text not in texts]
+        places[row.model] = [texts.index(text) for text in own]
+    return places, texts
