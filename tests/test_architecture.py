@@ -43,6 +43,7 @@ LAYERS = [
     },
     {"recrepro.progress", "recrepro.listing", "recrepro.plots"},
     {"recrepro.running", "recrepro.auditing", "recrepro.evaluating", "recrepro.comparing"},
+    {"recrepro.report"},
     {"recrepro.cli"},
 ]
 FOR_MODELS = {
