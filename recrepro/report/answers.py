@@ -49,7 +49,7 @@ def verdict(
         )
         badges = ((KINDS.get(word, "warn"), word),)
         parts.append(Section(f"answer-{place}", model, (text,), badges=badges))
-    return Section("verdict", title, (), tuple(tables), tuple(parts))
+    return Section("verdict", title, (EXPLANATION,), tuple(tables), tuple(parts))
 
 
 def _judged(name: str, board: BoardVerdict) -> Table:
@@ -58,7 +58,7 @@ def _judged(name: str, board: BoardVerdict) -> Table:
         ["difference", "95 % interval", "effect", "p (Holm)", "users", "fit time", "tuning time"],
     )
     rows = tuple(_row(model) for model in board.models)
-    notes = (EXPLANATION, *(f"{note[:1].upper()}{note[1:]}." for note in board.notes))
+    notes = tuple(f"{note[:1].upper()}{note[1:]}." for note in board.notes)
     return Table(name, heading(board), (*head, *columns(["notes"])), rows, notes)
 
 

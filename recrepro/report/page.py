@@ -19,7 +19,6 @@ from recrepro.report import answers, board, facts, searches
 from recrepro.report.parts import Chart, Section, Table, moment
 from recrepro.report.ranks import MIN_DATASETS, rank_test
 from recrepro.results import Result
-from recrepro.tables.cells import heading
 
 LARGE = 1_000_000
 """Bytes from which on a download is compressed, so that pages stay small."""
@@ -114,9 +113,7 @@ def _board_section(one: board.Board, experiment: Experiment) -> Section:
         facts.audit(one),
         board.groups(one),
     )
-    return Section(
-        one.id, one.title, (heading(one.table),), parts=parts, badges=board.board_badges(one.table)
-    )
+    return Section(one.id, one.title, parts=parts, badges=board.board_badges(one.table))
 
 
 def _across_datasets(boards: Sequence[board.Board]) -> Section | None:

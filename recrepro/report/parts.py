@@ -70,6 +70,15 @@ class Table:
     tools: bool = False
     folded: str = ""
 
+    @property
+    def filled(self) -> tuple[int, ...]:
+        """Places of the columns that hold anything."""
+        return tuple(
+            place
+            for place in range(len(self.columns))
+            if any(row[place].text or row[place].badges for row in self.rows)
+        )
+
 
 @dataclass(frozen=True)
 class Chart:
