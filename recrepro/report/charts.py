@@ -151,9 +151,9 @@ def critical_difference(name: str, test: RankTest) -> Markup:
             side = 1 - 0.03 * span if best else n + 0.03 * span
             axes.plot([rank, rank, side], [0, height, height], color=BLUE, linewidth=1)
             axes.text(
-                side,
+                side + (-0.02 if best else 0.02) * span,
                 height,
-                f"{model} {rank:.2f} " if best else f" {rank:.2f} {model}",
+                f"{model} {rank:.2f}" if best else f"{rank:.2f} {model}",
                 ha="right" if best else "left",
                 va="center",
             )

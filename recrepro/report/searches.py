@@ -16,7 +16,7 @@ def histories(board: Board) -> Section:
     for place, result in enumerate(_first_repeats(board)):
         trials = result.read_trials()
         tuning = result.record["tuning"] if result.record else None
-        if tuning and trials:
+        if tuning and len(trials) > 1:  # a model without hyperparameters has one
             items += _history(f"{board.id}-search-{place}", result, trials, tuning["metric"])
     why = (
         "Values on validation data, of the first seed and fold. Dots are trials, the line is the "
