@@ -56,6 +56,7 @@ LAYERS = [
         "recrepro.snapshot",
         "recrepro.verifying",
     },
+    {"recrepro.report"},
     {"recrepro.cli"},
 ]
 FOR_MODELS = {

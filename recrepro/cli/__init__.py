@@ -7,7 +7,7 @@ import sys
 import click
 
 from recrepro import __version__
-from recrepro.cli import listing, publishing, results, running, splits
+from recrepro.cli import listing, publishing, reporting, results, running, splits
 from recrepro.errors import RecreproError
 
 EXIT_FAILURE = 3
@@ -39,6 +39,7 @@ for _command in (
     results.ui,
     publishing.cite,
     publishing.verify,
+    reporting.report,
     listing.list_,
 ):
     cli.add_command(_command)

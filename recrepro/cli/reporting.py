@@ -1,0 +1,36 @@
+"""The command that writes the report of an experiment."""
+
+from pathlib import Path
+
+import click
+
+from recrepro.cli.options import existing, experiment_argument, workspace_option
+
+
+@click.command()
+@experiment_argument
+@workspace_option
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write.  [default: report.html]",
+)
+def report(experiment: Path, workspace: Path, output: Path | None) -> None:
+    """Write one web page with everything about an experiment; it needs no network.
+
+    \b
+    recrepro report my.toml --output my.html
+
+    Verdict, leaderboards, intervals, costs, searches, audits and provenance, from what has been
+    run so far.
+    """
+    from recrepro.experiment import load_experiment
+    from recrepro.report import write_report
+    from recrepro.results import results_in
+
+    spec = load_experiment(experiment)
+    place, ledger = existing(workspace)
+    results = results_in(place, ledger, spec, experiment.stem)
+    path = output or Path("report.html")
+    write_report(spec, results, path, source=experiment.read_text(encoding="utf-8"))
+    click.echo(path)

@@ -1,0 +1,52 @@
+"""`recrepro report`: everything about an experiment on one page that needs no other file."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from recrepro.errors import RecreproError
+from recrepro.experiment import Experiment
+from recrepro.report.page import render
+from recrepro.results import Result
+
+__all__ = ["render", "write_report"]
+
+
+def write_report(
+    experiment: Experiment, results: Sequence[Result], path: Path, *, source: str
+) -> None:
+    """Write the page of an experiment.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Says claim, columns and expected values.
+    results : sequence of Result
+        Its cells, wherever they come from.
+    path : Path
+        The file; there is the whole page, or what was there before.
+    source : str
+        The experiment file, which can be downloaded from the page.
+
+    Raises
+    ------
+    RecreproError
+        If the file cannot be written.
+    """
+    page = render(experiment, results, source)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=".draft-", dir=path.parent)
+        draft = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(page)
+            draft.chmod(0o644)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise RecreproError(
+            f"cannot write the report to {path}: {error}. Choose another file with --output."
+        ) from error

@@ -1,0 +1,114 @@
+"""What the page says first: verdicts on neural models, and expected values against those got."""
+
+from collections.abc import Sequence
+
+from recrepro.experiment import Experiment
+from recrepro.leaderboard import Leaderboard, Verdict
+from recrepro.report.parts import Cell, Section, Table, columns, number, p_value
+from recrepro.tables.cells import number as with_spread
+from recrepro.tables.cells import verdict_cells
+from recrepro.verdict import (
+    EXPLANATION,
+    BoardVerdict,
+    ModelVerdict,
+    heading,
+    may_be_judged,
+    tally,
+)
+
+KINDS = {"yes": "good", "no": "bad", "not shown": "warn"}
+
+
+def verdict(
+    experiment: Experiment, boards: Sequence[Leaderboard], judged: Sequence[BoardVerdict]
+) -> Section:
+    """Return the answer for each neural or external model, in short and by table."""
+    title = "Better than tuned simple baselines?"
+    tables = [
+        _judged(f"verdict-{place}", board) for place, board in enumerate(judged) if board.models
+    ]
+    if not tables:
+        why = "No neural or external model has a result here, so there is nothing to judge."
+        if not may_be_judged(experiment.selection_metric):
+            why = f"No verdict: more {experiment.selection_metric} is not better."
+        leaders = tuple(
+            f"{b.dataset} · {b.split}: {b.rows[0].model} leads in {b.metrics[0]} with "
+            f"{with_spread(b.rows[0], b.metrics[0])}."
+            for b in boards
+            if b.rows and b.rows[0].means
+        )
+        return Section("verdict", title, (why, *leaders))
+    parts = []
+    for place, (model, counts) in enumerate(tally(judged).items()):
+        n = sum(counts.values())
+        given = [answer for answer, count in counts.items() if count]
+        word = given[0] if len(given) == 1 else "mixed"
+        text = (
+            f"Better in {counts['yes']} of {n} {'table' if n == 1 else 'tables'}, worse in "
+            f"{counts['no']}, no difference shown in {counts['not shown']}."
+        )
+        badges = ((KINDS.get(word, "warn"), word),)
+        parts.append(Section(f"answer-{place}", model, (text,), badges=badges))
+    return Section("verdict", title, (EXPLANATION,), tuple(tables), tuple(parts))
+
+
+def _judged(name: str, board: BoardVerdict) -> Table:
+    head = columns(
+        ["model", "better?"],
+        ["difference", "95 % interval", "effect", "p (Holm)", "users", "fit time", "tuning time"],
+    )
+    rows = tuple(_row(model) for model in board.models)
+    notes = tuple(f"{note[:1].upper()}{note[1:]}." for note in board.notes)
+    return Table(name, heading(board), (*head, *columns(["notes"])), rows, notes)
+
+
+def _row(model: ModelVerdict) -> tuple[Cell, ...]:
+    other = model.comparison
+    return (
+        Cell(model.model, below=model.family),
+        Cell("", badges=((KINDS[model.answer], model.answer),)),
+        number(None if other is None else other.difference, "+.4f"),
+        Cell("-" if other is None else f"{other.low:+.4f} to {other.high:+.4f}"),
+        number(None if other is None else other.effect, "+.2f"),
+        p_value(model.p),
+        number(model.users, ","),
+        _times(model.fit_ratio),
+        _times(model.tune_ratio),
+        Cell("; ".join(model.notes)),
+    )
+
+
+def _times(ratio: float | None) -> Cell:
+    if ratio is None:
+        return Cell("-")
+    return Cell(f"{ratio:,.2g} times" if ratio < 10 else f"{ratio:,.0f} times", ratio)
+
+
+def expected(verdicts: Sequence[Verdict]) -> Section | None:
+    """Return expected values against those got; None if nothing is expected."""
+    if not verdicts:
+        return None
+    kinds = {"ok": "good", "off": "bad", "missing": "warn"}
+    names = list(verdict_cells(verdicts[0]))
+    rows = []
+    for one in verdicts:
+        cells = verdict_cells(one)
+        rows.append(
+            (
+                Cell(cells["model"], below=f"{one.dataset} · {one.split}"),
+                *(
+                    Cell("", badges=((kinds[one.verdict], one.verdict),))
+                    if name == "verdict"
+                    else Cell(cells[name])
+                    for name in names[1:]
+                ),
+            )
+        )
+    numeric = ("published", "expected", "got", "difference", "tolerance")
+    head = tuple(
+        columns([], [name])[0] if name in numeric else columns([name])[0] for name in names
+    )
+    right = sum(one.verdict == "ok" for one in verdicts)
+    caption = f"{right} of {len(verdicts)} as expected"
+    table = Table("expected-table", caption, head, tuple(rows), tools=True)
+    return Section("expected", "Expected against got", items=(table,))

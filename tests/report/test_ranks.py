@@ -1,0 +1,56 @@
+"""Mean ranks and pairwise tests, against scipy and statsmodels."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from recrepro.report.ranks import not_told_apart, rank_test
+
+
+@pytest.fixture
+def values():
+    rng = np.random.default_rng(5)
+    shifts = {"a": 0.0, "b": 0.4, "c": 0.05, "d": 0.38}
+    return pd.DataFrame({m: np.round(rng.random(80) + s, 1) for m, s in shifts.items()})
+
+
+def test_mean_ranks_are_those_of_scipy_with_rank_1_for_the_highest(values):
+    test = rank_test(values)
+    truth = np.mean([stats.rankdata(-row) for row in values.to_numpy()], axis=0)
+    assert dict(zip(test.models, test.mean_ranks, strict=True)) == pytest.approx(
+        dict(zip(values.columns, truth, strict=True))
+    )
+    assert list(test.mean_ranks) == sorted(test.mean_ranks)
+    assert test.blocks == 80
+
+
+def test_pairs_are_tested_by_wilcoxon_and_corrected_by_holm(values):
+    test = rank_test(values)
+    pairs = list(combinations(values.columns, 2))
+    raw = [stats.wilcoxon(values[a], values[b], zero_method="zsplit").pvalue for a, b in pairs]
+    for (a, b), p in zip(pairs, multipletests(raw, method="holm")[1], strict=True):
+        i, j = test.models.index(a), test.models.index(b)
+        assert test.p[i, j] == test.p[j, i] == pytest.approx(p)
+    friedman = stats.friedmanchisquare(*values.to_numpy().T).pvalue
+    assert test.friedman == pytest.approx(friedman)
+    assert [{test.models[a], test.models[b]} for a, b in test.groups] == [{"b", "d"}, {"a", "c"}]
+
+
+def test_equal_models_are_one_group():
+    test = rank_test(pd.DataFrame({m: [0.1, 0.2, 0.3] for m in "abc"}))
+    assert (test.friedman, test.mean_ranks, test.groups) == (1.0, (2.0, 2.0, 2.0), ((0, 2),))
+
+
+def test_bars_join_only_models_of_which_no_two_differ():
+    p = np.ones((4, 4))
+    p[0, 2] = p[2, 0] = p[0, 3] = p[3, 0] = 0.01
+    assert not_told_apart(p) == ((0, 1), (1, 3))
+
+
+def test_one_model_or_one_block_cannot_be_ranked():
+    assert rank_test(pd.DataFrame({"a": [1.0, 2.0]})) is None
+    assert rank_test(pd.DataFrame({"a": [1.0], "b": [2.0]})) is None
