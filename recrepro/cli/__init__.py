@@ -7,7 +7,7 @@ import sys
 import click
 
 from recrepro import __version__
-from recrepro.cli import listing, results, running, splits
+from recrepro.cli import listing, records, results, running, splits
 from recrepro.errors import RecreproError
 
 EXIT_FAILURE = 3
@@ -37,6 +37,9 @@ for _command in (
     results.compare,
     results.evaluate,
     results.ui,
+    records.show,
+    records.reproduce,
+    records.export,
     listing.list_,
 ):
     cli.add_command(_command)
