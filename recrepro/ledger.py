@@ -200,7 +200,7 @@ class Ledger:
 
     def done(self) -> list[Member]:
         """Return every cell that has a result, once for each of its titles."""
-        found = {}
+        found: dict[tuple[str, str], None] = {}
         with self._engine.connect() as connection:
             for table in (tables.MEMBERS, tables.EXTERNALS):
                 query = (

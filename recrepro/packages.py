@@ -38,9 +38,11 @@ def needed(roots: Iterable[str]) -> dict[str, str]:
             continue
         seen.add((name, extras))
         found[name] = here[name].version
-        for part in map(Requirement, here[name].requires):
-            if part.marker is None or any(part.marker.evaluate({"extra": e}) for e in extras):
-                waiting.append(part)
+        waiting += [
+            part
+            for part in map(Requirement, here[name].requires)
+            if part.marker is None or any(part.marker.evaluate({"extra": e}) for e in extras)
+        ]
     return dict(sorted(found.items()))
 
 

@@ -174,9 +174,7 @@ def refit(
     with tempfile.TemporaryDirectory(prefix="recrepro-") as folder:
         place = Workspace.create(Path(folder))
         with contextlib.closing(Ledger.in_workspace(place.root)) as ledger:
-            ledger.plan(
-                "reproduce", plan.experiment.grid_hash, "", [(cell.member, cell.identity)]
-            )
+            ledger.plan("reproduce", plan.experiment.grid_hash, "", [(cell.member, cell.identity)])
             _check_split(plan.stored_split(cell, place), record)
             if not retune and (n_trials := plan.n_trials(cell)):
                 _write_search(ledger, cell.key, n_trials, record)
@@ -197,9 +195,7 @@ def _check_split(split: StoredSplit, record: Mapping[str, Any]) -> None:
         )
 
 
-def _write_search(
-    ledger: Ledger, cell: str, n_trials: int, record: Mapping[str, Any]
-) -> None:
+def _write_search(ledger: Ledger, cell: str, n_trials: int, record: Mapping[str, Any]) -> None:
     """Write the search as done, so that the run goes on from it to the final fit.
 
     A record holds the best trial only; the others stand for ones that were not better.

@@ -12,7 +12,6 @@ from recrepro.agreement import Agreement, MetricAgreement, compare_results
 from recrepro.cell_names import paths
 from recrepro.executors import Event
 from recrepro.identity import differences
-from recrepro.ledger import Member
 from recrepro.listing import plain_table
 from recrepro.locating import FoundRun
 from recrepro.plan import Cell, Plan
@@ -127,7 +126,7 @@ def show_agreement(console: Console, agreement: Agreement, tolerance: float) -> 
     what += f" and the values of {count(agreement.users, 'user')}" if agreement.users else ""
     said = {
         "identical": f"{what} are equal bit by bit",
-        "within tolerance": f"no metric, nor its mean over users, is off by more than {tolerance:g}",
+        "within tolerance": f"no metric is off by more than {tolerance:g}, on average over users",
         "different": f"some of {what} are off by more than {tolerance:g}",
     }[agreement.verdict]
     console.print(
@@ -151,9 +150,7 @@ def _cells(metric: MetricAgreement) -> tuple[str, ...]:
     )
 
 
-def show_surroundings(
-    console: Console, record: Mapping[str, Any], now: Mapping[str, Any]
-) -> None:
+def show_surroundings(console: Console, record: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Print what differs between the identities, and between the environments."""
     rows = [
         (place, look_up(record["identity"], place), look_up(now["identity"], place))

@@ -47,9 +47,12 @@ def _what(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "hyperparameters", model.get("params")
     tuning = record.get("tuning")
     if tuning:
-        yield "search", (
-            f"{tuning['trials']} trials, {tuning['failed']} failed; best {tuning['metric']} "
-            f"{tuning['best']['value']:.4f} in trial {tuning['best']['number']}"
+        yield (
+            "search",
+            (
+                f"{tuning['trials']} trials, {tuning['failed']} failed; best {tuning['metric']} "
+                f"{tuning['best']['value']:.4f} in trial {tuning['best']['number']}"
+            ),
         )
     yield "split", f"{drawn.get('strategy')} {_text(drawn.get('options') or {})}"
     yield "seed", drawn.get("seed")

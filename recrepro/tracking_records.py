@@ -64,5 +64,5 @@ def files_of_run(workspace: Workspace, run_id: str) -> dict[str, bytes]:
     except MlflowException as error:
         reason = str(error).strip().partition("\n")[0]
         raise RecreproError(
-            f"the MLflow run {run_id} cannot be read: {reason}. Runs of this workspace: recrepro ui."
+            f"the MLflow run {run_id} cannot be read: {reason}. List them: recrepro ui."
         ) from error
