@@ -198,6 +198,19 @@ class Ledger:
         with self._engine.connect() as connection:
             return [Member(cell, json.loads(titles)) for cell, titles in connection.execute(query)]
 
+    def done(self) -> list[Member]:
+        """Return every cell that has a result, once for each of its titles."""
+        found: dict[tuple[str, str], None] = {}
+        with self._engine.connect() as connection:
+            for table in (tables.MEMBERS, tables.EXTERNALS):
+                query = (
+                    sa.select(table.c.cell, table.c.titles)
+                    .join(tables.CELLS, tables.CELLS.c.cell == table.c.cell)
+                    .where(tables.CELLS.c.state == "done")
+                )
+                found |= {(row.cell, row.titles): None for row in connection.execute(query)}
+        return [Member(cell, json.loads(titles)) for cell, titles in found]
+
     # cells
 
     def status(self, cell: str) -> CellStatus:

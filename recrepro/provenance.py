@@ -1,54 +1,74 @@
 """Where a number was made: code, packages, machine."""
 
+import hashlib
 import os
 import platform
 import resource
 import subprocess
 import sys
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import entry_points
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import psutil
 from threadpoolctl import threadpool_info
 
 import recrepro
+from recrepro.packages import all_installed, needed
+from recrepro.threads import default_threads
 
-PACKAGES = (
-    "numpy",
-    "scipy",
-    "numba",
-    "pandas",
-    "optuna",
-    "mlflow",
-    "pydantic",
-    "sqlalchemy",
-    "pyarrow",
+POOL_FACTS = (
+    "user_api",
+    "internal_api",
+    "version",
+    "num_threads",
+    "architecture",
+    "threading_layer",
 )
+
+
+def checkout() -> Path | None:
+    """Return the checkout that recrepro runs from; None for an installed package."""
+    root = Path(recrepro.__file__).resolve().parent.parent
+    return root if (root / "pyproject.toml").is_file() else None
 
 
 @cache
 def code_state() -> dict[str, Any]:
-    """Return the commit of the checkout that recrepro runs from, and whether it was changed.
+    """Return the commit of the checkout that recrepro runs from, and how it was changed since.
 
-    Both are None for an installed package, whose version says it all.
+    All are None for an installed package, whose version says it all. `diff` is the hash of what
+    git shows as changed, and of Python files that it does not know.
     """
-    root = Path(recrepro.__file__).resolve().parent.parent
+    root = checkout()
+    status = None if root is None else _git(root, "status", "--porcelain")
+    if root is None or status is None:
+        return {"commit": None, "dirty": None, "diff": None}
+    commit = (_git(root, "rev-parse", "HEAD") or b"").decode().strip()
+    return {
+        "commit": commit or None,
+        "dirty": bool(status.strip()),
+        "diff": _diff_hash(root) if status.strip() else None,
+    }
 
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
-            )
-        except (OSError, subprocess.CalledProcessError):
-            return None
-        return done.stdout.strip()
 
-    if not (root / "pyproject.toml").is_file():
-        return {"commit": None, "dirty": None}
-    status = git("status", "--porcelain")
-    return {"commit": git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)}
+def _git(root: Path, *arguments: str) -> bytes | None:
+    command = ["git", "-C", str(root), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _diff_hash(root: Path) -> str:
+    plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--binary", "HEAD")
+    digest = hashlib.sha256(_git(root, "diff", *plain) or b"")
+    unknown = _git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", "*.py") or b""
+    for name in sorted(filter(None, unknown.split(b"\0"))):
+        digest.update(name + b"\0" + (root / os.fsdecode(name)).read_bytes())
+    return digest.hexdigest()
 
 
 def environment() -> dict[str, Any]:
@@ -57,16 +77,55 @@ def environment() -> dict[str, Any]:
         "recrepro": recrepro.__version__,
         "code": code_state(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": _packages(),
+        "locks": _locks(),
         "system": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
+        "threads": default_threads(),
         "thread_pools": [
-            {key: pool.get(key) for key in ("internal_api", "version", "num_threads")}
-            for pool in threadpool_info()
+            {fact: pool.get(fact) for fact in POOL_FACTS} for pool in threadpool_info()
         ],
+        "gpus": _gpus(),
     }
+
+
+def _packages() -> dict[str, str]:
+    """Return versions of what recrepro needs, and what packages with models of their own need."""
+    own = "recrepro[neural]" if "torch" in sys.modules else "recrepro"
+    models = {p.dist.name for p in entry_points(group="recrepro.models") if p.dist is not None}
+    return needed([own, *sorted(models - {"recrepro"})])
+
+
+def _locks() -> dict[str, str | None]:
+    """Hash the pins of the checkout, and the versions of all that is installed."""
+    root = checkout()
+    pins = None if root is None else root / "constraints.txt"
+    lines = "".join(f"{name}=={version}\n" for name, version in all_installed().items())
+    return {
+        "constraints": _sha256(pins.read_bytes()) if pins and pins.is_file() else None,
+        "installed": _sha256(lines.encode()),
+    }
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _gpus() -> list[dict[str, str]]:
+    """Return name and driver of each GPU that its own tool lists."""
+    if which("nvidia-smi") is None:
+        return []
+    command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    torch = sys.modules.get("torch")  # imported by models that can use a GPU, never for this
+    cuda = {} if torch is None else {"cuda": str(torch.version.cuda)}
+    rows = [line.partition(", ") for line in done.stdout.splitlines() if line.strip()]
+    return [{"name": name, "driver": driver, **cuda} for name, _, driver in rows]
 
 
 def peak_memory_bytes() -> int:

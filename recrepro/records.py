@@ -119,6 +119,7 @@ def measured(evaluation: Evaluation, train: Interactions, shown: csr_array) -> d
     cutoffs = sorted({int(k) for k in names if k})
     return {
         "metrics": evaluation.means,
+        "definitions": {name: _definition(name) for name in evaluation.means},
         "users": len(evaluation.users),
         "users_without_holdout": evaluation.n_skipped,
         "groups": {
@@ -126,6 +127,12 @@ def measured(evaluation: Evaluation, train: Interactions, shown: csr_array) -> d
             "popularity": by_popularity(evaluation, train.item_counts, cutoffs),
         },
     }
+
+
+def _definition(metric: str) -> dict[str, str]:
+    """Say whose formula a metric is, in one line."""
+    definition = parse_metric(metric).definition
+    return {"id": definition.id, "formula": definition.formula}
 
 
 def per_user_table(evaluation: Evaluation, holdout: Interactions) -> bytes:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from recrepro.checkpoint import Checkpoint
+from recrepro.energy import EnergyMeter
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.identity import protocol_fingerprint
 from recrepro.ledger import Ledger
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
-from recrepro.provenance import environment, peak_memory_bytes
+from recrepro.provenance import code_state, environment, peak_memory_bytes
 from recrepro.randomness import generator
 from recrepro.records import RECORD_SCHEMA, Job, measured, per_user_table, result_digest
 from recrepro.registry import Registry
@@ -76,24 +77,29 @@ def run_cell(job: Job, unseal: Callable[[], bytes], emit: Emit = lambda _: None)
     split = StoredSplit(Path(job.split_folder))
     evaluator = job.evaluator
     started = time.time()
-    watch = _Stopwatch()
+    code_state()  # looked at now, because files may be edited while the cell runs
+    watch, energy = _Stopwatch(), EnergyMeter()
 
-    trials = _tune(job, model_class, split, evaluator, ledger, workspace, emit)
+    def say(event: dict[str, Any]) -> None:
+        energy.read()
+        emit(event)
+
+    trials = _tune(job, model_class, split, evaluator, ledger, workspace, say)
     watch.lap("tune")
 
-    emit({"event": "stage", "stage": "final fit"})
+    say({"event": "stage", "stage": "final fit"})
     config = chosen_params(model_class, job.model_spec, trials)
     known = split.known(bytes.fromhex(job.tuning_key))
     model = model_class(config)
     rng = generator(job.seed, "fit")
     if isinstance(model, IterativeRecommender):
         model.checkpoint = Checkpoint(workspace.checkpoints(job.cell) / "fit.npz")
-        model.fit(known, rng, lambda stats: emit(_epoch(stats)))
+        model.fit(known, rng, lambda stats: say(_epoch(stats)))
     else:
         model.fit(known, rng)
     watch.lap("fit")
 
-    emit({"event": "stage", "stage": "test"})
+    say({"event": "stage", "stage": "test"})
     opened = split.sealed(unseal).open()
     shown = histories(known, opened.shown)
     evaluation = evaluator.evaluate(model, known, shown, opened.test, opened.negatives)
@@ -125,6 +131,7 @@ def run_cell(job: Job, unseal: Callable[[], bytes], emit: Emit = lambda _: None)
         "openings": [asdict(opening) for opening in ledger.openings(job.cell)],
         "per_user": workspace.write_blob(per_user_table(evaluation, opened.test)),
         "times": watch.laps,
+        "energy_joules": energy.read(),
         "peak_memory_bytes": peak_memory_bytes(),
         "started_at": started,
         "ended_at": time.time(),

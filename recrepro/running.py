@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from recrepro import leaderboard
 from recrepro.background import BackgroundMirror
+from recrepro.cell_names import CellNames, paths
 from recrepro.errors import RecreproError, UnknownName, UsageError
 from recrepro.experiment import Experiment, load_experiment
 from recrepro.grid import Grid
@@ -125,23 +125,18 @@ def cells_to_reopen(
     UsageError
         If a name fits no cell, or a cell without a result.
     """
-    known: dict[str, set[str]] = {}
     titles = short_titles(cells)
+    known = CellNames(cell.member for cell in cells)
     for cell in cells:
-        whole = [cell.dataset, cell.split, cell.model.title, f"seed {cell.seed}"]
-        whole += [] if cell.fold is None else [f"fold {cell.fold + 1}"]
-        paths = {"/".join(whole[:n]) for n in range(3, len(whole) + 1)}
-        for name in {cell.model.title, titles[cell.key], *paths}:
-            known.setdefault(_plain(name), set()).add(cell.key)
+        known.add(cell.model.title, cell.key)
+        known.add(titles[cell.key], cell.key)
     wanted: set[str] = set()
     for name in names:
-        found = known.get(_plain(name), set())
-        if not found and re.fullmatch(r"[0-9a-f]{8,64}", name):
-            found = {cell.key for cell in cells if cell.key.startswith(name)}
+        found = known.find(name)
         if not found:
             models = {cell.model.title for cell in cells}
-            example = f"'{'/'.join(whole)}'"
-            hint = f"Or one cell, such as {example}, or 8 or more characters of its key."
+            example = paths(cells[-1].member)[-1]
+            hint = f"Or one cell, such as {example!r}, or 8 or more characters of its key."
             raise UnknownName("model or cell to reopen", name, models, hint)
         left = [titles[cell.key] for cell in cells if cell.key in found and not _done(cell, states)]
         if left:
@@ -151,11 +146,6 @@ def cells_to_reopen(
             )
         wanted |= found
     return [cell.key for cell in cells if cell.key in wanted]
-
-
-def _plain(name: str) -> str:
-    """Write a name without the spaces around its slashes."""
-    return re.sub(r"\s*/\s*", "/", name.strip())
 
 
 def _done(cell: Cell, states: Mapping[str, CellState]) -> bool:

@@ -184,8 +184,10 @@ class Tuner:
         on_trial : callable
             Called with each trial as it ends.
         """
-        study = _study(self._distributions(), finished)
         trials = list(finished)
+        if len(trials) >= self.n_trials:
+            return trials
+        study = _study(self._distributions(), finished)
         while len(trials) < self.n_trials:
             params, tell = self._ask(study, len(trials))
             trial = self._try(len(trials), params)

@@ -11,7 +11,14 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up; a module may import what stands below it, and its own group.
 LAYERS = [
-    {"recrepro.errors", "recrepro.interrupts", "recrepro.threads", "recrepro.compiling"},
+    {
+        "recrepro.errors",
+        "recrepro.interrupts",
+        "recrepro.threads",
+        "recrepro.compiling",
+        "recrepro.energy",
+        "recrepro.packages",
+    },
     {
         "recrepro.interactions",
         "recrepro.randomness",
@@ -31,7 +38,13 @@ LAYERS = [
     {"recrepro.data", "recrepro.splits", "recrepro.evaluation", "recrepro.openings"},
     {"recrepro.externals"},
     {"recrepro.tuning", "recrepro.ledger", "recrepro.records", "recrepro.provenance"},
-    {"recrepro.runner", "recrepro.protocol", "recrepro.results", "recrepro.weights"},
+    {
+        "recrepro.runner",
+        "recrepro.protocol",
+        "recrepro.results",
+        "recrepro.weights",
+        "recrepro.cell_names",
+    },
     {"recrepro.worker", "recrepro.executors", "recrepro.plan", "recrepro.per_user"},
     {
         "recrepro.grid",
@@ -40,6 +53,7 @@ LAYERS = [
         "recrepro.tables",
         "recrepro.tracking",
         "recrepro.tracking_facts",
+        "recrepro.tracking_records",
         "recrepro.tracking_results",
         "recrepro.tracking_runs",
         "recrepro.tracking_store",
@@ -47,6 +61,7 @@ LAYERS = [
         "recrepro.background",
         "recrepro.plots",
     },
+    {"recrepro.locating", "recrepro.refitting", "recrepro.agreement"},
     {"recrepro.progress", "recrepro.listing", "recrepro.citation"},
     {
         "recrepro.running",
@@ -55,6 +70,9 @@ LAYERS = [
         "recrepro.comparing",
         "recrepro.snapshot",
         "recrepro.verifying",
+        "recrepro.showing",
+        "recrepro.reproducing",
+        "recrepro.bundles",
     },
     {"recrepro.report"},
     {"recrepro.cli"},

@@ -7,7 +7,7 @@ import sys
 import click
 
 from recrepro import __version__
-from recrepro.cli import listing, publishing, reporting, results, running, splits
+from recrepro.cli import listing, publishing, records, reporting, results, running, splits
 from recrepro.errors import RecreproError
 
 EXIT_FAILURE = 3
@@ -40,6 +40,9 @@ for _command in (
     publishing.cite,
     publishing.verify,
     reporting.report,
+    records.show,
+    records.reproduce,
+    records.export,
     listing.list_,
 ):
     cli.add_command(_command)

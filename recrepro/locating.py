@@ -1,0 +1,138 @@
+"""Finds the record of a run by what people call it: a file, a cell, an MLflow run."""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recrepro.cell_names import CellNames, paths
+from recrepro.errors import RecreproError, UnknownName, UsageError
+from recrepro.ledger import Ledger
+from recrepro.tracking_records import RECORD_LIMIT, files_of_run
+from recrepro.workspace import Workspace
+
+PER_USER = "per_user.parquet"
+"""The file beside a record that has the values of each user."""
+HOW = (
+    "A run is a record file, a cell (dataset/split/model/seed N, or 8 or more characters of its "
+    "key), or the id of an MLflow run."
+)
+PARTS = {
+    "cell": str,
+    "result_digest": str,
+    "titles": dict,
+    "identity": dict,
+    "model": dict,
+    "metrics": dict,
+    "split": dict,
+    "provenance": dict,
+}
+"""What every record has, whatever recrepro wrote it."""
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run that was found.
+
+    Parameters
+    ----------
+    record : dict
+        What was written down of it.
+    folder : Path
+        Where a relative `base` of the record starts.
+    read_per_user : callable
+        Returns the Parquet file with the values of each user; None if it is not there.
+    """
+
+    record: dict[str, Any]
+    folder: Path
+    read_per_user: Callable[[], bytes | None]
+
+
+def find_run(name: str, workspace: Path) -> FoundRun:
+    """Find a run.
+
+    Parameters
+    ----------
+    name : str
+        A record file, a cell's path or the start of its key, or an MLflow run id.
+    workspace : Path
+        Where cells and MLflow runs are looked for.
+
+    Raises
+    ------
+    UsageError
+        If nothing, or more than one cell, has that name, or the file is no record.
+    RecreproError
+        If the record is there and cannot be read.
+    """
+    if Path(name).is_file():
+        return _from_file(Path(name))
+    place = Workspace(workspace.resolve())
+    known = []
+    if (workspace / "ledger.db").is_file():
+        with contextlib.closing(Ledger.in_workspace(place.root)) as ledger:
+            known = ledger.done()
+            found = CellNames(known).find(name)
+            if len(found) == 1:
+                return _from_ledger(ledger, place, found.pop())
+        if found:
+            fitting = ", ".join(sorted(paths(c)[-1] for c in known if c.cell in found))
+            raise UsageError(
+                f"{name!r} fits {len(found)} cells: {fitting}. Name one of them in full."
+            )
+    stores = (place.root / "mlflow.db").is_file() or "MLFLOW_TRACKING_URI" in os.environ
+    if re.fullmatch(r"[0-9a-f]{32}", name) and stores:
+        files = files_of_run(place, name)
+        record = _parsed(files["record.json"], f"record.json of the MLflow run {name}")
+        return FoundRun(record, Path(), lambda: _checked(record, files.get(PER_USER), name))
+    if not known:
+        raise UsageError(
+            f"there is no run {name!r}: no such file, and no results in the workspace {workspace}. "
+            f"{HOW} Name the workspace with --workspace DIR."
+        )
+    raise UnknownName("run", name, {paths(cell)[-1] for cell in known}, HOW)
+
+
+def _from_ledger(ledger: Ledger, place: Workspace, key: str) -> FoundRun:
+    record = ledger.status(key).record
+    assert record is not None
+    return FoundRun(record, Path(), lambda: place.read_blob(record["per_user"]))
+
+
+def _from_file(path: Path) -> FoundRun:
+    if path.stat().st_size > RECORD_LIMIT:
+        raise UsageError(f"{path} is larger than {RECORD_LIMIT:,} bytes: it is no record. {HOW}")
+    record = _parsed(path.read_bytes(), str(path))
+    beside = path.with_name(PER_USER)
+
+    def read_per_user() -> bytes | None:
+        return _checked(record, beside.read_bytes() if beside.is_file() else None, str(beside))
+
+    return FoundRun(record, path.resolve().parent, read_per_user)
+
+
+def _parsed(content: bytes, place: str) -> dict[str, Any]:
+    try:
+        record = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{place} is no record: it is not JSON ({error}). {HOW}") from error
+    for part, kind in PARTS.items():
+        if not isinstance(record, dict) or not isinstance(record.get(part), kind):
+            raise UsageError(f"{place} is no record of recrepro: it has no {part!r}. {HOW}")
+    return dict(record)
+
+
+def _checked(record: dict[str, Any], content: bytes | None, place: str) -> bytes | None:
+    """Refuse per-user values that are not those of the record."""
+    if content is not None and hashlib.sha256(content).hexdigest() != record.get("per_user"):
+        raise RecreproError(
+            f"{PER_USER} of {place} is not that of the record: its SHA-256 is another. Restore it, "
+            "or take it away; metrics are then compared alone."
+        )
+    return content

@@ -1,0 +1,294 @@
+"""Recorded runs are shown, refitted and compared; what was altered is found."""
+
+import hashlib
+import json
+import re
+import shutil
+import sys
+
+import pytest
+
+from recrepro import cli as module
+from recrepro.ledger import Ledger
+from recrepro.workspace import Workspace
+
+RUNS = """
+schema = 1
+claim = "what was run once comes out the same again"
+[[datasets]]
+name = "log"
+file = "log.csv"
+[[splits]]
+name = "k-fold"
+folds = 3
+[evaluate]
+metrics = ["ndcg@10", "recall@5", "coverage@10"]
+[tune]
+trials = 3
+evaluate_every = 1
+[[models]]
+name = "ease"
+[[models]]
+name = "gmf"
+params = { epochs = 3 }
+"""
+LOG = "user,item\n" + "\n".join(
+    f"{user},{(user * 7 + step * step) % 40}" for user in range(50) for step in range(12)
+)
+
+
+@pytest.fixture(scope="module")
+def runs(make_place):
+    """A tuned baseline and a neural model, on three folds of a file."""
+    place = make_place(RUNS)
+    (place.root / "log.csv").write_text(LOG)
+    done = place.run("--jobs", "1")
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+@pytest.fixture
+def recrepro(runs, monkeypatch, capsys):
+    """Call the command line in this process."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("RECREPRO_WORKSPACE", str(runs.workspace))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["recrepro", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            module.main()
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return ended.value.code, captured.out, captured.err
+
+    return call
+
+
+def record_of(runs, model="ease", fold=2):
+    ledger = Ledger.in_workspace(runs.workspace)
+    records = [ledger.status(member.cell).record for member in ledger.done()]
+    ledger.close()
+    wanted = {"model": model, "fold": fold}
+    return next(r for r in records if wanted.items() <= r["titles"].items())
+
+
+@pytest.fixture
+def altered(runs, tmp_path):
+    """Write a record file with something in it altered, and the per-user values beside it."""
+
+    def write(change, *, model="ease", per_user=True):
+        record = record_of(runs, model)
+        if per_user:
+            blob = Workspace(runs.workspace).read_blob(record["per_user"])
+            (tmp_path / "per_user.parquet").write_bytes(blob)
+        change(record)
+        path = tmp_path / "record.json"
+        path.write_text(json.dumps(record))
+        return path
+
+    return write
+
+
+def unchanged(record):
+    """Leave a record as it is."""
+
+
+@pytest.mark.parametrize("model", ["ease", "gmf"])
+@pytest.mark.parametrize("retune", [(), ("--retune",)])
+def test_a_run_comes_out_identical(recrepro, model, retune):
+    code, out, err = recrepro("reproduce", f"log/k-fold/{model}/seed 1/fold 2", *retune)
+    assert code == 0, err
+    assert "identical: 3 metrics and the values of 50 users are equal bit by bit" in out
+    assert "environment: the same" in out
+    assert ("3 trials" in out) == bool(retune)
+
+
+def test_nothing_is_written_into_the_workspace(recrepro, runs):
+    before = {path: path.stat().st_mtime_ns for path in runs.workspace.rglob("*.*")}
+    recrepro("show", "log/k-fold/ease/seed 1/fold 1")
+    after = {path: path.stat().st_mtime_ns for path in runs.workspace.rglob("*.*")}
+    assert {p for p in after if before.get(p) != after[p]} <= {
+        runs.workspace / f"ledger.{end}" for end in ("db", "lock", "db-wal", "db-shm")
+    }
+
+
+def test_a_record_without_per_user_values_is_compared_by_its_digest(recrepro, altered):
+    path = altered(unchanged, per_user=False)
+    code, out, _ = recrepro("reproduce", path)
+    assert code == 0
+    assert "identical: 3 metrics are equal" in out
+    assert "its metrics and its digest were compared" in out
+
+
+@pytest.mark.parametrize(
+    ("off", "code", "verdict"), [(0.01, 1, "different"), (-0.0004, 0, "within tolerance")]
+)
+def test_an_altered_metric_is_found(recrepro, altered, off, code, verdict):
+    path = altered(lambda r: r["metrics"].update({"ndcg@10": r["metrics"]["ndcg@10"] + off}))
+    found, out, _ = recrepro("reproduce", path)
+    assert found == code
+    assert f"{verdict}: " in out
+    assert f"{-off:+.2g}" in out
+
+
+def test_what_differs_around_a_run_is_named(recrepro, altered):
+    def change(record):
+        record["provenance"]["packages"]["numpy"] = "1.0"
+        record["provenance"]["processor"] = "an abacus\x1b[31m"
+        record["identity"]["harness"] = 1
+
+    code, out, _ = recrepro("reproduce", altered(change))
+    assert code == 0
+    assert re.search(r"numpy +1\.0 +\d", out)
+    assert re.search(r"harness +1 +\d", out)
+    assert "an abacus" in out
+    assert "\x1b[31m" not in out
+
+
+def test_an_altered_digest_is_found(recrepro, altered):
+    path = altered(lambda record: record.update(result_digest="0" * 64))
+    code, out, _ = recrepro("reproduce", path)
+    assert code == 1
+    assert "the record's digest is not that of its values" in out
+
+
+def test_other_data_are_refused_before_anything_is_fitted(recrepro, altered, tmp_path):
+    (tmp_path / "log.csv").write_text(LOG.replace("1,", "2,", 3))
+    code, out, err = recrepro("reproduce", altered(unchanged), "--base", tmp_path)
+    assert code == 3
+    assert "these are not the data of the record: data.fingerprint was" in err
+    assert "--base DIR" in err
+    assert out == ""
+
+
+def spoil_split(record):
+    record["split"]["fingerprint"] = "0"
+
+
+def lose_best(record):
+    record["tuning"] = None
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        (lambda r: r.pop("experiment"), 2, "does not hold its experiment: an older"),
+        (lambda r: r["model"].update(family="external"), 2, "no model to refit"),
+        (lambda r: r["experiment"].pop("claim"), 2, "the key 'claim' is missing"),
+        (lambda r: r["titles"].update(fold=9), 2, "has no cell"),
+        (lambda r: r.update(base="nowhere"), 2, "the run needs files that are not in"),
+        (spoil_split, 3, "the same split of the same data is drawn otherwise here"),
+        (lose_best, 2, "has no best trial"),
+        (lambda r: r.pop("metrics"), 2, "it has no 'metrics'"),
+        (lambda r: r.update(per_user="0"), 3, "is not that of the record: its SHA-256"),
+    ],
+)
+def test_a_record_that_cannot_be_repeated_says_why(recrepro, altered, change, code, said):
+    found, _, err = recrepro("reproduce", altered(change))
+    assert found == code
+    assert said in err
+
+
+def test_a_fit_that_fails_says_why(recrepro, altered):
+    def change(record):
+        record["tuning"]["best"]["params"] = {"l2": -1.0}
+
+    code, _, err = recrepro("reproduce", altered(change))
+    assert code == 3
+    assert "the run could not be repeated, it failed: model 'ease'" in err
+
+
+def test_show_prints_a_run_by_key_by_path_by_file_and_by_mlflow_id(recrepro, runs, altered):
+    from recrepro.tracking import silence_mlflow
+
+    record = record_of(runs)
+    silence_mlflow()
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=Workspace(runs.workspace).mlflow_store)
+    experiment = client.get_experiment_by_name("toy").experiment_id
+    (run,) = client.search_runs([experiment], f"tags.`recrepro.cell` = '{record['cell']}'")
+    names = [record["cell"][:8], "log / k-fold / ease / seed 1 / fold 2", run.info.run_id]
+    for name in [*names, altered(unchanged)]:
+        code, out, err = recrepro("show", name, "--format", "json")
+        assert code == 0, err
+        assert json.loads(out) == record
+    code, out, _ = recrepro("show", names[0])
+    assert out.startswith("log/k-fold/ease/seed 1/fold 2")
+    for said in (record["result_digest"], "processor", "numpy 2", "hyperparameters"):
+        assert said in out
+    assert record["definitions"]["ndcg@10"]["formula"].split()[0] in out
+    (trial, *_) = client.search_runs([experiment], "tags.`recrepro.kind` = 'trial'")
+    code, _, err = recrepro("show", trial.info.run_id)
+    assert code == 3
+    assert "has no record.json: it is a trial" in err
+    code, _, err = recrepro("show", "f" * 32)
+    assert code == 3
+    assert "cannot be read: " in err
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("log/k-fold/eaze", "unknown run 'log/k-fold/eaze'. Did you mean 'log/k-fold/ease/"),
+        ("log/k-fold/ease", "fits 3 cells: log/k-fold/ease/seed 1/fold 1, "),
+    ],
+)
+def test_a_name_has_to_fit_one_run(recrepro, name, said):
+    code, _, err = recrepro("show", name)
+    assert code == 2
+    assert said in err
+
+
+def test_without_a_workspace_the_message_says_what_a_run_is(recrepro, tmp_path):
+    code, _, err = recrepro("show", "record.json", "--workspace", tmp_path)
+    assert code == 2
+    assert "no such file, and no results in the workspace" in err
+    (tmp_path / "record.json").write_text("not a record")
+    code, _, err = recrepro("show", tmp_path / "record.json")
+    assert code == 2
+    assert "it is not JSON" in err
+
+
+def test_a_bundle_is_whole_and_reproduces(recrepro, runs, tmp_path):
+    (tmp_path / "recrepro-0.1.0-py3-none-any.whl").write_bytes(b"a wheel")
+    bundle = tmp_path / "bundle"
+    wheel = ("--wheel", tmp_path / "recrepro-0.1.0-py3-none-any.whl")
+    code, out, err = recrepro("export", "log/k-fold/ease/seed 1/fold 2", bundle, *wheel)
+    assert code == 0, err
+    assert "two commands" in out
+    sums = dict(
+        reversed(line.split("  ")) for line in (bundle / "SHA256SUMS").read_text().splitlines()
+    )
+    assert sums == {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in bundle.iterdir()
+        if path.name != "SHA256SUMS"
+    }
+    assert str(runs.root) not in (bundle / "record.json").read_text()
+    pins = (bundle / "requirements.txt").read_text().splitlines()
+    assert pins[0] == "./recrepro-0.1.0-py3-none-any.whl"
+    assert f"numpy=={record_of(runs)['provenance']['packages']['numpy']}" in pins
+    assert not any(pin.startswith("torch") for pin in pins)
+    readme = (bundle / "README.md").read_text()
+    assert f"`log.csv` is needed and not in this folder; SHA-256 {digest(LOG)}" in readme
+    shutil.copy(runs.root / "log.csv", bundle)
+    code, out, err = recrepro("reproduce", bundle / "record.json")
+    assert code == 0, err
+    assert "identical: 3 metrics and the values of 50 users" in out
+    code, _, err = recrepro("export", "log/k-fold/ease/seed 1/fold 2", bundle, *wheel)
+    assert code == 2
+    assert "not an empty folder" in err
+
+
+def digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_failed_export_leaves_nothing(recrepro, monkeypatch, tmp_path):
+    monkeypatch.setattr("recrepro.bundles.checkout", lambda: None)
+    code, _, err = recrepro("export", "log/k-fold/ease/seed 1/fold 2", tmp_path / "bundle")
+    assert code == 3
+    assert "--wheel FILE" in err
+    assert list(tmp_path.iterdir()) == []
