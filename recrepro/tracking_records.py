@@ -7,7 +7,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from recrepro.errors import RecreproError
-from recrepro.tracking import silence_mlflow, tracking_uri
+from recrepro.tracking_store import silence_mlflow, tracking_uri
 from recrepro.workspace import Workspace
 
 RECORD_LIMIT = 256 * 2**20
