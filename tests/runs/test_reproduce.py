@@ -10,6 +10,7 @@ import pytest
 
 from recrepro import cli as module
 from recrepro.ledger import Ledger
+from recrepro.tracking_store import connect
 from recrepro.workspace import Workspace
 
 RUNS = """
@@ -200,13 +201,8 @@ def test_a_fit_that_fails_says_why(recrepro, altered):
 
 
 def test_show_prints_a_run_by_key_by_path_by_file_and_by_mlflow_id(recrepro, runs, altered):
-    from recrepro.tracking import silence_mlflow
-
     record = record_of(runs)
-    silence_mlflow()
-    from mlflow import MlflowClient
-
-    client = MlflowClient(tracking_uri=Workspace(runs.workspace).mlflow_store)
+    client = connect(Workspace(runs.workspace).mlflow_store)
     experiment = client.get_experiment_by_name("toy").experiment_id
     (run,) = client.search_runs([experiment], f"tags.`recrepro.cell` = '{record['cell']}'")
     names = [record["cell"][:8], "log / k-fold / ease / seed 1 / fold 2", run.info.run_id]
