@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import tomli_w
+
 from recrepro.cell_names import paths
 from recrepro.errors import RecreproError, UsageError
 from recrepro.experiment import Experiment, load_experiment
@@ -58,7 +60,7 @@ def _fill(draft: Path, run: FoundRun, experiment: Experiment, wheel: Path | None
     # Folders of this machine are nobody's business; files are looked for beside the record.
     record = run.record | {"base": "."}
     (draft / "record.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    text = to_toml(experiment.to_json())
+    text = tomli_w.dumps(experiment.to_json())
     (draft / "experiment.toml").write_text(text, encoding="utf-8")
     if load_experiment(draft / "experiment.toml") != experiment:
         raise RecreproError("the experiment cannot be written as TOML; please report this record.")
@@ -124,7 +126,7 @@ def _sources(root: Path) -> Iterator[Path]:
     for package in project["tool"]["setuptools"]["packages"]:
         folder = root / places.get(package, package.replace(".", "/"))
         for path in folder.iterdir():
-            if path.suffix in (".py", ".typed"):
+            if path.is_file() and path.suffix != ".pyc":
                 yield path.relative_to(root)
 
 
@@ -200,26 +202,3 @@ def _code_lines(provenance: dict[str, Any]) -> Iterator[str]:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def to_toml(experiment: dict[str, Any]) -> str:
-    """Write an experiment as TOML: single values first, then its lists of tables."""
-    tables = {k: v for k, v in experiment.items() if v and isinstance(v, list)}
-    lines = [f"{k} = {_toml(v)}" for k, v in experiment.items() if k not in tables]
-    for name, rows in tables.items():
-        for row in rows:
-            lines += ["", f"[[{name}]]", *(f"{_key(k)} = {_toml(v)}" for k, v in row.items())]
-    return "\n".join([*lines, ""])
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(k)} = {_toml(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
-    # TOML's strings, numbers and truth values are JSON's, less one character.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _key(name: str) -> str:
-    return name if name.replace("_", "").isalnum() and name.isascii() else _toml(name)

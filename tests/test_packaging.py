@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_wheel_holds_one_top_level_name_and_every_module(tmp_path):
+def test_the_wheel_holds_one_top_level_name_and_every_file(tmp_path):
     # A copy: setuptools leaves a build folder beside the sources.
     copy = tmp_path / "copy"
     tracked = subprocess.run(
@@ -35,9 +35,10 @@ def test_the_wheel_holds_one_top_level_name_and_every_module(tmp_path):
     expected = {
         f"{target}/{path.relative_to(copy / folder)}"
         for folder, target in folders.items()
-        for path in (copy / folder).rglob("*.py")
+        for path in (copy / folder).rglob("*")
+        if path.is_file()
     }
-    assert {name for name in names if name.endswith(".py")} == expected
+    assert set(names) == expected
 
 
 def test_every_installed_package_is_pinned():
