@@ -287,12 +287,17 @@ class Experiment(Table):
     def grid_hash(self) -> str:
         """SHA-256 of what decides the numbers; the claim and the expected values do not."""
         grid = self.model_dump(mode="json", exclude={"claim", "expected"}, by_alias=True)
-        return hashlib.sha256(canonical_json(grid).encode()).hexdigest()
+        return canonical_hash(grid)
 
 
 def canonical_json(value: Any) -> str:
     """Write JSON in one way only: sorted keys, no blanks, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def canonical_hash(value: Any) -> str:
+    """Return the SHA-256 of the one way of writing a value as JSON, in hexadecimal."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 def load_experiment(path: Path) -> Experiment:

@@ -1,10 +1,9 @@
 """What decides a cell's numbers: its identity, and the part of it that results must share."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from recrepro.experiment import canonical_json
+from recrepro.experiment import canonical_hash
 
 PROTOCOL = ("data", "split", "metrics", "ranking", "harness")
 """What two results must share in their identities to stand in one table, but for seed and fold."""
@@ -12,7 +11,7 @@ PROTOCOL = ("data", "split", "metrics", "ranking", "harness")
 
 def cell_key(identity: Mapping[str, Any]) -> str:
     """Return the key of a cell: the hash of all that decides its numbers."""
-    return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
+    return canonical_hash(identity)
 
 
 def protocol_of(identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,7 +25,7 @@ def protocol_of(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 def protocol_fingerprint(identity: Mapping[str, Any]) -> str:
     """Return the hash of the protocol of a cell, the same for all its seeds, folds and models."""
-    return hashlib.sha256(canonical_json(protocol_of(identity)).encode()).hexdigest()
+    return canonical_hash(protocol_of(identity))
 
 
 def differences(one: Any, other: Any, place: str = "") -> Iterator[str]:

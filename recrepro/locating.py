@@ -13,7 +13,8 @@ from typing import Any
 from recrepro.cell_names import CellNames, paths
 from recrepro.errors import RecreproError, UnknownName, UsageError
 from recrepro.ledger import Ledger
-from recrepro.tracking_records import RECORD_LIMIT, files_of_run
+from recrepro.tracking_files import LONGEST
+from recrepro.tracking_records import files_of_run
 from recrepro.workspace import Workspace
 
 PER_USER = "per_user.parquet"
@@ -106,8 +107,9 @@ def _from_ledger(ledger: Ledger, place: Workspace, key: str) -> FoundRun:
 
 
 def _from_file(path: Path) -> FoundRun:
-    if path.stat().st_size > RECORD_LIMIT:
-        raise UsageError(f"{path} is larger than {RECORD_LIMIT:,} bytes: it is no record. {HOW}")
+    longest = LONGEST["record.json"]
+    if path.stat().st_size > longest:
+        raise UsageError(f"{path} is larger than {longest:,} bytes: it is no record. {HOW}")
     record = _parsed(path.read_bytes(), str(path))
     beside = path.with_name(PER_USER)
 

@@ -1,6 +1,5 @@
 """From an experiment to its cells: names resolved, data loaded, impossible cells refused."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -15,7 +14,14 @@ from recrepro.data.filters import make_filter
 from recrepro.data.source import load_dataset
 from recrepro.errors import UsageError
 from recrepro.evaluation.definitions import parse_metric
-from recrepro.experiment import Experiment, ModelSpec, SplitSpec, canonical_json, explain
+from recrepro.experiment import (
+    Experiment,
+    ModelSpec,
+    SplitSpec,
+    canonical_hash,
+    canonical_json,
+    explain,
+)
 from recrepro.identity import cell_key
 from recrepro.ledger import Member
 from recrepro.model import Recommender
@@ -173,7 +179,7 @@ class Plan:
 
 
 def _split_hash(cell: Cell) -> str:
-    return hashlib.sha256(canonical_json(cell.identity["split"]).encode()).hexdigest()
+    return canonical_hash(cell.identity["split"])
 
 
 def check_names(experiment: Experiment) -> tuple[dict[str, type[Recommender]], dict[str, Splitter]]:

@@ -1,6 +1,5 @@
 """What held-out items are ranked against: what an experiment says of it, checked and hashed."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ from recrepro.data.dataset import Dataset
 from recrepro.data.files import read_bytes
 from recrepro.errors import UsageError
 from recrepro.evaluation.definitions import parse_metric
-from recrepro.experiment import Experiment, canonical_json
+from recrepro.experiment import Experiment, canonical_hash
 from recrepro.splits.draw import ResolvedCandidates
 
 
@@ -31,7 +30,7 @@ def ranking_identity(experiment: Experiment, items: str | list[str]) -> dict[str
     """Return what decides, beside the split, what held-out items are ranked against."""
     digest = items
     if isinstance(items, list):
-        digest = hashlib.sha256(canonical_json(items).encode()).hexdigest()
+        digest = canonical_hash(items)
     return {"items": digest, "outside": experiment.evaluate.outside}
 
 

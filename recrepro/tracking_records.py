@@ -1,19 +1,16 @@
 """Reads the record of a run back from MLflow."""
 
 import contextlib
-import tempfile
-from pathlib import Path
 
 from filelock import FileLock
 
-from recrepro.errors import RecreproError
-from recrepro.tracking_store import silence_mlflow, tracking_uri
+from recrepro.errors import DataError, RecreproError
+from recrepro.tracking_files import fetch, sizes
+from recrepro.tracking_store import connect, tracking_uri
 from recrepro.workspace import Workspace
 
-RECORD_LIMIT = 256 * 2**20
-PER_USER_LIMIT = 2 * 2**30
-FILES = {"record.json": RECORD_LIMIT, "per_user.parquet": PER_USER_LIMIT}
-"""What is read of a run, and how many bytes it may have."""
+FILES = ("record.json", "per_user.parquet")
+"""What is read of a run, if it is there."""
 
 
 def files_of_run(workspace: Workspace, run_id: str) -> dict[str, bytes]:
@@ -36,31 +33,23 @@ def files_of_run(workspace: Workspace, run_id: str) -> dict[str, bytes]:
     RecreproError
         If there is no such run, it has no record, or a file is too large.
     """
-    silence_mlflow()
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
     uri = tracking_uri(workspace)
     embedded = uri == workspace.mlflow_store
     lock = FileLock(workspace.root / "mlflow.lock") if embedded else contextlib.nullcontext()
+    client = connect(uri)
+    from mlflow.exceptions import MlflowException
+
     try:
-        with lock, tempfile.TemporaryDirectory() as folder:
-            client = MlflowClient(tracking_uri=uri)
-            sizes = {f.path: f.file_size or 0 for f in client.list_artifacts(run_id)}
-            if "record.json" not in sizes:
+        with lock:
+            there = sizes(client, run_id)
+            if "record.json" not in there:
                 raise RecreproError(
                     f"the MLflow run {run_id} has no record.json: it is a trial, a failed cell, or "
                     "not one of recrepro. Name the run of a cell, such as the parent of a trial."
                 )
-            found = {}
-            for name in FILES.keys() & sizes.keys():
-                if sizes[name] > FILES[name]:
-                    raise RecreproError(
-                        f"{name} of the MLflow run {run_id} has {sizes[name]:,} bytes, more than "
-                        f"the {FILES[name]:,} that are read."
-                    )
-                found[name] = Path(client.download_artifacts(run_id, name, folder)).read_bytes()
-            return found
+            return {n: fetch(client, run_id, n, there[n]) for n in FILES if n in there}
+    except DataError as error:
+        raise RecreproError(f"the MLflow run {run_id} cannot be used: {error}.") from error
     except MlflowException as error:
         reason = str(error).strip().partition("\n")[0]
         raise RecreproError(

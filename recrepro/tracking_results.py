@@ -7,7 +7,6 @@ carries, and record and values of users the hashes that the facts and the record
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,25 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from recrepro.errors import RecreproError, UsageError
+from recrepro.errors import DataError, RecreproError, UsageError
 from recrepro.ledger import CellStatus
 from recrepro.openings import Opening
 from recrepro.results import Result
 from recrepro.tracking_facts import COPY_VERSION, json_hash, place_tag
+from recrepro.tracking_files import fetch, sizes
 from recrepro.tracking_store import CELLS, Target, existing_target, is_server, printable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
-
-MEGABYTE = 2**20
-LONGEST = {
-    "cell.json": MEGABYTE,
-    "record.json": 64 * MEGABYTE,
-    "trials.json": 256 * MEGABYTE,
-    "per_user.parquet": 4096 * MEGABYTE,
-}
-"""Files that are read, and how many bytes they may have."""
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Servers on this machine: only they may name folders of it."""
@@ -169,26 +160,18 @@ class _Copy:
         return value
 
     def _fetch(self, name: str) -> bytes:
-        """Return one of our files; its size is looked at before and after."""
         size = self._sizes().get(name)
         if size is None:
             raise self._refused(f"{name} is missing")
-        with _explained(self._uri), tempfile.TemporaryDirectory() as folder:
-            self._fits(name, size)
-            fetched = Path(self._client.download_artifacts(self._run_id, name, folder)).resolve()
-            if fetched.parent != Path(folder).resolve() or not fetched.is_file():
-                raise self._refused(f"{name} came as something else than a file")
-            self._fits(name, fetched.stat().st_size)
-            return fetched.read_bytes()
-
-    def _fits(self, name: str, size: int) -> None:
-        if size > LONGEST[name]:
-            raise self._refused(f"{name} has {size:,} bytes, more than {LONGEST[name]:,}")
+        try:
+            with _explained(self._uri):
+                return fetch(self._client, self._run_id, name, size)
+        except DataError as error:
+            raise self._refused(str(error)) from error
 
     def _sizes(self) -> dict[str, int]:
         with _explained(self._uri):
-            listed = self._client.list_artifacts(self._run_id)
-        return {file.path: file.file_size or 0 for file in listed if not file.is_dir}
+            return sizes(self._client, self._run_id)
 
     def _refused(self, reason: str) -> RecreproError:
         return RecreproError(

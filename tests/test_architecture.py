@@ -53,6 +53,7 @@ LAYERS = [
         "recrepro.tables",
         "recrepro.tracking",
         "recrepro.tracking_facts",
+        "recrepro.tracking_files",
         "recrepro.tracking_records",
         "recrepro.tracking_results",
         "recrepro.tracking_runs",

@@ -12,7 +12,8 @@ import pytest
 
 from recrepro.errors import RecreproError, UsageError
 from recrepro.results import results_in
-from recrepro.tracking_results import LONGEST, _Copy, results_from_mlflow
+from recrepro.tracking_files import LONGEST
+from recrepro.tracking_results import _Copy, results_from_mlflow
 from recrepro.tracking_store import CELLS, Target, existing_target
 
 pytestmark = pytest.mark.slow  # they need the small grid's results, which take a while
