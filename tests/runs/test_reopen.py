@@ -1,5 +1,7 @@
 """Opening a test part again: by name only, and marked wherever the number is shown."""
 
+import csv
+
 import pytest
 
 from recrepro.errors import UsageError
@@ -90,8 +92,8 @@ def test_every_table_says_so(reopened):
     assert rows["ease"]["means"] == before_rows["ease"]["means"]
     arguments = ("leaderboard", str(place.file), "--workspace", str(place.workspace))
     assert place.call(*arguments, "--format", "md").stdout.count(note) == 2
-    csv = place.call(*arguments, "--format", "csv").stdout.splitlines()
-    assert [line.rpartition(",")[2] for line in csv if ",ease," in line] == ["1"]
+    table = csv.DictReader(place.call(*arguments, "--format", "csv").stdout.splitlines())
+    assert [row["reopened"] for row in table if row["model"] == "ease"] == ["1"]
 
 
 def test_mlflow_says_so(reopened, monkeypatch):
