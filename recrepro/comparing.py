@@ -10,13 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from recrepro.errors import UnknownName
-from recrepro.evaluation.significance import (
-    Comparison,
-    bootstrap_means,
-    compare,
-    holm,
-    interval,
-)
+from recrepro.evaluation.significance import Comparison, bootstrap_intervals, compare, holm
 from recrepro.leaderboard import comparable
 from recrepro.listing import plain_table
 from recrepro.per_user import Repeats, by_model, paired, user_means
@@ -141,12 +135,11 @@ def _compare_board(
         adjusted = holm(np.array([getattr(c, test) for c in compared.values()]))
         for name, value in zip(compared, adjusted, strict=True):
             corrected[name][test] = float(value)
+    columns = {name: values.to_numpy(np.float64)[:, None] for name, values in means.items()}
+    intervals = bootstrap_intervals(columns, n_resamples, seed)
     rows = []
     for name in order:
-        values = np.array(means[name].tolist())
-        rng = generator(seed, "interval", name)
-        resampled = bootstrap_means(values[:, None], n_resamples, rng)
-        low, high = (float(bound[0]) for bound in interval(resampled))
+        low, high = (float(bound[0]) for bound in intervals[name])
         repeats = [float(repeat[metric].mean()) for repeat in models[name].values()]
         rows.append(
             ComparedModel(

@@ -1,5 +1,6 @@
 """Intervals and tests from values of each user: whether a difference is more than chance."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from recrepro.evaluation.kernels import count_rows
+from recrepro.randomness import generator
 from recrepro.threads import default_threads
 
 Values = NDArray[np.float64]
@@ -56,6 +58,39 @@ def interval(means: Values, level: float = 0.95) -> tuple[Values, Values]:
     tail = (1 - level) / 2
     low, high = np.quantile(means, [tail, 1 - tail], axis=0)
     return low, high
+
+
+def bootstrap_intervals(
+    models: Mapping[str, Values], n_resamples: int, seed: int
+) -> dict[str, tuple[Values, Values]]:
+    """Return the 95 % percentile interval of each model's means over users.
+
+    Models with as many users share the samples: one matrix product serves them all.
+
+    Parameters
+    ----------
+    models : mapping of str to array of float64, shape (n_users, n_columns)
+        Values of users, by model.
+    n_resamples : int
+        How many samples.
+    seed : int
+        The interval of a model depends on it, not on the other models.
+
+    Returns
+    -------
+    dict of str to (low, high)
+        Arrays of shape (n_columns,).
+    """
+    found: dict[str, tuple[Values, Values]] = {}
+    for n_users in {len(values) for values in models.values()}:
+        alike = {name: values for name, values in models.items() if len(values) == n_users}
+        rng = generator(seed, "interval")
+        low, high = interval(bootstrap_means(np.hstack(list(alike.values())), n_resamples, rng))
+        ends = np.cumsum([values.shape[1] for values in alike.values()])[:-1]
+        found |= zip(
+            alike, zip(np.split(low, ends), np.split(high, ends), strict=True), strict=True
+        )
+    return found
 
 
 @dataclass(frozen=True)

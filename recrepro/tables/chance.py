@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from recrepro.errors import UnknownName
-from recrepro.evaluation.significance import bootstrap_means, holm, interval, randomisation_tests
+from recrepro.evaluation.significance import bootstrap_intervals, holm, randomisation_tests
 from recrepro.leaderboard import Chance, Leaderboard, comparable
 from recrepro.per_user import Repeats, by_model, paired, user_means
 from recrepro.randomness import generator
@@ -79,26 +79,20 @@ def _add(
     p_best = {metric: tests.corrected(metric, model) for metric, model in best.items()}
     against = reference if reference in values else None
     p_reference = {metric: tests.corrected(metric, against) for metric in metrics if against}
+    means = {
+        model: user_means(repeats)[metrics].to_numpy(np.float64)
+        for model, repeats in values.items()
+    }
+    intervals = bootstrap_intervals(means, n_resamples, seed) if metrics else {}
     rows = []
     for row in board.rows:
         chance = {}
-        for metric, (low, high) in _intervals(row.model, values, metrics, n_resamples, seed):
+        for metric, low, high in zip(metrics, *intervals.get(row.model, ((), ())), strict=False):
             first, _ = p_best.get(metric, {}).get(row.model, (None, False))
             second, higher = p_reference.get(metric, {}).get(row.model, (None, False))
-            chance[metric] = Chance(low, high, first, second, higher)
+            chance[metric] = Chance(float(low), float(high), first, second, higher)
         rows.append(replace(row, chance=chance))
     return replace(board, rows=rows, reference=against)
-
-
-def _intervals(
-    model: str, values: dict[str, Repeats], metrics: list[str], n_resamples: int, seed: int
-) -> Iterable[tuple[str, tuple[float, float]]]:
-    if model not in values or not metrics:
-        return []
-    means = user_means(values[model]).to_numpy(np.float64)
-    resampled = bootstrap_means(means, n_resamples, generator(seed, "interval", model))
-    bounds = zip(*(bound.tolist() for bound in interval(resampled)), strict=True)
-    return zip(metrics, bounds, strict=True)
 
 
 class _Tests:
