@@ -16,6 +16,7 @@ from recrepro.listing import plain_table
 from recrepro.per_user import Repeats, by_model, paired, user_means
 from recrepro.randomness import generator
 from recrepro.results import Result
+from recrepro.tables.cells import p_text
 
 TESTS = ("t", "wilcoxon", "randomisation")
 
@@ -178,12 +179,8 @@ def _cells(board: ComparedBoard) -> Iterator[tuple[str, ...]]:
             f"{other.low:+.4f} to {other.high:+.4f}",
             f"{other.effect:+.2f}",
             f"{other.better:.0%} / {other.worse:.0%}",
-            *(_p_value(row.corrected[test]) for test in TESTS),
+            *(p_text(row.corrected[test]) for test in TESTS),
         )
-
-
-def _p_value(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _heading(board: ComparedBoard) -> str:

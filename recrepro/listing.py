@@ -14,8 +14,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from recrepro import verdict
 from recrepro.leaderboard import Leaderboard, Verdict
+from recrepro.tables import judgements
 from recrepro.tables.cells import (
     best_values,
     first_cutoff,
@@ -335,10 +335,10 @@ def show_leaderboard(
         for row in board.rows:
             for note in row.notes:
                 console.print(f"{row.model}: {note}", style="dim", soft_wrap=True)
-    written = verdict.lines(judged)
+    written = judgements.lines(judged)
     if written:
         console.print("\n" + "\n".join(written), soft_wrap=True)
-        console.print(verdict.EXPLANATION, style="dim", soft_wrap=True)
+        console.print(judgements.EXPLANATION, style="dim", soft_wrap=True)
     if verdicts:
         console.print()
         _show_verdicts(console, verdicts)

@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import recrepro
-from recrepro import tables, verdict
+from recrepro import tables
 from recrepro.citation import Citation, bibtex, citation_file, croissant
 from recrepro.errors import RecreproError, UsageError
 from recrepro.experiment import Experiment, load_experiment
 from recrepro.ledger import CellStatus
 from recrepro.openings import Opening
 from recrepro.results import Result
+from recrepro.tables import judgements
 
 SCHEMA = 1
 SUMS = "SHA256SUMS"
@@ -179,7 +180,7 @@ def table_files(
     """Return the files that are computed from the results, by path."""
     content = tables.contents(experiment, results, reference)
     files = {f"leaderboard.{form}": write(*content) for form, write in tables.FORMATS.items()}
-    files["verdict.json"] = verdict.to_json(content[2])
+    files["verdict.json"] = judgements.to_json(content[2])
     return {path: text.encode() for path, text in files.items()}
 
 

@@ -1,8 +1,7 @@
 """Is a neural model better than the best tuned simple baseline: yes, no, or not shown."""
 
-import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
@@ -45,6 +44,8 @@ class ModelVerdict:
     fit_ratio, tune_ratio : float or None
         Seconds that its final fit, and its tuning, took, for each second of the baseline's; None
         if one of the two is not known or 0.
+    energy_ratio : float or None
+        The same of the joules that the machine took in the whole cell.
     notes : tuple of str
         What a reader has to know.
     """
@@ -57,6 +58,7 @@ class ModelVerdict:
     p: float | None
     fit_ratio: float | None
     tune_ratio: float | None
+    energy_ratio: float | None
     notes: tuple[str, ...] = ()
 
 
@@ -191,7 +193,8 @@ def _judge_board(
         if judged:
             notes.append("no simple model has a result: there is nothing to compare with")
         nothing = [
-            ModelVerdict(m, families[m], "not shown", 0, None, None, None, None) for m in judged
+            ModelVerdict(m, families[m], "not shown", 0, None, None, None, None, None)
+            for m in judged
         ]
         return BoardVerdict(*place, tuple(nothing), tuple(notes))
     needed = [r for r in results if r.titles["model"] in {baseline, *judged}]
@@ -209,13 +212,20 @@ def _judge_board(
     corrected = dict(zip(comparisons, adjusted.tolist(), strict=True))
     verdicts = []
     for model in judged:
-        fit, tune = (_ratio(records[model], records[baseline], s) for s in ("fit", "tune"))
         comparison, p = comparisons.get(model), corrected.get(model)
-        own = tuple(_notes(records[model], records[baseline]))
-        answer = _answer(comparison, p)
+        fit, tune, joules = (_ratio(records[model], records[baseline], cost) for cost in COSTS)
         verdicts.append(
             ModelVerdict(
-                model, families[model], answer, users[model], comparison, p, fit, tune, own
+                model,
+                families[model],
+                _answer(comparison, p),
+                users[model],
+                comparison,
+                p,
+                fit,
+                tune,
+                joules,
+                tuple(_notes(records[model], records[baseline])),
             )
         )
     return BoardVerdict(*place, tuple(verdicts), tuple(notes))
@@ -247,16 +257,23 @@ def _answer(comparison: Comparison | None, p: float | None) -> Answer:
     return "yes" if comparison.difference > 0 else "no"
 
 
-def _seconds(records: list[dict[str, Any]], stage: str) -> float | None:
-    laps = [record["times"].get(stage) for record in records]
-    return None if None in laps else fmean(lap["wall_s"] for lap in laps if lap)
+COSTS: tuple[Callable[[dict[str, Any]], float | None], ...] = (
+    lambda record: record["times"].get("fit", {}).get("wall_s"),
+    lambda record: record["times"].get("tune", {}).get("wall_s"),
+    lambda record: record.get("energy_joules"),
+)
+"""What a record says of the costs of a model: of its final fit, of its tuning, and in energy."""
 
 
 def _ratio(
-    records: list[dict[str, Any]], baseline: list[dict[str, Any]], stage: str
+    records: list[dict[str, Any]],
+    baseline: list[dict[str, Any]],
+    cost: Callable[[dict[str, Any]], float | None],
 ) -> float | None:
-    own, other = _seconds(records, stage), _seconds(baseline, stage)
-    return own / other if own and other else None
+    own, other = ([known for r in found if (known := cost(r))] for found in (records, baseline))
+    if len(own) < len(records) or len(other) < len(baseline):
+        return None
+    return fmean(own) / fmean(other)
 
 
 def _notes(records: list[dict[str, Any]], baseline: list[dict[str, Any]]) -> Iterable[str]:
@@ -278,69 +295,3 @@ def tally(boards: Iterable[BoardVerdict]) -> dict[str, dict[Answer, int]]:
             row = counts.setdefault(model.model, {"yes": 0, "no": 0, "not shown": 0})
             row[model.answer] += 1
     return counts
-
-
-def heading(board: BoardVerdict) -> str:
-    """Return the question that a table's verdicts answer."""
-    what = {
-        "validation": f"the best tuned simple baseline, {board.baseline} (chosen on validation)",
-        "test": f"the best simple baseline, {board.baseline} (not tuned; chosen on test)",
-        None: "a simple baseline",
-    }[board.chosen_by]
-    return f"{board.dataset} · {board.split}: better than {what}, in {board.metric}?"
-
-
-def sentence(verdict: ModelVerdict) -> str:
-    """Write a verdict as one line: answer, difference, effect, test, cost."""
-    parts = [f"{verdict.model}: {verdict.answer}"]
-    other = verdict.comparison
-    if other is not None and verdict.p is not None:
-        p = "p < 0.001" if verdict.p < 0.001 else f"p = {verdict.p:.3f}"
-        bounds = f"{other.low:+.4f} to {other.high:+.4f}"
-        parts.append(
-            f"difference {other.difference:+.4f} ({bounds}), effect {other.effect:+.2f}, {p}"
-        )
-    costs = [
-        f"{what} {ratio:,.2g} times as long" if ratio < 10 else f"{what} {ratio:,.0f} times as long"
-        for what, ratio in (("fit", verdict.fit_ratio), ("tuning", verdict.tune_ratio))
-        if ratio is not None
-    ]
-    return "; ".join([*parts, *costs, *verdict.notes])
-
-
-def lines(boards: Iterable[BoardVerdict]) -> list[str]:
-    """Write the verdicts of all tables that have any, and how often each model was better."""
-    judged = [board for board in boards if board.models]
-    written = []
-    for board in judged:
-        written.append(heading(board))
-        written += [f"  {sentence(verdict)}" for verdict in board.models]
-        written += [f"  {note}" for note in board.notes]
-    if len(judged) > 1:
-        for model, counts in tally(judged).items():
-            written.append(
-                f"{model} is better than the baseline in {counts['yes']} of "
-                f"{sum(counts.values())} tables, worse in {counts['no']}"
-            )
-    return written
-
-
-EXPLANATION = (
-    "Yes and no: paired randomisation test over users, two-sided, p < 0.05 after Holm's correction "
-    "for the models judged in the table. Effect: mean difference over its standard deviation."
-)
-
-
-def as_json(boards: Iterable[BoardVerdict]) -> dict[str, Any]:
-    """Return plain values; an infinite effect (the same difference for every user) is null."""
-    judged = list(boards)
-    written = [asdict(board) for board in judged]
-    for model in (model for board in written for model in board["models"]):
-        if model["comparison"] and not np.isfinite(model["comparison"]["effect"]):
-            model["comparison"]["effect"] = None
-    return {"boards": written, "counts": tally(judged)}
-
-
-def to_json(boards: Iterable[BoardVerdict]) -> str:
-    """Write everything, unrounded."""
-    return json.dumps(as_json(boards), indent=1, allow_nan=False)

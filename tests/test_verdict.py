@@ -13,6 +13,7 @@ from recrepro import verdict
 from recrepro.errors import UsageError
 from recrepro.ledger import CellStatus
 from recrepro.results import Result
+from recrepro.tables import judgements
 
 
 def stored(model, values, *, seed=1, data="d", **changes):
@@ -149,11 +150,22 @@ def test_tables_are_apart_and_counted():
     )
     assert [(b.dataset, b.models[0].answer) for b in boards] == [("x", "yes"), ("y", "no")]
     assert verdict.tally(boards) == {"net": {"yes": 1, "no": 1, "not shown": 0}}
-    written = verdict.lines(boards)
+    written = judgements.lines(boards)
     assert written[-1] == "net is better than the baseline in 1 of 2 tables, worse in 1"
     assert written[0].startswith("x · s: better than the best tuned simple baseline, ease")
-    content = json.loads(verdict.to_json(boards))  # the same difference for all: infinite effect
+    content = json.loads(judgements.to_json(boards))  # the same difference for all: infinite effect
     assert content["boards"][0]["models"][0]["comparison"]["effect"] is None
+
+
+def test_costs_are_told_where_both_models_know_them():
+    simple, net = stored("ease", users(1), validation=0.5), neural("net", users(2))
+    net.record["times"]["fit"]["wall_s"] = 250.0
+    assert judge(simple, net)[0].models[0].energy_ratio is None
+    simple.record["energy_joules"], net.record["energy_joules"] = 40.0, 100.0
+    (model,) = judge(simple, net)[0].models
+    assert (model.fit_ratio, model.tune_ratio, model.energy_ratio) == (250.0, 1.0, 2.5)
+    told = judgements.sentence(model)
+    assert "fit 250 times as long; tuning 1 times as long; energy of the machine 2.5 times" in told
 
 
 def test_external_and_old_records_are_judged_by_what_is_known_of_them():
@@ -173,7 +185,7 @@ def test_external_and_old_records_are_judged_by_what_is_known_of_them():
         ("theirs", "external"),
     ]
     assert board.models[1].fit_ratio is None
-    assert "nobody knows how it was tuned" in verdict.sentence(board.models[1])
+    assert "nobody knows how it was tuned" in judgements.sentence(board.models[1])
     assert board.notes == ("neither judged nor a baseline, as its family is unknown: what",)
 
 
@@ -183,7 +195,7 @@ def test_without_a_baseline_nothing_is_shown_and_without_a_neural_model_nothing_
     assert "nothing to compare with" in board.notes[0]
     (quiet,) = judge(stored("ease", users(1), validation=0.5))
     assert quiet.models == ()
-    assert verdict.lines([quiet]) == []
+    assert judgements.lines([quiet]) == []
 
 
 def test_a_metric_without_better_and_worse_is_refused():

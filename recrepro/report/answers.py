@@ -7,14 +7,8 @@ from recrepro.leaderboard import Leaderboard, Verdict
 from recrepro.report.parts import Cell, Section, Table, columns, number, p_value
 from recrepro.tables.cells import number as with_spread
 from recrepro.tables.cells import verdict_cells
-from recrepro.verdict import (
-    EXPLANATION,
-    BoardVerdict,
-    ModelVerdict,
-    heading,
-    may_be_judged,
-    tally,
-)
+from recrepro.tables.judgements import EXPLANATION, heading, times
+from recrepro.verdict import BoardVerdict, ModelVerdict, may_be_judged, tally
 
 KINDS = {"yes": "good", "no": "bad", "not shown": "warn"}
 
@@ -55,7 +49,16 @@ def verdict(
 def _judged(name: str, board: BoardVerdict) -> Table:
     head = columns(
         ["model", "better?"],
-        ["difference", "95 % interval", "effect", "p (Holm)", "users", "fit time", "tuning time"],
+        [
+            "difference",
+            "95 % interval",
+            "effect",
+            "p (Holm)",
+            "users",
+            "fit time",
+            "tuning time",
+            "energy",
+        ],
     )
     rows = tuple(_row(model) for model in board.models)
     notes = tuple(f"{note[:1].upper()}{note[1:]}." for note in board.notes)
@@ -74,14 +77,13 @@ def _row(model: ModelVerdict) -> tuple[Cell, ...]:
         number(model.users, ","),
         _times(model.fit_ratio),
         _times(model.tune_ratio),
+        _times(model.energy_ratio),
         Cell("; ".join(model.notes)),
     )
 
 
 def _times(ratio: float | None) -> Cell:
-    if ratio is None:
-        return Cell("-")
-    return Cell(f"{ratio:,.2g} times" if ratio < 10 else f"{ratio:,.0f} times", ratio)
+    return Cell("-") if ratio is None else Cell(times(ratio), ratio)
 
 
 def expected(verdicts: Sequence[Verdict]) -> Section | None:

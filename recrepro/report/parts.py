@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
+from recrepro.tables.cells import p_text
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -114,9 +116,7 @@ def number(value: float | None, form: str = ".4f") -> Cell:
 
 def p_value(p: float | None) -> Cell:
     """Return a p-value as a cell."""
-    if p is None:
-        return Cell("-")
-    return Cell("< 0.001" if p < 0.001 else f"{p:.3f}", p)
+    return Cell("-") if p is None else Cell(p_text(p), p)
 
 
 def seconds(value: float | None) -> Cell:

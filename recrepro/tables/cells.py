@@ -28,6 +28,11 @@ def number(row: Row, metric: str) -> str:
     return f"{row.means[metric]:.4f}{spread}"
 
 
+def p_text(p: float) -> str:
+    """Return a p-value with three digits; smaller ones are said to be so."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def first_cutoff(board: Leaderboard) -> str:
     """Return ``@10`` of the first metric that has a cutoff; empty if none has."""
     return next((at + k for _, at, k in (m.partition("@") for m in board.metrics) if at), "")

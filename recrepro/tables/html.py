@@ -2,8 +2,8 @@
 
 import jinja2
 
-from recrepro import verdict
 from recrepro.leaderboard import Leaderboard, Verdict
+from recrepro.tables import judgements
 from recrepro.tables.cells import (
     best_values,
     heading,
@@ -13,6 +13,7 @@ from recrepro.tables.cells import (
     number,
     verdict_cells,
 )
+from recrepro.verdict import BoardVerdict
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -90,9 +91,7 @@ thead th, .best { font-weight: bold; }
 """
 
 
-def write(
-    boards: list[Leaderboard], verdicts: list[Verdict], judged: list[verdict.BoardVerdict]
-) -> str:
+def write(boards: list[Leaderboard], verdicts: list[Verdict], judged: list[BoardVerdict]) -> str:
     """Write a page that needs no other file; the best value of each column is bold."""
     page = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -100,7 +99,7 @@ def write(
     return page.render(
         boards=boards,
         expected=[verdict_cells(one) for one in verdicts],
-        judged=verdict.lines(judged),
-        explanation=verdict.EXPLANATION,
+        judged=judgements.lines(judged),
+        explanation=judgements.EXPLANATION,
         **{tool.__name__: tool for tool in (best_values, heading, interval, legend, marks, number)},
     )

@@ -2,8 +2,8 @@
 
 import re
 
-from recrepro import verdict
 from recrepro.leaderboard import Leaderboard, Row, Verdict
+from recrepro.tables import judgements
 from recrepro.tables.cells import (
     best_values,
     footnotes,
@@ -14,6 +14,7 @@ from recrepro.tables.cells import (
     number,
     verdict_cells,
 )
+from recrepro.verdict import BoardVerdict
 
 PREAMBLE = r"""% Needs \usepackage{booktabs}.
 % Names in other scripts than Latin need LuaLaTeX or XeLaTeX.
@@ -44,17 +45,15 @@ def escape(text: str) -> str:
     return re.sub(r"([-'`?!])(?=[-'`])", r"\1{}", escaped)  # -- and the like are one glyph
 
 
-def write(
-    boards: list[Leaderboard], verdicts: list[Verdict], judged: list[verdict.BoardVerdict]
-) -> str:
+def write(boards: list[Leaderboard], verdicts: list[Verdict], judged: list[BoardVerdict]) -> str:
     """Write one table for each leaderboard, then the verdicts, then expected against got.
 
     The best value of each column is bold; what a reader has to know stands below the table.
     """
     tables = [_board(board) for board in boards]
-    lines = verdict.lines(judged)
+    lines = judgements.lines(judged)
     if lines:
-        paragraphs = (rf"\noindent {escape(line)}\par" for line in [*lines, verdict.EXPLANATION])
+        paragraphs = (rf"\noindent {escape(line)}\par" for line in [*lines, judgements.EXPLANATION])
         tables.append("\n".join(paragraphs) + "\n")
     if verdicts:
         tables.append(_expected(verdicts))

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from recrepro import verdict
 from recrepro.leaderboard import Leaderboard, Verdict
+from recrepro.tables import judgements
 from recrepro.tables.cells import (
     best_values,
     heading,
@@ -14,6 +14,7 @@ from recrepro.tables.cells import (
     number,
     verdict_cells,
 )
+from recrepro.verdict import BoardVerdict
 
 
 def escape(text: str) -> str:
@@ -26,9 +27,7 @@ def markdown_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write(
-    boards: list[Leaderboard], verdicts: list[Verdict], judged: list[verdict.BoardVerdict]
-) -> str:
+def write(boards: list[Leaderboard], verdicts: list[Verdict], judged: list[BoardVerdict]) -> str:
     """Write the tables; the best value of each column is bold."""
     lines: list[str] = []
     for board in boards:
@@ -40,13 +39,13 @@ def write(
             told = [escape(row.status), escape("; ".join(row.notes))]
             lines.append(markdown_row([escape(row.model), *cells, *told]))
         lines += ["", *(f"{escape(note)}.\n" for note in (*legend(board), *board.notes))]
-    written = verdict.lines(judged)
+    written = judgements.lines(judged)
     if written:
         lines += ["### Better than simple baselines?", ""]
         for line in written:
             indented = line.removeprefix("  ")
             lines.append(f"- {escape(line)}" if indented == line else f"  - {escape(indented)}")
-        lines += ["", verdict.EXPLANATION, ""]
+        lines += ["", judgements.EXPLANATION, ""]
     if verdicts:
         lines += ["### Expected against got", ""]
         rows = [verdict_cells(one) for one in verdicts]

@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from recrepro import verdict
 from recrepro.leaderboard import Leaderboard, Verdict
+from recrepro.tables import judgements
+from recrepro.verdict import BoardVerdict
 
 COLUMNS = (
     *("dataset", "split", "ranking", "audit", "model", "status", "metric", "mean", "std"),
@@ -27,7 +28,7 @@ def cell_text(text: str) -> str:
 def write_csv(
     boards: list[Leaderboard],
     _verdicts: list[Verdict],
-    _judged: list[verdict.BoardVerdict],
+    _judged: list[BoardVerdict],
 ) -> str:
     """Write one line for each model and metric."""
     buffer = io.StringIO()
@@ -56,7 +57,7 @@ def write_csv(
 
 
 def write_json(
-    boards: list[Leaderboard], verdicts: list[Verdict], judged: list[verdict.BoardVerdict]
+    boards: list[Leaderboard], verdicts: list[Verdict], judged: list[BoardVerdict]
 ) -> str:
     """Write everything that the tables hold."""
     content: dict[str, Any] = {
@@ -72,6 +73,6 @@ def write_json(
             }
             for v in verdicts
         ],
-        "verdicts": verdict.as_json(judged),
+        "verdicts": judgements.as_json(judged),
     }
     return json.dumps(content, indent=1)

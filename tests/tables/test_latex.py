@@ -78,7 +78,8 @@ def check(source):
     done = subprocess.run(
         command,
         input=document + source + "\n\\end{document}\n",
-        text=True,
+        encoding="utf-8",
+        errors="replace",  # of its log, where TeX writes in the encoding of its fonts
         capture_output=True,
         check=False,
     )
