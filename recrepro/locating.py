@@ -127,6 +127,9 @@ def _parsed(content: bytes, place: str) -> dict[str, Any]:
     for part, kind in PARTS.items():
         if not isinstance(record, dict) or not isinstance(record.get(part), kind):
             raise UsageError(f"{place} is no record of recrepro: it has no {part!r}. {HOW}")
+    for name, value in record["metrics"].items():
+        if not isinstance(value, int | float):
+            raise UsageError(f"{place} is no record of recrepro: {name} is {value!r:.50}. {HOW}")
     return dict(record)
 
 

@@ -264,8 +264,12 @@ def test_a_leaderboard_is_shown_in_every_format_cited_and_verified(recrepro):
     assert "'leaderboard.md' was changed" in err
 
 
-def test_a_reference_needs_intervals(recrepro):
+def test_a_reference_needs_intervals_and_a_report_is_one_file(recrepro):
     recrepro("run", "e.toml")
+    before = set(recrepro.folder.iterdir())
+    assert recrepro("report", "e.toml")[:2] == (0, "report.html\n")
+    assert set(recrepro.folder.iterdir()) - before == {recrepro.folder / "report.html"}
+    assert "toppopular" in (recrepro.folder / "report.html").read_text(encoding="utf-8")
     assert recrepro("leaderboard", "e.toml", "--reference", "toppopular")[0] == 0
     arguments = ("leaderboard", "e.toml", "--reference", "toppopular", "--no-intervals")
     code, _, err = recrepro(*arguments)

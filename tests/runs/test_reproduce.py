@@ -182,6 +182,7 @@ def lose_best(record):
         (spoil_split, 3, "the same split of the same data is drawn otherwise here"),
         (lose_best, 2, "has no best trial"),
         (lambda r: r.pop("metrics"), 2, "it has no 'metrics'"),
+        (lambda r: r["metrics"].update({"ndcg@10": "0.5"}), 2, "ndcg@10 is '0.5'"),
         (lambda r: r.update(per_user="0"), 3, "is not that of the record: its SHA-256"),
     ],
 )
@@ -247,11 +248,12 @@ def test_without_a_workspace_the_message_says_what_a_run_is(recrepro, tmp_path):
     assert "it is not JSON" in err
 
 
-def test_a_bundle_is_whole_and_reproduces(recrepro, runs, tmp_path):
+@pytest.mark.parametrize(("model", "needs_torch"), [("ease", False), ("gmf", True)])
+def test_a_bundle_is_whole_and_reproduces(recrepro, runs, tmp_path, model, needs_torch):
     (tmp_path / "recrepro-0.1.0-py3-none-any.whl").write_bytes(b"a wheel")
     bundle = tmp_path / "bundle"
     wheel = ("--wheel", tmp_path / "recrepro-0.1.0-py3-none-any.whl")
-    code, out, err = recrepro("export", "log/k-fold/ease/seed 1/fold 2", bundle, *wheel)
+    code, out, err = recrepro("export", f"log/k-fold/{model}/seed 1/fold 2", bundle, *wheel)
     assert code == 0, err
     assert "two commands" in out
     sums = dict(
@@ -266,14 +268,14 @@ def test_a_bundle_is_whole_and_reproduces(recrepro, runs, tmp_path):
     pins = (bundle / "requirements.txt").read_text().splitlines()
     assert pins[0] == "./recrepro-0.1.0-py3-none-any.whl"
     assert f"numpy=={record_of(runs)['provenance']['packages']['numpy']}" in pins
-    assert not any(pin.startswith("torch") for pin in pins)
+    assert any(pin.startswith("torch==") for pin in pins) == needs_torch
     readme = (bundle / "README.md").read_text()
     assert f"`log.csv` is needed and not in this folder; SHA-256 {digest(LOG)}" in readme
     shutil.copy(runs.root / "log.csv", bundle)
     code, out, err = recrepro("reproduce", bundle / "record.json")
     assert code == 0, err
     assert "identical: 3 metrics and the values of 50 users" in out
-    code, _, err = recrepro("export", "log/k-fold/ease/seed 1/fold 2", bundle, *wheel)
+    code, _, err = recrepro("export", f"log/k-fold/{model}/seed 1/fold 2", bundle, *wheel)
     assert code == 2
     assert "not an empty folder" in err
 
@@ -288,3 +290,32 @@ def test_a_failed_export_leaves_nothing(recrepro, monkeypatch, tmp_path):
     assert code == 3
     assert "--wheel FILE" in err
     assert list(tmp_path.iterdir()) == []
+
+
+NAMED = """
+schema = 1
+claim = "named data are found again"
+[[datasets]]
+name = "movielens-100k"
+[[splits]]
+name = "temporal"
+[evaluate]
+metrics = ["ndcg@10"]
+[[models]]
+name = "toppopular"
+"""
+
+
+@pytest.mark.realdata
+def test_named_data_come_out_identical_from_an_mlflow_run(recrepro, make_place, data_dir):
+    place = make_place(NAMED)
+    place.environment["RECREPRO_DATA"] = str(data_dir)
+    done = place.run()
+    assert done.returncode == 0, done.stderr
+    client = connect(Workspace(place.workspace).mlflow_store)
+    experiment = client.get_experiment_by_name("toy").experiment_id
+    (run,) = client.search_runs([experiment], "tags.`recrepro.kind` = 'cell'")
+    arguments = ("--workspace", place.workspace, "--data", data_dir)
+    code, out, err = recrepro("reproduce", run.info.run_id, *arguments)
+    assert code == 0, err
+    assert "identical: 1 metric" in out
