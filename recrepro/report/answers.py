@@ -1,14 +1,18 @@
 """What the page says first: verdicts on neural models, and expected values against those got."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from recrepro.experiment import Experiment
 from recrepro.leaderboard import Leaderboard, Verdict
-from recrepro.report.parts import Cell, Section, Table, columns, number, p_value
+from recrepro.report.parts import Cell, Column, Section, Table, columns, number, p_value
 from recrepro.tables.cells import number as with_spread
 from recrepro.tables.cells import verdict_cells
 from recrepro.tables.judgements import EXPLANATION, heading, times
 from recrepro.verdict import BoardVerdict, ModelVerdict, may_be_judged, tally
+
+LONG = 12
+"""Of longer lists of expected values, those as expected are folded."""
 
 KINDS = {"yes": "good", "no": "bad", "not shown": "warn"}
 
@@ -90,27 +94,27 @@ def expected(verdicts: Sequence[Verdict]) -> Section | None:
     """Return expected values against those got; None if nothing is expected."""
     if not verdicts:
         return None
-    kinds = {"ok": "good", "off": "bad", "missing": "warn"}
-    names = list(verdict_cells(verdicts[0]))
-    rows = []
-    for one in verdicts:
-        cells = verdict_cells(one)
-        rows.append(
-            (
-                Cell(cells["model"], below=f"{one.dataset} · {one.split}"),
-                *(
-                    Cell("", badges=((kinds[one.verdict], one.verdict),))
-                    if name == "verdict"
-                    else Cell(cells[name])
-                    for name in names[1:]
-                ),
-            )
-        )
-    numeric = ("published", "expected", "got", "difference", "tolerance")
-    head = tuple(
-        columns([], [name])[0] if name in numeric else columns([name])[0] for name in names
-    )
     right = sum(one.verdict == "ok" for one in verdicts)
-    caption = f"{right} of {len(verdicts)} as expected"
-    table = Table("expected-table", caption, head, tuple(rows), tools=True)
-    return Section("expected", "Expected against got", items=(table,))
+    counted = f"{right} of {len(verdicts)} as expected."
+    names = [name for name in verdict_cells(verdicts[0]) if name != "note"]
+    numeric = ("published", "expected", "got", "difference", "tolerance")
+    head = tuple(Column(name, numeric=name in numeric) for name in names)
+    rows = {one: tuple(_expected_cell(one, name) for name in names) for one in verdicts}
+    whole = Table("expected-table", "All values", head, tuple(rows.values()), tools=True)
+    if len(verdicts) <= LONG:
+        return Section("expected", "Expected against got", (counted,), (whole,))
+    off = tuple(row for one, row in rows.items() if one.verdict != "ok")
+    short = Table("expected-off", "Values that are off or missing", head, off)
+    folded = replace(whole, folded=f"All {len(verdicts)} values")
+    items = (short, folded) if off else (folded,)
+    return Section("expected", "Expected against got", (counted,), items)
+
+
+def _expected_cell(one: Verdict, name: str) -> Cell:
+    cells = verdict_cells(one)
+    if name == "model":
+        return Cell(cells[name], below=f"{one.dataset} · {one.split}")
+    if name == "verdict":
+        kind = {"ok": "good", "off": "bad", "missing": "warn"}[one.verdict]
+        return Cell("", badges=((kind, one.verdict),))
+    return Cell(cells[name], below=cells["note"] if name == "source" else "")

@@ -198,7 +198,10 @@ def costs(board: Board) -> Section:
     head = columns(["model"], [metric, "final fit", "tuning, all trials"])
     numbers = Table(f"{section}-table", f"{metric} and wall time", head, cells, folded="Numbers")
     absent = [row.model for row in board.table.rows if row.means and row.model not in fits]
-    why = "Wall time of the final fit, mean over repeats; the line joins the best for each time."
+    why = (
+        "Wall time of the final fit, mean over repeats; the line joins the best for each time. "
+        "Names that would overlap stand in the table only."
+    )
     more = (f"Without a fit here: {', '.join(absent)}.",) if absent else ()
     drawn = charts.costs(f"{section}-svg", points, metric)
     chart = Chart(f"{board.title}: {metric} against seconds of the final fit", drawn, numbers)

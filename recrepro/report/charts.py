@@ -100,12 +100,12 @@ def costs(name: str, points: Sequence[Point], metric: str) -> Markup:
 
 
 def _label(axes: "Axes", points: Sequence[Point]) -> None:
-    """Name the points, to the side where there is room, so that no names overlap."""
+    """Name the points, to the side where there is room; leave out names that would lie far off."""
     places = axes.transData.transform([(p.seconds, p.value) for p in points])
     left, right = axes.bbox.x0, axes.bbox.x1
-    taken: list[tuple[float, float, float]] = []
     line = 11.0
     scale = axes.figure.dpi / 72
+    taken = [(x - 3 * scale, x + 3 * scale, y) for x, y in places]
     for point, (x, y) in sorted(zip(points, places, strict=True), key=lambda one: -one[1][1]):
         width = 5.2 * len(point.model) * scale
         flip = x + width + 8 * scale > right and x - width > left
@@ -116,6 +116,8 @@ def _label(axes: "Axes", points: Sequence[Point]) -> None:
             for begin, end, other in taken
         ):
             height -= 2 * scale
+        if y - height > 2 * line * scale:
+            continue
         taken.append((start, start + width, height))
         axes.annotate(
             point.model,
@@ -135,12 +137,19 @@ def critical_difference(name: str, test: RankTest) -> Markup:
     half = (n + 1) // 2
 
     def paint(figure: "Figure") -> None:
+        from matplotlib.ticker import MaxNLocator
+
         axes = figure.subplots()
-        span = max(1.0, n - 1.0)
-        axes.plot([1, n], [0, 0], color="#000000", linewidth=1)
-        for tick in range(1, n + 1):
+        # The share of the width that the longest name takes on a side, at some 4.7 points a letter.
+        share = min(0.4, 0.04 + 4.7 * (max(map(len, test.models)) + 6) / (72 * WIDTH))
+        locator = MaxNLocator(max(2, round(16 * (1 - 2 * share))), integer=True)
+        ticks = locator.tick_values(min(test.mean_ranks), max(test.mean_ranks))
+        left, right = float(ticks[0]), float(ticks[-1])
+        span = right - left
+        axes.plot([left, right], [0, 0], color="#000000", linewidth=1)
+        for tick in ticks:
             axes.plot([tick, tick], [0, 0.15], color="#000000", linewidth=1)
-            axes.text(tick, 0.3, str(tick), ha="center", va="bottom", fontsize=8)
+            axes.text(tick, 0.3, f"{tick:g}", ha="center", va="bottom", fontsize=8)
         for level, (first, last) in enumerate(test.groups):
             height = -0.45 * (level + 1)
             ends = [test.mean_ranks[first] - span / 120, test.mean_ranks[last] + span / 120]
@@ -148,17 +157,18 @@ def critical_difference(name: str, test: RankTest) -> Markup:
         for place, (model, rank) in enumerate(zip(test.models, test.mean_ranks, strict=True)):
             best = place < half
             height = -depth - 0.75 * (place if best else n - 1 - place)
-            side = 1 - 0.03 * span if best else n + 0.03 * span
+            side = left - 0.02 * span if best else right + 0.02 * span
             axes.plot([rank, rank, side], [0, height, height], color=BLUE, linewidth=1)
             axes.text(
-                side + (-0.02 if best else 0.02) * span,
+                side + (-0.01 if best else 0.01) * span,
                 height,
                 f"{model} {rank:.2f}" if best else f"{rank:.2f} {model}",
                 ha="right" if best else "left",
                 va="center",
+                fontsize=8,
             )
-        room = 0.42 * span
-        axes.set(xlim=(1 - room, n + room), ylim=(-depth - 0.75 * half, 1.2))
+        room = span * share / (1 - 2 * share)
+        axes.set(xlim=(left - room, right + room), ylim=(-depth - 0.75 * half, 1.2))
         axes.axis("off")
 
     shown = "; ".join(f"{m} {r:.2f}" for m, r in zip(test.models, test.mean_ranks, strict=True))
