@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# One process a core; the tests of a file stay together, because they share what is costly to make.
+PYTEST := $(BIN)/python -m pytest -n logical --dist loadfile
 # What recrepro imports at run time, and what the pins are: a change of either means a new install.
 INPUTS := pyproject.toml constraints.txt
 
@@ -14,10 +16,10 @@ quickstart: $(VENV)/quickstart.installed
 	$(BIN)/recrepro run experiments/quickstart.toml
 
 test: $(VENV)/dev.installed
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 fast: $(VENV)/dev.installed
-	$(BIN)/python -m pytest -m "not slow and not realdata"
+	$(PYTEST) -m "not slow and not realdata"
 
 check: $(VENV)/dev.installed
 	$(BIN)/ruff check
