@@ -31,6 +31,7 @@ IN_SMALL_WORLDS = {
         "l2": 0.001,
         "batch_size": 512,
         "pretraining_epochs": 0,
+        "epochs": 25,
     },
     "puresvd": {"n_factors": 2},
     "neumf": {"gmf_epochs": 100, "mlp_epochs": 100, "epochs": 1},
@@ -51,7 +52,9 @@ IN_SMALL_WORLDS = {
 as many factors as there are users give back what they were fitted on, and nothing else; an epoch
 of neural models has a few steps only here, so that they take more epochs. SASRec, which has 201
 by default, is quicker with fewer and longer steps. So are ConvNCF, NeuRec
-and DMF, which after all its epochs knows by heart that withheld items were drawn as others.
+and DMF, which after all its epochs knows by heart that withheld items were drawn as others; as CMN
+does, which finds 0.98 to 1 of the items after 25 epochs with each of six seeds, and down to 0.93
+after 50.
 The weight that UltraGCN gives to drawn items is made for thousands of items. RMSprop as CMN and
 SpectralCF have it makes short steps at first, of which these are too few."""
 
