@@ -182,14 +182,14 @@ def test_defaults_outside_the_experiments_ranges_are_not_tried():
 @pytest.mark.parametrize("trials", [1, 5])
 def test_every_model_gets_the_whole_budget_and_not_more(model, trials):
     made = tuner(model, trials=trials)
-    assert made.n_trials == trials
+    assert made.budget.trials == trials
     assert [t.number for t in made.run([])] == list(range(trials))
 
 
 def test_without_a_search_space_there_is_one_trial():
     every = {"l2": 9.0, "alpha": 0.1, "n": 2, "kind": "bad"}
     for made in (tuner(Plain), tuner(Ridge, params=every)):
-        assert made.n_trials == 1
+        assert made.budget.trials == 1
         (trial,) = made.run([])
         assert trial.params == {}
         assert trial.state == "complete"
