@@ -78,9 +78,18 @@ def how(tuning: Mapping[str, Any]) -> str:
     return f"{budget} each ({', '.join(ways)})"
 
 
+def trials_in_words(numbers: Sequence[int]) -> str:
+    """Say how many trials several searches had: 12 trials, or 12 to 40 trials."""
+    fewest, most = min(numbers), max(numbers)
+    return f"{fewest:,} to {Budget(most)}" if fewest != most else str(Budget(most))
+
+
 def in_all(budgets: Sequence[Budget]) -> str:
     """Say what several searches may spend together."""
     trials = sum(budget.trials or 0 for budget in budgets)
     seconds = sum(budget.seconds or 0.0 for budget in budgets)
-    known = all(budget.trials is not None for budget in budgets)
-    return ("at most " if seconds else "") + str(Budget(trials if known else None, seconds or None))
+    if not seconds:
+        return str(Budget(trials))
+    if any(budget.trials is None for budget in budgets):
+        return f"at most {Budget(None, seconds)} of trials"
+    return f"at most {Budget(trials, seconds)}"

@@ -117,9 +117,10 @@ class Plan:
             return Budget(0)
         return self.repeated or tune.budget(searched=bool(cell.identity["model"]["space"]))
 
-    def n_trials(self, cell: Cell) -> int:
-        """Return how many trials the search of a cell has at most; 0 if only time ends it."""
-        return self.budget(cell).trials or 0
+    def n_trials(self, *cells: Cell) -> int:
+        """Return how many trials the searches of cells have at most; 0 if only time ends one."""
+        numbers = [self.budget(cell).trials for cell in cells]
+        return sum(number or 0 for number in numbers) if None not in numbers else 0
 
     def memory_needed(self, cell: Cell) -> int:
         """Estimate the bytes that a cell's model needs besides the data; 0 where they are few.

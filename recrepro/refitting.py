@@ -110,10 +110,10 @@ def plan_again(run: FoundRun, base: Path | None, data_dir: Path | None) -> tuple
             f"the record's experiment has no cell {record['titles']}: the record was altered."
         )
     plan.cells = [cell]
-    tuning = record.get("tuning") or {}
-    if experiment.tune is not None and experiment.tune.seconds is not None and tuning:
-        # Another machine, or the same one on another day, would do more or fewer in that time.
-        plan.repeated = Budget(int(tuning["trials"]), last_epoch=tuning.get("stopped"))
+    if experiment.tune is not None and experiment.tune.seconds is not None:
+        # Another machine, or the same one on another day, would do more or less in that time.
+        tuning = record.get("tuning") or {}
+        plan.repeated = Budget(int(tuning.get("trials") or 1), last_epoch=tuning.get("stopped"))
     recorded, now = record["identity"], cell.identity
     wrong = [place for part in DECISIVE for place in _differing(recorded, now, part)]
     if wrong:
