@@ -6,6 +6,8 @@ import pytest
 
 from recrepro.ledger import Ledger
 
+pytest.importorskip("torch", reason="neural models need torch")
+
 GRID = """
 schema = 1
 claim = "in next to no time, each model gets one trial, and a neural one its first validation"
