@@ -18,11 +18,15 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 
+from recrepro.budget import Budget
 from recrepro.errors import UnknownName, UsageError
 from recrepro.space import Choice, IntRange, LogUniform, Range, Uniform
 
@@ -200,11 +204,37 @@ class EvaluateSpec(Table):
 class TuneSpec(Table):
     """The budget that every model gets, and what it is spent on."""
 
-    trials: PositiveInt
+    trials: PositiveInt | None = None
+    seconds: PositiveFloat | None = None
     metric: str | None = None
-    sampler: Literal["tpe", "random"] = "tpe"
+    sampler: Literal["tpe", "random", "gp"] = "tpe"
+    startup: PositiveInt | None = None
+    pruner: Literal["median"] | None = None
     evaluate_every: PositiveInt = 5
     patience: PositiveInt = 5
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "TuneSpec":
+        if self.trials is None and self.seconds is None:
+            raise ValueError("give 'trials', 'seconds' or both: what each model may spend")
+        if self.startup is not None and self.sampler == "random":
+            raise ValueError(
+                "'startup' goes with the samplers 'tpe' and 'gp'; with 'random' all trials are "
+                "random"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out options that are not used, so that they do not enter hashes.
+
+        What was tuned before an option was there keeps its identity; `metric` was always written.
+        """
+        return {k: v for k, v in write(self).items() if v is not None or k == "metric"}
+
+    def budget(self, *, searched: bool) -> Budget:
+        """Return what a model may spend: one trial if nothing of it is searched."""
+        return Budget(self.trials if searched else 1, self.seconds)
 
 
 class Expected(Table):

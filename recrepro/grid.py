@@ -143,7 +143,8 @@ class Grid:
     def _unseal(self, cell: Cell) -> None:
         """Write an opening of the test part; only then give out its key."""
         try:
-            self._ledger.open_seal(cell.key, self._tokens[cell.key], self._plan.n_trials(cell))
+            budget, token = self._plan.budget(cell), self._tokens[cell.key]
+            self._ledger.open_seal(cell.key, token, budget.trials, budget.seconds)
         except (LedgerError, SealError) as error:
             self._executor.answer(cell.key, {"refused": str(error)})
         else:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 from typing import Any
 
+from recrepro.budget import how, trials_in_words
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.experiment import Expected, Experiment
 from recrepro.identity import differences, protocol_fingerprint, protocol_of
@@ -61,6 +62,8 @@ class Row:
         Values of users by activity and of items by popularity, of the first repeat.
     chance : dict of str to Chance
         By metric, where users have values; empty if it was not asked for.
+    trials : tuple of int
+        How many trials each of its repeats was tuned with.
     """
 
     model: str
@@ -72,6 +75,7 @@ class Row:
     reopened: int = 0
     groups: dict[str, Any] | None = None
     chance: dict[str, Chance] = field(default_factory=dict)
+    trials: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class Leaderboard:
     audit : str or None
         Verdict of the leakage audit: clean, suspicious or leaking, the worst of its repeats.
     notes : tuple of str
-        What a reader has to know of the split.
+        What a reader has to know of tuning and split.
     protocol : str or None
         Fingerprint of what all rows share: data, split, metrics, ranking; None without a result.
     reference : str or None
@@ -217,8 +221,33 @@ def _board(
         records[0]["users"] if records else None,
         any(record["sampled"] for record in records) if records else None,
         _worst_audit(records)["verdict"] if records else None,
-        (*_split_notes(records), *_sampled_notes(records[0], metrics)) if records else (),
+        (*_budget_notes(models), *_split_notes(records), *_sampled_notes(records[0], metrics))
+        if records
+        else (),
     )
+
+
+def _budget_notes(models: dict[str, list[CellStatus]]) -> tuple[str, ...]:
+    """Say what tuned models could spend; of each by name, if it is not the same for all."""
+    budgets: dict[str, dict[str, list[int]]] = {}
+    for model, statuses in models.items():
+        for record in (s.record for s in statuses if s.record):
+            tuning = record["identity"].get("tuning")
+            if record["model"]["status"] == "tuned" and tuning:
+                text = f"{how(tuning)}, on validation {tuning['metric']}"
+                numbers = budgets.setdefault(text, {}).setdefault(model, [])
+                numbers += _trials([record]) if "seconds" in tuning else ()
+    notes = []
+    for text, numbers_of in budgets.items():
+        numbers = [number for found in numbers_of.values() for number in found]
+        made = f": {trials_in_words(numbers)} made" if numbers else ""
+        whose = f" ({', '.join(numbers_of)})" if len(budgets) > 1 else ""
+        notes.append(f"Tuned with {text}{made}{whose}")
+    return tuple(notes)
+
+
+def _trials(records: list[dict[str, Any]]) -> tuple[int, ...]:
+    return tuple(r["tuning"]["trials"] for r in records if "trials" in (r["tuning"] or {}))
 
 
 def _worst_audit(records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -290,6 +319,7 @@ def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
         tuple(notes),
         reopened,
         records[0]["groups"],
+        trials=_trials(records),
     )
 
 

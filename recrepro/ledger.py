@@ -28,6 +28,7 @@ from filelock import FileLock
 
 from recrepro import externals
 from recrepro import ledger_tables as tables
+from recrepro.budget import Budget
 from recrepro.errors import LedgerError, SealError
 from recrepro.openings import Opening, ask, openings
 
@@ -340,15 +341,19 @@ class Ledger:
         with self._engine.connect() as connection:
             return [json.loads(text) for text in connection.scalars(query)]
 
-    def open_seal(self, cell: str, token: str, n_trials: int) -> None:
+    def open_seal(
+        self, cell: str, token: str, n_trials: int | None, seconds: float | None = None
+    ) -> None:
         """Write that the test part is opened for a cell.
 
         Parameters
         ----------
         cell, token : str
             The cell, and its lease.
-        n_trials : int
+        n_trials : int or None
             How many trials its search has: it is not opened before the last one is written.
+        seconds : float or None
+            How long its trials may take: it may be opened when they are spent, too.
 
         Raises
         ------
@@ -364,7 +369,7 @@ class Ledger:
                     "and have every table say so: recrepro run EXPERIMENT --reopen NAME."
                 )
             _check_lease(row, token)
-            refusal = ask(connection, row, token, n_trials)
+            refusal = ask(connection, row, token, Budget(n_trials, seconds))
         if refusal is not None:
             raise SealError(refusal)
 

@@ -4,6 +4,7 @@ Everything here happens inside a transaction of the ledger, on the side of the c
 opening is on disk before the process of the cell gets the key.
 """
 
+import json
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from recrepro import ledger_tables as tables
+from recrepro.budget import Budget
 
 Reason = Literal["first", "resumed", "reopened", "refused", "external"]
 """Why the test part was opened: for the first time; again, because an attempt that had opened it
@@ -34,7 +36,7 @@ def openings(connection: sa.Connection, cell: str) -> tuple[Opening, ...]:
     return tuple(Opening(at, reason) for at, reason in rows)
 
 
-def ask(connection: sa.Connection, row: Any, token: str, n_trials: int) -> str | None:
+def ask(connection: sa.Connection, row: Any, token: str, budget: Budget) -> str | None:
     """Write an opening for the holder of a lease, or say why it must not happen.
 
     Parameters
@@ -45,8 +47,8 @@ def ask(connection: sa.Connection, row: Any, token: str, n_trials: int) -> str |
         The cell, which is leased under the token.
     token : str
         The lease.
-    n_trials : int
-        How many trials the search of the cell has.
+    budget : Budget
+        What the search of the cell may spend.
 
     Returns
     -------
@@ -66,10 +68,10 @@ def ask(connection: sa.Connection, row: Any, token: str, n_trials: int) -> str |
             "The attempt is void. The model, or what it imports, reaches for test data: read its "
             "code before you trust its other results."
         )
-    finished = connection.execute(
-        sa.select(sa.func.count()).select_from(trials).where(trials.c.cell == row.cell)
-    ).scalar()
-    refused = (finished or 0) < n_trials
+    stored = sa.select(trials.c.trial).where(trials.c.cell == row.cell).order_by(trials.c.number)
+    texts = connection.scalars(stored)
+    times = [float(json.loads(text).get("seconds") or 0) for text in texts]
+    refused = not budget.is_spent(times)
     reason: Reason = "refused"
     if not refused:
         reason = _reason(row, openings(connection, row.cell))
@@ -77,7 +79,8 @@ def ask(connection: sa.Connection, row: Any, token: str, n_trials: int) -> str |
         table.insert().values(cell=row.cell, token=token, opened_at=time.time(), reason=reason)
     )
     if refused:
-        return f"{name} stays sealed: {finished} of {n_trials} trials of its tuning are finished."
+        spent = "" if budget.seconds is None else f" trials in {sum(times):.1f} s"
+        return f"{name} stays sealed: {len(times)}{spent} of {budget} of its tuning are finished."
     return None
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from recrepro.budget import Budget
 from recrepro.data.dataset import Dataset, content_checksum
 from recrepro.data.filters import make_filter
 from recrepro.data.source import load_dataset
@@ -39,6 +40,7 @@ from recrepro.splits.draw import (
 )
 from recrepro.splits.keys import SplitKeys, data_secret
 from recrepro.splits.sealed import StoredSplit
+from recrepro.suggestions import check_sampler
 from recrepro.tuning import make_config, search_space, validate_metric
 from recrepro.workspace import Workspace
 
@@ -95,6 +97,8 @@ class Plan:
         What may be recommended: a rule, or labels.
     base : Path
         Folder that file names start from.
+    repeated : Budget, optional
+        What a search had spent that is repeated, in place of what is declared.
     """
 
     experiment: Experiment
@@ -103,14 +107,20 @@ class Plan:
     splitters: dict[str, Splitter] = field(default_factory=dict)
     items: Literal["all", "train"] | list[str] = "all"
     base: Path = Path()
+    repeated: Budget | None = None
     _secrets: dict[str, bytes] = field(default_factory=dict, repr=False)
 
-    def n_trials(self, cell: Cell) -> int:
-        """Return how many trials the search of a cell has; 0 if it is not tuned."""
-        budget = cell.identity["tuning"]
-        if budget is None:
-            return 0
-        return int(budget["trials"]) if cell.identity["model"]["space"] else 1
+    def budget(self, cell: Cell) -> Budget:
+        """Return what the search of a cell may spend: no trials if it is not tuned."""
+        tune = self.experiment.tune
+        if tune is None or not cell.model.tune:
+            return Budget(0)
+        return self.repeated or tune.budget(searched=bool(cell.identity["model"]["space"]))
+
+    def n_trials(self, *cells: Cell) -> int:
+        """Return how many trials the searches of cells have at most; 0 if only time ends one."""
+        numbers = [self.budget(cell).trials for cell in cells]
+        return sum(number or 0 for number in numbers) if None not in numbers else 0
 
     def memory_needed(self, cell: Cell) -> int:
         """Estimate the bytes that a cell's model needs besides the data; 0 where they are few.
@@ -166,6 +176,7 @@ class Plan:
             tuning_key=self.split_keys(cell).tuning.hex(),
             model=cell.model.model_dump(mode="json", exclude_unset=True),
             tune=tune.model_dump(mode="json") if tune else None,
+            budget=asdict(self.budget(cell)),
             metrics=list(experiment.evaluate.metrics),
             selection_metric=experiment.selection_metric,
             items=self.items,
@@ -199,6 +210,7 @@ def check_names(experiment: Experiment) -> tuple[dict[str, type[Recommender]], d
         parse_metric(metric)
     if experiment.tune is not None:
         validate_metric(experiment.selection_metric, experiment.evaluate.metrics)
+        check_sampler(experiment.tune)
     models = {}
     for spec in experiment.models:
         model = MODELS.resolve(spec.name)

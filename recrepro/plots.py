@@ -98,19 +98,23 @@ def draw_tuning(trials: Sequence[Mapping[str, Any]], metric: str, path: Path) ->
         [(row["epoch"], row[metric]) for row in trial.get("curve", ()) if metric in row]
         for trial in trials
     ]
-    done = [(trial["number"], trial["value"]) for trial in trials if trial["value"] is not None]
+    done, pruned = (
+        [(trial["number"], trial["value"]) for trial in trials if trial["state"] == state]
+        for state in ("complete", "pruned")
+    )
     best = max(done, key=lambda one: (one[1], -one[0]), default=(-1, 0.0))[0]
     with mpl.rc_context({"svg.hashsalt": "recrepro", "font.size": 9}):
         columns = 2 if any(curves) else 1
         figure = Figure(figsize=(4.6 * columns, 3.4), layout="constrained")
         search, *epochs = figure.subplots(1, columns, squeeze=False).ravel()
         search.plot(*_columns(done), "o", markersize=4, color=_RANDOM, label="trial")
+        search.plot(*_columns(pruned), "x", markersize=4, color="#999999")
         so_far = [(n, max(value for k, value in done if k <= n)) for n, _ in done]
         search.step(*_columns(so_far), where="post", color=_TEST, label="best so far")
         for trial in trials:
             if trial["value"] is None:
                 search.axvline(trial["number"], color="#999999", linestyle=":")
-        search.set(xlabel="trial (dotted: failed)", ylabel=f"validation {metric}")
+        search.set(xlabel="trial (dotted: failed, x: pruned)", ylabel=f"validation {metric}")
         search.legend(fontsize=8)
         for panel in epochs:
             for trial, curve in zip(trials, curves, strict=True):

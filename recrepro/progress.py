@@ -23,6 +23,7 @@ class _Running:
     stage: str = "starting"
     finished: int = 0
     total: int | None = None
+    share: float = 0.0
     best: float | None = None
     epoch: str = ""
 
@@ -61,9 +62,9 @@ class Progress:
     cells : sequence of Cell
         The grid.
     n_trials : int
-        Number of trials of all cells that are left.
+        Number of trials of all cells that are left, at most; 0 if it is not known.
     trials_of : callable
-        Number of trials of a cell.
+        The same of a cell.
     metric : str
         The selection metric.
     on_end : callable
@@ -130,9 +131,9 @@ class Progress:
         self._totals.trials_done += content["finished"] - state.finished
         state.finished, state.total = content["finished"], content["total"]
         state.best = content["best"]
-        quarter = max(1, content["total"] // 4)
-        if self._live is None and state.finished and state.finished % quarter == 0:
-            self._line("tune", cell, f"trial {state.finished}/{state.total}, {self._best(state)}")
+        quarter, state.share = int(4 * state.share), content["share"]
+        if self._live is None and int(4 * state.share) > quarter:
+            self._line("tune", cell, f"trial {_tried(state)}, {self._best(state)}")
 
     def ended(self, cell: Cell, reason: str | None) -> None:
         """Take note of a cell that is done, or failed for a reason."""
@@ -141,7 +142,7 @@ class Progress:
             self._totals.done += 1
         else:
             self._totals.failed += 1
-            self._totals.trials_done += self._trials_of(cell) - state.finished
+        self._totals.trials_done += self._trials_of(cell) - state.finished
         tried = f"{count(state.finished, 'trial')}, {self._best(state)}, " if state.finished else ""
         seconds = f"{time.monotonic() - began:.1f} s"
         self._line("done" if reason is None else "FAIL", cell, reason or f"{tried}{seconds}")
@@ -172,9 +173,9 @@ class Progress:
         table = Table.grid(padding=(0, 2))
         for cell, state, began in self._running.values():
             bar: RenderableType = Text(state.stage, style="dim")
-            if state.stage == "tuning" and state.total:
-                bar = ProgressBar(total=state.total, completed=state.finished, width=20)
-            tried = f"{state.finished}/{state.total}" if state.total else ""
+            if state.stage == "tuning":
+                bar = ProgressBar(total=1.0, completed=state.share, width=20)
+            tried = _tried(state) if state.finished or state.total else ""
             seconds = f"{time.monotonic() - began:.0f} s"
             best = self._best(state)
             table.add_row(self._titles[cell.key], bar, tried, best, state.epoch, seconds)
@@ -187,6 +188,10 @@ class Progress:
             foot += f", {totals.trials_done}/{totals.trials} trials"
         foot += "" if left is None else f", about {_duration(left)} left"
         return Group(table, Text(foot, style="bold"))
+
+
+def _tried(state: _Running) -> str:
+    return f"{state.finished}/{state.total}" if state.total else f"{state.finished}"
 
 
 def short_titles(cells: Sequence[Cell]) -> dict[str, str]:

@@ -43,6 +43,8 @@ class Job:
         Opens what tuning and the final fit read of the split, in hexadecimal; not the test part.
     model, tune : dict
         `ModelSpec` and `TuneSpec` (or None) as written.
+    budget : dict
+        What the search may spend, as `Budget` has it.
     metrics : list of str
         What to evaluate.
     selection_metric : str
@@ -71,6 +73,7 @@ class Job:
     tuning_key: str = field(repr=False)
     model: dict[str, Any]
     tune: dict[str, Any] | None
+    budget: dict[str, Any]
     metrics: list[str]
     selection_metric: str
     items: Literal["all", "train"] | list[str]

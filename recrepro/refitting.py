@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from recrepro.budget import Budget
 from recrepro.errors import DataError, RecreproError, UsageError
 from recrepro.experiment import DatasetSpec, Experiment, canonical_json, explain
 from recrepro.grid import Grid, Observer
@@ -109,6 +110,10 @@ def plan_again(run: FoundRun, base: Path | None, data_dir: Path | None) -> tuple
             f"the record's experiment has no cell {record['titles']}: the record was altered."
         )
     plan.cells = [cell]
+    if experiment.tune is not None and experiment.tune.seconds is not None:
+        # Another machine, or the same one on another day, would do more or less in that time.
+        tuning = record.get("tuning") or {}
+        plan.repeated = Budget(int(tuning.get("trials") or 1), last_epoch=tuning.get("stopped"))
     recorded, now = record["identity"], cell.identity
     wrong = [place for part in DECISIVE for place in _differing(recorded, now, part)]
     if wrong:

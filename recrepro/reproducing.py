@@ -80,7 +80,7 @@ def reproduce(
     )
     what = "with the recorded hyperparameters"
     if retune and plan.n_trials(cell):
-        what = f"after {count(plan.n_trials(cell), 'trial')}"
+        what = f"after {plan.budget(cell)}"
     console.print(
         f"data and split as recorded; fitting {what}, {count(threads, 'thread')} ...",
         style="dim",

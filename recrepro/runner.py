@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from recrepro.budget import Budget
 from recrepro.checkpoint import Checkpoint
 from recrepro.energy import EnergyMeter
 from recrepro.evaluation.evaluator import Evaluator
@@ -154,17 +155,18 @@ def _tune(
     workspace: Workspace,
     emit: Emit,
 ) -> list[Trial]:
-    budget = job.tune_spec
-    if budget is None:
+    tune = job.tune_spec
+    if tune is None:
         return []
     tuner = Tuner(
         model_class,
         job.model_spec,
-        budget,
+        tune,
         split.tuning_view(bytes.fromhex(job.tuning_key)),
         evaluator,
         job.selection_metric,
         job.seed,
+        budget=Budget(**job.budget),
         checkpoints=workspace.checkpoints(job.cell),
         on_epoch=lambda stats: emit(_epoch(stats)),
     )
@@ -173,18 +175,19 @@ def _tune(
     def on_trial(trial: Trial) -> None:
         ledger.add_trial(job.cell, job.token, trial.number, trial.to_json())
         trials.append(trial)
-        emit(_progress(trials, tuner.n_trials))
+        emit(_progress(trials, tuner.budget))
 
-    emit(_progress(trials, tuner.n_trials))
+    emit(_progress(trials, tuner.budget))
     return tuner.run(tuple(trials), on_trial)
 
 
-def _progress(trials: list[Trial], total: int) -> dict[str, Any]:
+def _progress(trials: list[Trial], budget: Budget) -> dict[str, Any]:
     best = best_of(trials)
     return {
         "event": "trial",
         "finished": len(trials),
-        "total": total,
+        "total": budget.trials,
+        "share": budget.share([trial.seconds for trial in trials]),
         "best": best.value if best else None,
         "seconds": trials[-1].seconds if trials else None,
     }
@@ -214,6 +217,9 @@ def _tuning_summary(
         "metric": job.selection_metric,
         "trials": len(trials),
         "failed": sum(t.state == "failed" for t in trials),
+        "pruned": sum(t.state == "pruned" for t in trials),
+        "seconds": sum(t.seconds for t in trials),
+        "stopped": trials[-1].stopped,
         "best": asdict(best),
         "at_edge": [n for n, value in best.params.items() if at_edge(space[n], value)],
     }

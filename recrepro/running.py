@@ -12,6 +12,7 @@ from rich.text import Text
 
 from recrepro import leaderboard
 from recrepro.background import BackgroundMirror
+from recrepro.budget import in_all
 from recrepro.cell_names import CellNames, paths
 from recrepro.errors import RecreproError, UnknownName, UsageError
 from recrepro.experiment import Experiment, load_experiment
@@ -182,12 +183,11 @@ def _announce(
     """Print what is going to be done; return the display that follows it."""
     states = ledger.states()
     left = [cell for cell in plan.cells if not _done(cell, states)]
-    n_trials = sum(map(plan.n_trials, left))
     reopened = [cell for cell in plan.cells if cell.key in again]
     console.print(Text.assemble((name, "bold"), ": ", plan.experiment.claim))
     console.print(
         f"{count(len(plan.cells), 'cell')} ({len(plan.cells) - len(left)} done before), "
-        f"{count(n_trials, 'trial')} to run, in {place.root}",
+        f"{in_all([plan.budget(cell) for cell in left])} to run, in {place.root}",
         style="dim",
         soft_wrap=True,
     )
@@ -201,7 +201,7 @@ def _announce(
         console,
         cells=plan.cells,
         # The trials of a reopened cell are there already: they count as done when it starts.
-        n_trials=n_trials + sum(map(plan.n_trials, reopened)),
+        n_trials=plan.n_trials(*left, *reopened),
         trials_of=plan.n_trials,
         metric=plan.experiment.selection_metric,
         on_end=mirror.poke,

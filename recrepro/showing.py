@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from recrepro.budget import how
 from recrepro.cell_names import paths
 from recrepro.ledger import Member
 from recrepro.listing import plain_table
@@ -47,13 +48,15 @@ def _what(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "hyperparameters", model.get("params")
     tuning = record.get("tuning")
     if tuning:
-        yield (
-            "search",
-            (
-                f"{tuning['trials']} trials, {tuning['failed']} failed; best {tuning['metric']} "
-                f"{tuning['best']['value']:.4f} in trial {tuning['best']['number']}"
-            ),
-        )
+        if identity.get("tuning"):
+            yield "budget", how(identity["tuning"])
+        text = f"{tuning['trials']} trials, {tuning['failed']} failed"
+        text += f", {tuning['pruned']} pruned" if tuning.get("pruned") else ""
+        if tuning.get("stopped"):
+            text += f", the last one out of time after epoch {tuning['stopped']}"
+        best = tuning["best"]
+        text += f"; best {tuning['metric']} {best['value']:.4f} in trial {best['number']}"
+        yield "search", text
     yield "split", f"{drawn.get('strategy')} {_text(drawn.get('options') or {})}"
     yield "seed", drawn.get("seed")
     yield "ranked against", drawn.get("candidates")

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from recrepro.budget import how
 from recrepro.identity import protocol_fingerprint
 from recrepro.ledger import CellStatus
 
-COPY_VERSION = 2
+COPY_VERSION = 3
 """Bumped when copies get other content: those of before are then made anew."""
 
 CUT = " … [cut; whole in the artifacts]"
@@ -77,6 +78,7 @@ def record_tags(record: dict[str, Any]) -> dict[str, str]:
     code = record["provenance"]["code"]
     tags = {
         "recrepro.status": model["status"],
+        "recrepro.budget": how(identity["tuning"]) if identity.get("tuning") else None,
         "recrepro.family": model.get("family"),
         "recrepro.ranking": "sampled" if record["sampled"] else "full",
         "recrepro.audit": record["split"]["audit"]["verdict"],

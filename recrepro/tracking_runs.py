@@ -137,7 +137,7 @@ class RunWriter:
         """Write child runs, laid end to end from the start of the cell."""
         start = _ms(record["started_at"])
         for trial in trials:
-            failed = trial["state"] != "complete"
+            state = trial["state"]
             tags = {
                 **title_tags(titles),
                 "recrepro.kind": "trial",
@@ -145,7 +145,7 @@ class RunWriter:
                 "mlflow.parentRunId": parent,
             }
             if trial["reason"]:
-                tags["mlflow.note.content"] = f"Failed: {trial['reason']}"
+                tags["mlflow.note.content"] = f"{state.capitalize()}: {trial['reason']}"
             metrics = [
                 *validation_values(trial),
                 *curve("training", trial.get("curve"), record["metrics"]),
@@ -153,7 +153,8 @@ class RunWriter:
             end = start + _ms(trial["seconds"])
             run_id = self._start(f"{titles['model']} · trial {trial['number']}", tags, start)
             self._log(run_id, {**trial["params"], **titles}, metrics, end)
-            self._target.client.set_terminated(run_id, "FAILED" if failed else "FINISHED", end)
+            ended = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}[state]
+            self._target.client.set_terminated(run_id, ended, end)
             start = end
 
     def _write_artifacts(

@@ -1,30 +1,30 @@
-"""Tuning: suggestions from Optuna, judged on validation data only.
+"""Tuning: suggested configurations, judged on validation data only.
 
-Optuna suggests, behind ask and tell. Its sampler is made anew for each trial from the study's
-seed and the number of finished trials, and the study is rebuilt from the trials in the ledger: a
+What is suggested depends on the seed, the number of the trial and the trials in the ledger: a
 search that was cut off anywhere goes on to exactly the trials of an undisturbed one.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
+from recrepro.budget import Budget
 from recrepro.checkpoint import Checkpoint
 from recrepro.errors import DataError, RecreproError, UsageError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.experiment import ModelSpec, TuneSpec, explain
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
-from recrepro.randomness import generator, integer_seed
-from recrepro.space import Choice, IntRange, LogUniform, Range, Uniform, contains, declared_space
+from recrepro.randomness import generator
+from recrepro.space import Choice, Range, contains, declared_space
 from recrepro.splits.sealed import TuningView
-
-if TYPE_CHECKING:
-    import optuna
+from recrepro.suggestions import State, Suggestions
 
 
 @dataclass(frozen=True)
@@ -37,32 +37,35 @@ class Trial:
         From 0, in the order of the search.
     params : dict
         The values that were searched for; fixed ones are not repeated.
-    state : {"complete", "failed"}
-        A failed trial counts against the budget like any other.
+    state : {"complete", "pruned", "failed"}
+        Pruned and failed trials count against the budget like any other, and are never chosen.
     value : float or None
-        Validation value of the selection metric.
+        Validation value of the selection metric; of a pruned trial the best before it ended.
     metrics : dict of str to float
         All validation metrics.
     epochs : int or None
         Best epoch of an iterative model.
     reason : str
-        Why it failed.
+        Why it failed or was pruned.
     seconds : float
-        Wall time of fit and validation.
+        Wall time of fit and validation, with that before an interruption.
     curve : list of dict
         Of an iterative model: each epoch's number and what the model reported, with the validation
         metrics of those epochs after which it was evaluated.
+    stopped : int or None
+        The epoch after which it was ended because the search had spent its seconds.
     """
 
     number: int
     params: dict[str, Any]
-    state: Literal["complete", "failed"]
+    state: State
     value: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     epochs: int | None = None
     reason: str = ""
     seconds: float = 0.0
     curve: list[dict[str, float]] = field(default_factory=list)
+    stopped: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for the ledger."""
@@ -104,8 +107,12 @@ def search_space(model: type[Recommender], spec: ModelSpec) -> dict[str, Range]:
 
 
 def best_of(trials: Sequence[Trial]) -> Trial | None:
-    """Return the complete trial with the highest value, the earliest of equals."""
-    complete = [t for t in trials if t.value is not None]
+    """Return the complete trial with the highest value, the earliest of equals.
+
+    A pruned trial was not tried to its end. There are always complete ones beside it: pruning
+    begins after five of them.
+    """
+    complete = [t for t in trials if t.state == "complete"]
     return max(complete, key=lambda t: (t.value, -t.number), default=None)
 
 
@@ -121,8 +128,8 @@ class Tuner:
         What to tune.
     spec : ModelSpec
         Fixed values and replaced ranges.
-    budget : TuneSpec
-        Number of trials, sampler, early stopping.
+    tune : TuneSpec
+        Trials and seconds, sampler, pruning, early stopping.
     view : TuningView
         Train and validation data.
     evaluator : Evaluator
@@ -131,6 +138,8 @@ class Tuner:
         The selection metric, such as ``ndcg@10``; higher is better.
     seed : int
         Of the search and of the fits.
+    budget : Budget, optional
+        In place of what `tune` gives, where a search is repeated.
     checkpoints : Path, optional
         Folder where a long trial leaves what it needs to go on after an interruption.
     on_epoch : callable
@@ -141,12 +150,13 @@ class Tuner:
         self,
         model: type[Recommender],
         spec: ModelSpec,
-        budget: TuneSpec,
+        tune: TuneSpec,
         view: TuningView,
         evaluator: Evaluator,
         metric: str,
         seed: int,
         *,
+        budget: Budget | None = None,
         checkpoints: Path | None = None,
         on_epoch: Callable[[EpochStats], None] = lambda _: None,
     ) -> None:
@@ -158,7 +168,7 @@ class Tuner:
                 )
         self._model = model
         self._spec = spec
-        self._budget = budget
+        self._tune = tune
         self._view = view
         self._evaluator = evaluator
         self._metric = metric
@@ -166,11 +176,7 @@ class Tuner:
         self._checkpoints = checkpoints
         self._on_epoch = on_epoch
         self._space = search_space(model, spec)
-
-    @property
-    def n_trials(self) -> int:
-        """Number of trials: the budget, or 1 if there is nothing to search."""
-        return self._budget.trials if self._space else 1
+        self.budget = budget or tune.budget(searched=bool(self._space))
 
     def run(
         self, finished: Sequence[Trial], on_trial: Callable[[Trial], None] = lambda _: None
@@ -185,49 +191,31 @@ class Tuner:
             Called with each trial as it ends.
         """
         trials = list(finished)
-        if len(trials) >= self.n_trials:
+        times = [trial.seconds for trial in trials]
+        if self.budget.is_spent(times):
             return trials
-        study = _study(self._distributions(), finished)
-        while len(trials) < self.n_trials:
-            params, tell = self._ask(study, len(trials))
-            trial = self._try(len(trials), params)
-            tell(trial)
+        suggestions = Suggestions(self._space, self._tune, self._seed)
+        for trial in trials:
+            suggestions.replay(trial.params, trial.state, trial.value, self._reached(trial.curve))
+        while not self.budget.is_spent(times):
+            number = len(trials)
+            params = suggestions.ask(number, self._defaults())
+            trial = self._try(number, params, suggestions, sum(times))
+            suggestions.tell(trial.state, trial.value, self._reached(trial.curve))
             trials.append(trial)
+            times.append(trial.seconds)
             on_trial(trial)
-            if (checkpoint := self._checkpoint(trial.number)) is not None:
+            if (checkpoint := self._checkpoint(number)) is not None:
                 checkpoint.remove()
         return trials
+
+    def _reached(self, curve: Sequence[Mapping[str, float]]) -> dict[int, float]:
+        """Return the validation values of a trial, by epoch."""
+        return {int(row["epoch"]): row[self._metric] for row in curve if self._metric in row}
 
     def _checkpoint(self, number: int) -> Checkpoint | None:
         folder = self._checkpoints
         return None if folder is None else Checkpoint(folder / f"trial-{number}.npz")
-
-    def _distributions(self) -> "dict[str, optuna.distributions.BaseDistribution]":
-        return {name: _distribution(space) for name, space in self._space.items()}
-
-    def _ask(
-        self, study: "optuna.Study", number: int
-    ) -> tuple[dict[str, Any], Callable[[Trial], None]]:
-        import optuna
-
-        if number == 0:
-            defaults = self._defaults()
-            if defaults is not None:
-                study.enqueue_trial(defaults)
-        seed = integer_seed(self._seed, "suggest", number)
-        study.sampler = (
-            optuna.samplers.RandomSampler(seed=seed)
-            if self._budget.sampler == "random"
-            else optuna.samplers.TPESampler(seed=seed)
-        )
-        asked = study.ask(self._distributions())
-
-        def tell(trial: Trial) -> None:
-            failed = trial.value is None
-            state = optuna.trial.TrialState.FAIL if failed else optuna.trial.TrialState.COMPLETE
-            study.tell(asked, trial.value, state=state)
-
-        return dict(asked.params), tell
 
     def _defaults(self) -> dict[str, Any] | None:
         declared = self._model.Config.model_fields
@@ -235,47 +223,65 @@ class Tuner:
         inside = all(contains(self._space[name], value) for name, value in defaults.items())
         return defaults if inside else None
 
-    def _try(self, number: int, params: dict[str, Any]) -> Trial:
-        started = time.perf_counter()
+    def _try(
+        self, number: int, params: dict[str, Any], suggestions: Suggestions, spent: float
+    ) -> Trial:
+        clock = _Clock(spent)
         curve: list[dict[str, float]] = []
         try:
             model = self._model(make_config(self._model, self._spec.title, self._all(params)))
-            metrics, epochs = self._fit_and_validate(model, number, curve)
+            rng = generator(self._seed, "trial", number, "fit")
+            if isinstance(model, IterativeRecommender):
+                model.checkpoint = self._checkpoint(number)
+                end = self._train(model, rng, number, curve, suggestions, clock)
+            else:
+                model.fit(self._view.train, rng)
+                end = _End(self._validate(model))
         except (ArithmeticError, MemoryError, RecreproError, RuntimeError, ValueError) as error:
             # numpy's LinAlgError is a ValueError, torch's out-of-memory a RuntimeError.
             reason = f"{type(error).__name__}: {error}"
-            seconds = time.perf_counter() - started
-            return Trial(number, params, "failed", reason=reason, seconds=seconds, curve=curve)
-        seconds = time.perf_counter() - started
-        value = metrics[self._metric]
+            return Trial(number, params, "failed", reason=reason, seconds=clock.own, curve=curve)
         return Trial(
-            number, params, "complete", value, metrics, epochs, seconds=seconds, curve=curve
+            number,
+            params,
+            "pruned" if end.pruned else "complete",
+            end.metrics[self._metric],
+            end.metrics,
+            end.epoch,
+            end.pruned,
+            clock.own,
+            curve,
+            end.stopped,
         )
 
     def _all(self, params: dict[str, Any]) -> dict[str, Any]:
         return {**self._spec.params, **params}
 
-    def _fit_and_validate(
-        self, model: Recommender, number: int, curve: list[dict[str, float]]
-    ) -> tuple[dict[str, float], int | None]:
-        """Return the best metrics and their epoch; `curve` gets a row for each epoch."""
-        rng = generator(self._seed, "trial", number, "fit")
-        if not isinstance(model, IterativeRecommender):
-            model.fit(self._view.train, rng)
-            return self._validate(model), None
-        model.checkpoint = self._checkpoint(number)
+    def _train(
+        self,
+        model: IterativeRecommender,
+        rng: np.random.Generator,
+        number: int,
+        curve: list[dict[str, float]],
+        suggestions: Suggestions,
+        clock: "_Clock",
+    ) -> "_End":
+        """Train until nothing better is to be expected; `curve` gets a row for each epoch."""
         best: tuple[dict[str, float], int] | None = None
-        misses = 0
+        misses, pruned, stopped = 0, "", None
         for stats in model.fit_epochs(self._view.train, rng):
             last = stats.epoch >= model.config.epochs
+            validated = False
             if model.resumed is not None:  # this epoch was looked at before the interruption
                 kept, misses = model.resumed["best"], model.resumed["misses"]
                 best = None if kept is None else (kept[0], kept[1])
+                clock.add(model.resumed.get("seconds", 0.0))
                 curve[:], model.resumed = model.resumed["curve"], None
-            elif last or stats.epoch % self._budget.evaluate_every == 0:
+            elif last or stats.epoch % self._tune.evaluate_every == 0:
                 self._on_epoch(stats)
                 metrics = self._validate(model)
                 curve.append({**stats.row, **metrics})
+                validated = True
                 if best is None or metrics[self._metric] > best[0][self._metric]:
                     best, misses = (metrics, stats.epoch), 0
                 else:
@@ -283,19 +289,60 @@ class Tuner:
             else:
                 self._on_epoch(stats)
                 curve.append(stats.row)
-            if last or misses >= self._budget.patience:
+            if last or misses >= self._tune.patience:
                 break
-            model.keep({"best": best, "misses": misses, "curve": curve})
+            if validated and suggestions.prunes(self._reached(curve)):
+                pruned = f"below the median of the trials before it, after epoch {stats.epoch}"
+                break
+            if validated and self.budget.ends_trial(number, stats.epoch, clock.all):
+                stopped = stats.epoch
+                break
+            notes = {"best": best, "misses": misses, "curve": curve, "seconds": clock.own}
+            model.keep(notes)
         if best is None:
             raise RecreproError(f"{type(model).__name__} ended before its first evaluation.")
-        return best
+        return _End(*best, pruned, stopped)
 
     def _validate(self, model: Recommender) -> dict[str, float]:
         view = self._view
         evaluation = self._evaluator.evaluate(
             model, view.train, view.histories, view.validation, view.validation_negatives
         )
+        value = evaluation.means[self._metric]
+        if not isfinite(value):
+            raise RecreproError(f"the validation value of {self._metric} is {value}.")
         return evaluation.means
+
+
+class _Clock:
+    """Seconds of a trial, those before an interruption included."""
+
+    def __init__(self, before: float) -> None:
+        self._before = before
+        self._began = time.perf_counter()
+
+    def add(self, seconds: float) -> None:
+        self._began -= seconds
+
+    @property
+    def own(self) -> float:
+        """Of the trial."""
+        return time.perf_counter() - self._began
+
+    @property
+    def all(self) -> float:
+        """Of the search."""
+        return self._before + self.own
+
+
+@dataclass(frozen=True)
+class _End:
+    """What a trial came to: its best metrics and their epoch, and why it ended early, if so."""
+
+    metrics: dict[str, float]
+    epoch: int | None = None
+    pruned: str = ""
+    stopped: int | None = None
 
 
 def chosen_params(
@@ -333,39 +380,3 @@ def validate_metric(name: str, evaluated: Sequence[str]) -> None:
         raise UsageError(
             f"tune.metric is {name!r}, which is not under evaluate.metrics: add it there."
         )
-
-
-def _distribution(space: Range) -> "optuna.distributions.BaseDistribution":
-    from optuna import distributions
-
-    match space:
-        case Uniform():
-            return distributions.FloatDistribution(space.low, space.high)
-        case LogUniform():
-            return distributions.FloatDistribution(space.low, space.high, log=True)
-        case IntRange():
-            return distributions.IntDistribution(space.low, space.high)
-        case Choice():
-            return distributions.CategoricalDistribution(space.options)
-
-
-def _study(
-    distributions: "dict[str, optuna.distributions.BaseDistribution]", finished: Sequence[Trial]
-) -> "optuna.Study":
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize")
-    for trial in finished:
-        state = optuna.trial.TrialState.FAIL
-        if trial.state == "complete":
-            state = optuna.trial.TrialState.COMPLETE
-        study.add_trial(
-            optuna.trial.create_trial(
-                state=state,
-                params=trial.params,
-                distributions=distributions,
-                value=trial.value,
-            )
-        )
-    return study

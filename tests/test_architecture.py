@@ -30,6 +30,7 @@ LAYERS = [
     {"recrepro.model"},
     {
         "recrepro.experiment",
+        "recrepro.budget",
         "recrepro.identity",
         "recrepro.registry",
         "recrepro.workspace",
@@ -37,7 +38,13 @@ LAYERS = [
     },
     {"recrepro.data", "recrepro.splits", "recrepro.evaluation", "recrepro.openings"},
     {"recrepro.externals"},
-    {"recrepro.tuning", "recrepro.ledger", "recrepro.records", "recrepro.provenance"},
+    {
+        "recrepro.tuning",
+        "recrepro.suggestions",
+        "recrepro.ledger",
+        "recrepro.records",
+        "recrepro.provenance",
+    },
     {
         "recrepro.runner",
         "recrepro.protocol",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recrepro.errors import UnknownName, UsageError
-from recrepro.experiment import Experiment, canonical_json, load_experiment
+from recrepro.experiment import Experiment, TuneSpec, canonical_json, load_experiment
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 FILES = sorted(EXPERIMENTS.rglob("*.toml"))
@@ -103,7 +103,16 @@ def test_an_unknown_column_gets_the_valid_ones(read):
 
 REFUSED = [
     ("schema = 1", "schema = 2", "schema: Input should be 1"),
-    ("trials = 3", "", "tune: the key 'trials' is missing"),
+    ("trials = 3", "", "tune: give 'trials', 'seconds' or both"),
+    ("trials = 3", "seconds = 0", r"tune\.seconds: .*greater than 0"),
+    ("trials = 3", "seconds = inf", r"tune\.seconds: .*finite"),
+    ("trials = 3", 'trials = 3\nsampler = "pso"', r"tune\.sampler: .*'tpe', 'random' or 'gp'"),
+    ("trials = 3", 'trials = 3\npruner = "none"', r"tune\.pruner: .*'median'"),
+    (
+        "trials = 3",
+        'trials = 3\nstartup = 2\nsampler = "random"',
+        "tune: 'startup' goes with the samplers 'tpe' and 'gp'",
+    ),
     ("trials = 3", "trials = 0", r"tune\.trials: .*greater than 0"),
     ("trials = 3", 'trials = "3"', r"tune\.trials: .*valid integer"),
     ("[0.0, 1.0]", "[0.0]", r"models #1\.search\.alpha\.uniform: value #2 is missing"),
@@ -180,6 +189,10 @@ MATTERS = [
     (("evaluate", "metrics"), ["ndcg@5"]),
     (("tune", "trials"), 4),
     (("tune", "patience"), 9),
+    (("tune", "seconds"), 60),
+    (("tune", "startup"), 2),
+    (("tune", "sampler"), "gp"),
+    (("tune", "pruner"), "median"),
 ]
 
 
@@ -201,6 +214,25 @@ def test_the_grid_hash_ignores_claim_expected_layout_and_the_order_of_keys(read)
         read('name = "ease"\nparams = { l2 = 5.0 }', 'params.l2 = 5.0\nname = "ease"').grid_hash
         == base
     )
+
+
+def test_what_was_tuned_before_there_were_more_options_keeps_its_identity(read):
+    """Written down when the budget had these five keys: keys of cells are made of it."""
+    before = {
+        "trials": 3,
+        "metric": None,
+        "sampler": "tpe",
+        "evaluate_every": 5,
+        "patience": 5,
+    }
+    assert read().tune.model_dump(mode="json") == before
+    assert read().grid_hash.startswith("86bd877a7db31ba7")
+
+
+def test_a_budget_survives_being_written(read):
+    new = 'seconds = 60\nsampler = "gp"\nstartup = 15\npruner = "median"'
+    tune = read("trials = 3", new).tune
+    assert TuneSpec.model_validate_json(canonical_json(tune.model_dump(mode="json"))) == tune
 
 
 def test_canonical_json_is_one_text_for_one_value():

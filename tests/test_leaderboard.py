@@ -218,3 +218,97 @@ def test_results_of_different_protocols_are_in_different_tables():
     assert [[row.model for row in board.rows] for board in boards] == [["a", "lost"], ["b"]]
     assert boards[0].protocol != boards[1].protocol
     assert boards[1].notes[0].endswith("from which it differs in split.k, harness")
+
+
+TUNING = {"trials": 35, "sampler": "tpe", "metric": "ndcg@10", "patience": 5}
+
+
+def tuned(cell, tuning, trials=35, status="tuned"):
+    record = done(cell, 0.3, 0.2, edge=["l2"]).record
+    return CellStatus(
+        cell,
+        "done",
+        None,
+        {
+            **record,
+            "identity": {**record["identity"], "tuning": tuning},
+            "model": {"status": status},
+            "tuning": {**record["tuning"], "trials": trials},
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("budget", "trials", "told"),
+    [
+        ({}, (35, 35), "Tuned with 35 trials each (TPE), on validation ndcg@10"),
+        ({"trials": 1}, (1, 1), "Tuned with 1 trial each (TPE), on validation ndcg@10"),
+        (
+            {"seconds": 1600.0},
+            (20, 35),
+            (
+                "Tuned with 35 trials or 1,600 s each (TPE), on validation ndcg@10: 20 to 35 "
+                "trials made"
+            ),
+        ),
+        (
+            {"trials": None, "seconds": 0.5, "sampler": "random"},
+            (8, 8),
+            "Tuned with 0.5 s each (random search), on validation ndcg@10: 8 trials made",
+        ),
+        (
+            {"sampler": "gp", "startup": 15, "pruner": "median"},
+            (35, 35),
+            (
+                "Tuned with 35 trials each (Gaussian process, the first 15 at random, median "
+                "pruning), on validation ndcg@10"
+            ),
+        ),
+    ],
+)
+def test_the_budget_is_said_once_below_the_table_in_every_format(budget, trials, told):
+    experiment = Experiment.model_validate_json(json.dumps(EXPERIMENT))
+    tuning = {k: v for k, v in (TUNING | budget).items() if v is not None}
+    first, second = (tuned(f"a{n}", tuning, made) for n, made in enumerate(trials, 1))
+    plain = tuned("b1", tuning, 1, "parameter-free")
+    found = [result(first, "a"), result(second, "b"), result(plain, "lost")]
+    boards, verdicts = tables.build(experiment, found)
+    assert boards[0].notes[0] == told
+    for ending in ("md", "tex", "html", "json"):
+        assert FORMATS[ending](boards, [], []).count("Tuned with") == 1
+    screen = io.StringIO()
+    show_leaderboard(Console(file=screen, width=160), boards, verdicts)
+    assert screen.getvalue().count("Tuned with") == 1
+    rows = {r["model"]: r for r in csv.DictReader(io.StringIO(FORMATS["csv"](boards, [], [])))}
+    assert [rows[m]["trials"] for m in ("a", "b", "lost")] == [*map(str, trials), "1"]
+    content = json.loads(FORMATS["json"](boards, [], []))["leaderboards"][0]["rows"]
+    assert sorted(row["trials"][0] for row in content) == sorted([*trials, 1])
+
+
+def test_budgets_that_differ_are_said_with_the_models_that_had_them():
+    experiment = Experiment.model_validate_json(json.dumps(EXPERIMENT))
+    small = tuned("b1", {**TUNING, "trials": 5}, 5)
+    found = [result(tuned("a1", TUNING), "a"), result(small, "b")]
+    boards, _ = tables.build(experiment, found)
+    assert boards[0].notes[:2] == (
+        "Tuned with 35 trials each (TPE), on validation ndcg@10 (a)",
+        "Tuned with 5 trials each (TPE), on validation ndcg@10 (b)",
+    )
+
+
+def test_nothing_is_said_of_a_budget_where_nothing_was_tuned(built):
+    experiment = Experiment.model_validate_json(json.dumps(EXPERIMENT))
+    boards, _ = tables.build(experiment, [result(tuned("a1", None, 0, "fixed"), "a")])
+    assert not any("Tuned" in note for note in (*boards[0].notes, *built[0][0].notes))
+
+
+@pytest.mark.parametrize("status", ["untuned", "fixed", "external"])
+def test_what_was_not_tuned_and_what_lies_at_an_edge_is_marked_in_every_format(status):
+    experiment = Experiment.model_validate_json(json.dumps(EXPERIMENT))
+    boards, _ = tables.build(experiment, [result(tuned("a1", None, 0, status), "a")])
+    screen = io.StringIO()
+    show_leaderboard(Console(file=screen, width=160), boards, [])
+    written = [FORMATS[ending](boards, [], []) for ending in FORMATS]
+    for text in (*written, screen.getvalue()):
+        assert status in text
+        assert "best l2 at the edge of its range" in text

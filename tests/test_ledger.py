@@ -133,6 +133,29 @@ def test_the_seal_stays_closed_until_the_last_trial_and_the_attempt_is_void(ledg
     assert reasons(ledger) == ["refused", "first"]
 
 
+@pytest.mark.parametrize(
+    ("trials", "seconds", "opens"),
+    [
+        (None, 60.5, False),
+        (None, 60.0, True),
+        (9, 60.5, False),
+        (9, 60.0, True),
+        (3, 1000.0, True),
+        (4, None, False),
+    ],
+)
+def test_the_seal_opens_when_the_seconds_of_the_trials_are_spent(ledger, trials, seconds, opens):
+    token = ledger.lease(CELL)
+    for number, spent in enumerate((10.0, 20.0, 30.0)):
+        ledger.add_trial(CELL, token, number, {"seconds": spent})
+    if opens:
+        ledger.open_seal(CELL, token, trials, seconds)
+    else:
+        with pytest.raises(SealError, match=r"stays sealed: 3 .*of its tuning are finished"):
+            ledger.open_seal(CELL, token, trials, seconds)
+    assert reasons(ledger) == ["first" if opens else "refused"]
+
+
 @pytest.fixture
 def done(ledger):
     token = ledger.lease(CELL)

@@ -7,7 +7,8 @@ from recrepro.plots import draw_tuning
 
 
 def trial(number, value, curve=()):
-    return {"number": number, "value": value, "curve": list(curve)}
+    state = "failed" if value is None else "complete"
+    return {"number": number, "state": state, "value": value, "curve": list(curve)}
 
 
 CURVE = [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0, "ndcg@10": 0.2}]

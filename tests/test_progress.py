@@ -36,7 +36,7 @@ def test_the_running_cell_shows_its_epoch_and_loss_until_the_trial_ends():
         return capture.get()
 
     progress.started(cell)
-    trial = {"event": "trial", "finished": 1, "total": 3, "best": 0.25}
+    trial = {"event": "trial", "finished": 1, "total": 3, "share": 1 / 3, "best": 0.25}
     progress.said(cell, Event(cell.key, trial))
     assert "ndcg@10 0.2500" in shown()
     epoch = {"event": "epoch", "epoch": 7, "values": {"loss": 0.31234, "beta": 0.2}}

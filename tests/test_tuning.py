@@ -3,7 +3,9 @@
 import json
 from dataclasses import replace
 from functools import cache
-from itertools import count
+from importlib.util import find_spec
+from itertools import count, product
+from types import SimpleNamespace
 from typing import Annotated
 from unittest.mock import PropertyMock, patch
 
@@ -13,8 +15,9 @@ from annotated_types import Gt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recrepro.budget import Budget
 from recrepro.checkpoint import Checkpoint
-from recrepro.errors import DataError, ModelError, RecreproError
+from recrepro.errors import DataError, ModelError, RecreproError, UsageError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.experiment import ModelSpec, TuneSpec
@@ -22,6 +25,7 @@ from recrepro.interactions import Interactions
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
 from recrepro.space import Choice, IntRange, LogUniform, Uniform
 from recrepro.splits.sealed import TuningView
+from recrepro.suggestions import check_sampler
 from recrepro.tuning import Trial, Tuner, best_of, chosen_params
 
 N = 50
@@ -93,6 +97,21 @@ class Plain(Aimed):
         return 0.5
 
 
+class Clock:
+    """A clock that goes on when it is told to."""
+
+    now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    with patch("recrepro.tuning.time", Clock()) as stopped:
+        yield stopped
+
+
 class Peaked(IterativeRecommender, Aimed):
     """Gets better until the epoch `peak`, then worse; each step passes another item."""
 
@@ -118,45 +137,98 @@ METRIC = "mrr@50"
 EVALUATOR = Evaluator([parse_metric(METRIC), parse_metric("recall@1")], tie_seed=0)
 
 
-def tuner(model, *, seed=1, view=VIEW, params=None, search=None, **budget) -> Tuner:
+def tuner(model, *, seed=1, view=VIEW, params=None, search=None, repeated=None, **tune) -> Tuner:
     spec = ModelSpec.model_validate_json(
         json.dumps({"name": "mine", "params": params or {}, "search": search or {}})
     )
-    budget = TuneSpec(**{"trials": 14, **budget})
-    return Tuner(model, spec, budget, view, EVALUATOR, METRIC, seed)
+    made = TuneSpec(**{"trials": 14, **tune})
+    return Tuner(model, spec, made, view, EVALUATOR, METRIC, seed, budget=repeated)
+
+
+SEARCHES = {
+    "tpe": {},
+    "random": {"sampler": "random"},
+    "tpe from 4": {"startup": 4},
+    **({"gp": {"sampler": "gp", "startup": 4, "trials": 8}} if find_spec("torch") else {}),
+}
+"""Ways to search, each with guided trials at its end; those of a Gaussian process take a second."""
 
 
 @cache
-def undisturbed(model, sampler) -> tuple[Trial, ...]:
-    return tuple(tuner(model, sampler=sampler).run([]))
+def undisturbed(model, search, **tune) -> tuple[Trial, ...]:
+    return tuple(tuner(model, **SEARCHES[search], **tune).run([]))
 
 
 def plain(trials) -> list[Trial]:
     return [replace(t, seconds=0.0) for t in trials]
 
 
-@pytest.mark.parametrize("stop", range(15))
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
-@pytest.mark.parametrize("model", [Ridge, Fragile])
-def test_a_search_cut_off_anywhere_goes_on_to_the_same_trials(model, sampler, stop):
-    stored = json.loads(json.dumps([t.to_json() for t in undisturbed(model, sampler)[:stop]]))
-    finished = [Trial(**trial) for trial in stored]
+def stored(trials) -> list[Trial]:
+    """Return trials as they come back from the ledger."""
+    return [Trial(**json.loads(json.dumps(trial.to_json()))) for trial in trials]
+
+
+@pytest.mark.parametrize(
+    ("model", "search", "stop"),
+    [
+        *product([Ridge, Fragile], ["tpe", "random", "tpe from 4"], range(15)),
+        *product([Fragile], ["gp"] if "gp" in SEARCHES else [], [2, 4, 5, 7]),
+    ],
+)
+def test_a_search_cut_off_anywhere_goes_on_to_the_same_trials(model, search, stop):
+    finished = stored(undisturbed(model, search)[:stop])
     reported: list[Trial] = []
-    resumed = tuner(model, sampler=sampler).run(finished, reported.append)
-    assert plain(resumed) == plain(undisturbed(model, sampler))
+    resumed = tuner(model, **SEARCHES[search]).run(finished, reported.append)
+    assert plain(resumed) == plain(undisturbed(model, search))
     assert resumed[stop:] == reported
 
 
 def test_the_search_that_is_cut_off_has_failed_trials_too():
-    for sampler in ("tpe", "random"):
-        states = [t.state for t in undisturbed(Fragile, sampler)]
+    for search in SEARCHES:
+        states = [t.state for t in undisturbed(Fragile, search)]
         assert states.count("failed") >= 2
         assert states.count("complete") >= 2
 
 
+@pytest.mark.parametrize("sampler", [s for s in ("tpe", "gp") if s in SEARCHES])
+def test_the_first_trials_are_random_as_many_as_asked_for_then_they_are_guided(sampler):
+    """Trials of the random start are those of any other search with the same seed.
+
+    What a guided trial tries depends on the values before it, a random one's does not.
+    """
+
+    class Turned(Ridge):
+        def quality(self):
+            return 1 - super().quality()
+
+    def tried(model):
+        trials = tuner(model, sampler=sampler, startup=4, trials=7, seed=5).run([])
+        return [t.params for t in trials]
+
+    one, other = tried(Ridge), tried(Turned)
+    assert one[:4] == other[:4]
+    assert one[5:] != other[5:]
+
+
+@pytest.mark.parametrize("sampler", [s for s in ("tpe", "gp") if s in SEARCHES])
+def test_guided_searches_come_nearer_to_the_optimum_than_the_random_start(sampler):
+    trials = tuner(Ridge, sampler=sampler, trials=14, startup=8).run([])
+    assert best_of(trials).number >= 8
+
+
+def test_a_gaussian_process_without_torch_is_refused_with_what_to_install():
+    with (
+        patch("recrepro.suggestions.find_spec", return_value=None),
+        pytest.raises(UsageError, match=r"computes with torch.*recrepro\[neural\].*'tpe'"),
+    ):
+        check_sampler(TuneSpec(trials=2, sampler="gp"))
+    with patch("recrepro.suggestions.find_spec", return_value="found"):
+        check_sampler(TuneSpec(trials=2, sampler="gp"))
+
+
 def test_samplers_and_seeds_differ():
-    tried = [undisturbed(Ridge, "tpe"), undisturbed(Ridge, "random"), tuner(Ridge, seed=2).run([])]
-    assert len({repr([t.params for t in trials]) for trials in tried}) == 3
+    tried = [undisturbed(Ridge, search) for search in SEARCHES] + [tuner(Ridge, seed=2).run([])]
+    assert len({repr([t.params for t in trials]) for trials in tried}) == len(SEARCHES) + 1
 
 
 def test_the_search_finds_the_known_optimum_better_than_the_defaults():
@@ -167,9 +239,9 @@ def test_the_search_finds_the_known_optimum_better_than_the_defaults():
     assert best.params["kind"] == "good"
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
-def test_trial_0_is_the_declared_defaults(sampler):
-    first = undisturbed(Ridge, sampler)[0]
+@pytest.mark.parametrize("search", SEARCHES)
+def test_trial_0_is_the_declared_defaults(search):
+    first = undisturbed(Ridge, search)[0]
     assert first.params == {"l2": 2.0, "alpha": 0.5, "n": 3, "kind": "good"}
 
 
@@ -182,14 +254,14 @@ def test_defaults_outside_the_experiments_ranges_are_not_tried():
 @pytest.mark.parametrize("trials", [1, 5])
 def test_every_model_gets_the_whole_budget_and_not_more(model, trials):
     made = tuner(model, trials=trials)
-    assert made.n_trials == trials
+    assert made.budget.trials == trials
     assert [t.number for t in made.run([])] == list(range(trials))
 
 
 def test_without_a_search_space_there_is_one_trial():
     every = {"l2": 9.0, "alpha": 0.1, "n": 2, "kind": "bad"}
     for made in (tuner(Plain), tuner(Ridge, params=every)):
-        assert made.n_trials == 1
+        assert made.budget.trials == 1
         (trial,) = made.run([])
         assert trial.params == {}
         assert trial.state == "complete"
@@ -290,23 +362,35 @@ class Resumable(Peaked):
 
 
 @settings(max_examples=20)  # each writes to the disk after every epoch
-@given(until=st.integers(1, 20), every=st.integers(1, 7), patience=st.integers(1, 3))
-def test_a_trial_cut_off_in_any_epoch_goes_on_to_the_same_end(
-    tmp_path_factory, until, every, patience
+@given(
+    until=st.integers(1, 20),
+    every=st.integers(1, 7),
+    patience=st.integers(1, 3),
+    seconds=st.integers(1, 20) | st.none(),
+)
+def test_a_trial_cut_off_in_any_epoch_goes_on_to_the_same_end_in_the_same_time(
+    tmp_path_factory, until, every, patience, seconds
 ):
     def run(folder, until, epochs):
+        clock = Clock()
+
+        def tick(stats):
+            epochs.append(stats.epoch)
+            clock.now += 1
+
         made = Tuner(
             type("Cut", (Resumable,), {"until": until}),
             ModelSpec(name="mine", params={"peak": 12}),
-            TuneSpec(trials=1, evaluate_every=every, patience=patience),
+            TuneSpec(trials=1, evaluate_every=every, patience=patience, seconds=seconds),
             VIEW,
             EVALUATOR,
             METRIC,
             seed=1,
             checkpoints=folder,
-            on_epoch=lambda stats: epochs.append(stats.epoch),
+            on_epoch=tick,
         )
-        return plain(made.run([]))
+        with patch("recrepro.tuning.time", clock):
+            return made.run([])
 
     with patch.object(Checkpoint, "due", PropertyMock(return_value=True)):
         whole, resumed = [], []
@@ -316,7 +400,141 @@ def test_a_trial_cut_off_in_any_epoch_goes_on_to_the_same_end(
             run(folder, min(until, whole[-1]), resumed)
         assert run(folder, 1000, resumed) == expected
         assert resumed == whole  # no epoch twice, none left out
+        assert expected[0].seconds == len(whole)
         assert list(folder.iterdir()) == []
+
+
+class Slow(Ridge):
+    """A trial takes 1 to 9 seconds."""
+
+    clock: Clock
+
+    def fit(self, train, rng):
+        self.clock.now += self.config.n
+        return self
+
+
+@pytest.mark.parametrize("trials", [4, None])
+@pytest.mark.parametrize("seconds", [1, 25, 26.5])
+def test_no_trial_starts_once_the_seconds_or_the_trials_are_spent(clock, trials, seconds):
+    made = tuner(type("Timed", (Slow,), {"clock": clock}), trials=trials, seconds=seconds)
+    whole = made.run([])
+    times = [t.params["n"] for t in whole]
+    assert [t.seconds for t in whole] == times
+    by_hand = next(n for n in range(1, 99) if sum(times[:n]) >= seconds or n == trials)
+    assert len(whole) == by_hand
+    for stop in range(len(whole) + 1):
+        assert made.run(stored(whole[:stop])) == whole
+
+
+class Steady(Peaked):
+    """An epoch takes a second."""
+
+    clock: Clock
+
+    def fit_epochs(self, train, rng):
+        for stats in super().fit_epochs(train, rng):
+            self.clock.now += 1
+            yield stats
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ended"), [(3, [5]), (20, [20]), (23, [25]), (40, [40]), (45, [40, 5])]
+)
+def test_a_trial_that_runs_out_of_time_ends_at_its_next_validation(clock, seconds, ended):
+    """It takes 40 epochs, each better than the last one, and is validated after every fifth."""
+    model = type("Timed", (Steady,), {"clock": clock})
+    ranges = {"peak": {"integers": [50, 60]}}
+    trials = tuner(model, search=ranges, trials=9, seconds=seconds).run([])
+    assert [(t.epochs, t.seconds) for t in trials] == [(e, e) for e in ended]
+    assert [t.stopped for t in trials] == [None if e == 40 else e for e in ended]
+    assert {t.state for t in trials} == {"complete"}
+
+
+@pytest.mark.parametrize("seconds", [3, 23, 45, 100, 170])
+@pytest.mark.parametrize("pruner", [None, "median"])
+def test_a_search_that_ran_out_of_time_can_be_repeated_at_any_speed(clock, seconds, pruner):
+    timed = type("Timed", (Steady,), {"clock": clock})
+    trials = tuner(timed, trials=None, seconds=seconds, pruner=pruner).run([])
+    budget = Budget(len(trials), last_epoch=trials[-1].stopped)
+    assert plain(tuner(Peaked, repeated=budget, pruner=pruner).run([])) == plain(trials)
+
+
+def test_a_model_without_a_search_space_has_one_trial_in_that_time(clock):
+    model = type("Timed", (Steady,), {"clock": clock})
+    (trial,) = tuner(model, params={"peak": 60}, trials=None, seconds=12).run([])
+    assert trial.stopped == 15
+
+
+PRUNED = {"pruner": "median", "trials": 14, "patience": 20, "seed": 3}
+
+
+def test_trials_below_the_median_of_those_before_are_pruned_and_no_others():
+    trials = tuner(Peaked, **PRUNED).run([])
+    assert {t.state for t in trials} == {"complete", "pruned"}
+    for trial in trials:
+        values = {row["epoch"]: row[METRIC] for row in trial.curve if METRIC in row}
+        before = [t for t in trials[: trial.number] if t.state == "complete"]
+        others = [{row["epoch"]: row.get(METRIC) for row in t.curve} for t in before]
+        below = [
+            epoch
+            for epoch in values
+            if epoch < 40 and len(before) >= 5
+            if max(v for e, v in values.items() if e <= epoch)
+            < np.median([other[epoch] for other in others])
+        ]
+        assert below == ([max(values)] if trial.state == "pruned" else [])
+
+
+def test_a_pruned_trial_keeps_its_curve_and_best_value_and_is_never_chosen():
+    trials = tuner(Peaked, **PRUNED).run([])
+    pruned = next(t for t in trials if t.state == "pruned")
+    assert pruned.value == max(row[METRIC] for row in pruned.curve if METRIC in row)
+    assert pruned.metrics[METRIC] == pruned.value
+    assert f"after epoch {pruned.curve[-1]['epoch']}" in pruned.reason
+    better = replace(pruned, value=2.0)
+    assert best_of([*trials, better]).state == "complete"
+    assert best_of([better]) is None
+
+
+@pytest.mark.parametrize("stop", range(15))
+@pytest.mark.parametrize("search", ["tpe", "tpe from 4", "random"])
+def test_pruning_goes_on_as_it_would_have_after_a_search_was_cut_off(search, stop):
+    whole = undisturbed(Peaked, search, pruner="median", patience=20)
+    assert any(t.state == "pruned" for t in whole)
+    resumed = tuner(Peaked, **SEARCHES[search], pruner="median", patience=20)
+    assert plain(resumed.run(stored(whole[:stop]))) == plain(whole)
+
+
+@settings(max_examples=10)
+@given(until=st.integers(1, 40), stop=st.integers(5, 13))
+def test_a_trial_that_was_cut_off_is_pruned_as_it_would_have_been(tmp_path_factory, until, stop):
+    whole = undisturbed(Peaked, "tpe", pruner="median", patience=20)
+    spec = TuneSpec(trials=stop + 1, pruner="median", patience=20)
+    folder = tmp_path_factory.mktemp("cut")
+
+    def run(until):
+        model = type("Cut", (Resumable,), {"until": until})
+        made = Tuner(model, SPEC, spec, VIEW, EVALUATOR, METRIC, seed=1, checkpoints=folder)
+        return made.run(stored(whole[:stop]))[-1]
+
+    with patch.object(Checkpoint, "due", PropertyMock(return_value=True)):
+        with pytest.raises(KeyboardInterrupt):
+            run(min(until, whole[stop].curve[-1]["epoch"]))
+        resumed = run(1000)
+    expected = whole[stop]
+    assert (resumed.state, resumed.value) == (expected.state, expected.value)
+    assert (resumed.epochs, resumed.reason) == (expected.epochs, expected.reason)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_validation_value_that_is_no_number_fails_the_trial(value):
+    made = tuner(Plain)
+    measured = SimpleNamespace(means={METRIC: value})
+    with patch.object(Evaluator, "evaluate", return_value=measured):
+        (trial,) = made.run([])
+    assert trial.state == "failed"
+    assert f"the validation value of {METRIC} is {value}" in trial.reason
 
 
 def test_the_epochs_of_the_best_trial_go_to_the_final_fit():

@@ -75,6 +75,7 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
 
     Nothing is downloaded: of a data set that is not here, only the name is checked.
     """
+    from recrepro.budget import Budget, how, in_all
     from recrepro.data.source import unavailable
     from recrepro.experiment import load_experiment
     from recrepro.ledger import Ledger
@@ -86,6 +87,9 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
     console = make_console()
     spec = load_experiment(experiment)
     check_names(spec)
+    if spec.tune is not None:
+        what = how(spec.tune.model_dump())
+        console.print(f"budget: {what}, on validation {spec.selection_metric}", soft_wrap=True)
     absent = [(d, why) for d in spec.datasets if (why := unavailable(d, data_dir))]
     for dataset, why in absent:
         console.print(f"{dataset.name}: {why}", soft_wrap=True)
@@ -105,13 +109,13 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
     names = short_titles(plan.cells)
     for cell in plan.cells:
         state = known.get(cell.key, "to run")
-        trials = plan.n_trials(cell)
-        work = count(trials, "trial") if trials else "one fit"
+        budget = plan.budget(cell)
+        work = "one fit" if budget == Budget(0) else str(budget)
         needed = plan.memory_needed(cell)
         memory = f", about {in_words(needed)} of memory" if needed else ""
         console.print(f"{names[cell.key]}  {work}, {state}{memory}", soft_wrap=True)
     left = [c for c in plan.cells if known.get(c.key) != "done"]
     console.print(
         f"The experiment is valid: {count(len(plan.cells), 'cell')}, {len(left)} to run with "
-        f"{count(sum(map(plan.n_trials, left)), 'trial')}."
+        f"{in_all([plan.budget(cell) for cell in left])}."
     )

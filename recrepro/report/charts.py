@@ -179,7 +179,8 @@ def critical_difference(name: str, test: RankTest) -> Markup:
 
 def search(name: str, trials: Sequence[dict[str, Any]], metric: str, model: str) -> Markup:
     """Draw what each trial reached on validation, and the best so far."""
-    done = [(t["number"], t["value"]) for t in trials if t["value"] is not None]
+    done = [(t["number"], t["value"]) for t in trials if t["state"] == "complete"]
+    pruned = [(t["number"], t["value"]) for t in trials if t["state"] == "pruned"]
     failed = [t["number"] for t in trials if t["value"] is None]
 
     def paint(figure: "Figure") -> None:
@@ -191,6 +192,7 @@ def search(name: str, trials: Sequence[dict[str, Any]], metric: str, model: str)
             where="post",
             color=ORANGE,
         )
+        axes.plot([n for n, _ in pruned], [v for _, v in pruned], "x", color=GREY, markersize=4)
         for number in failed:
             axes.axvline(number, color=GREY, linestyle=":")
         _small(axes, "trial", metric)
@@ -198,7 +200,7 @@ def search(name: str, trials: Sequence[dict[str, Any]], metric: str, model: str)
     best = max((v for _, v in done), default=0.0)
     text = (
         f"Search of {model}: {metric} on validation by trial; {len(done)} trials reached up to "
-        f"{best:.4f}, {len(failed)} failed."
+        f"{best:.4f}, {len(pruned)} were pruned, {len(failed)} failed."
     )
     return draw(name, text, (3.0, 2.2), paint)
 

@@ -20,8 +20,9 @@ def histories(board: Board) -> Section:
             items += _history(f"{board.id}-search-{place}", result, trials, tuning["metric"])
     why = (
         "Values on validation data, of the first seed and fold. Dots are trials, the line is the "
-        "best so far; dotted lines are trials that failed. By epoch: one line a trial, the best "
-        "one in front. The trials of all repeats are in records.json."
+        "best so far; crosses are pruned trials with their best until then, dotted lines are "
+        "trials that failed. By epoch: one line a trial, the best one in front. The trials of all "
+        "repeats are in records.json."
         if items
         else "Nothing was tuned here."
     )
@@ -42,10 +43,12 @@ def _history(
 ) -> Iterator[Chart | Table]:
     model, best, rows = result.titles["model"], None, []
     for trial in trials:
-        if trial["value"] is not None:
+        if trial["state"] == "complete":
             best = trial["value"] if best is None else max(best, trial["value"])
         values = ", ".join(f"{key} = {_shown(v)}" for key, v in trial["params"].items())
         state = "" if trial["state"] == "complete" else f"{trial['state']}: {trial['reason']}"
+        if trial.get("stopped"):
+            state = f"out of time after epoch {trial['stopped']}"
         rows.append(
             (
                 Cell(str(trial["number"]), trial["number"]),

@@ -12,7 +12,7 @@ from recrepro.verdict import BoardVerdict
 
 COLUMNS = (
     *("dataset", "split", "ranking", "audit", "model", "status", "metric", "mean", "std"),
-    *("low", "high", "p_best", "p_reference", "repeats", "reopened", "notes"),
+    *("low", "high", "p_best", "p_reference", "repeats", "reopened", "trials", "notes"),
 )
 
 
@@ -50,7 +50,8 @@ def write_csv(
                     [
                         *map(cell_text, place),
                         *("" if value is None else value for value in values),
-                        *(row.repeats, row.reopened, cell_text(notes)),
+                        *(row.repeats, row.reopened, " ".join(map(str, row.trials))),
+                        cell_text(notes),
                     ]
                 )
     return buffer.getvalue()

@@ -174,6 +174,21 @@ def test_histories_show_the_best_so_far_and_failures(board):
     assert "failed: it diverged" in rows[1][5]
 
 
+def test_a_pruned_trial_is_shown_with_its_value_and_is_never_the_best(board):
+    first = board.results[0]
+    trials = first.read_trials()
+    trials[2] |= {"state": "pruned", "value": 0.9, "reason": "below the median"}
+    trials[3] |= {"stopped": 2}
+    shown = replace(board, results=[replace(first, read_trials=lambda: trials)])
+    chart = histories(shown).items[0]
+    rows = cells(chart.table)
+    assert [row[2] for row in rows] == ["0.3000", "0.3000", "0.3000", "0.4000"]
+    assert rows[2][1] == "0.9000"
+    assert "pruned: below the median" in rows[2][5]
+    assert "out of time after epoch 2" in rows[3][5]
+    assert "2 trials reached up to 0.4000, 1 were pruned, 1 failed" in chart.svg
+
+
 def test_hyperparameters_say_where_they_are_from(board, make):
     (table,) = hyperparameters(board, make.experiment()).items
     how = {tuple(row[:2]): row[2:] for row in cells(table)}

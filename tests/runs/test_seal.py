@@ -112,7 +112,7 @@ def test_a_request_that_is_forged_while_tuning_is_refused_written_down_and_voids
     # Once in the trial, once in the final fit; then comes the harness, too late.
     forged = [f for f in findings if f.get("forged")]
     assert [f["forged"] for f in forged[:2]] == ["refused", "refused"]
-    assert "0 of 1 trials of its tuning are finished" in forged[0]["reason"]
+    assert "0 of 1 trial of its tuning are finished" in forged[0]["reason"]
     state, reason, openings = cells(place)["forger"]
     assert (state, openings) == ("failed", ["refused"])
     assert "was asked for before its tuning was over" in reason

@@ -78,7 +78,10 @@ def record(workspace):
     return {
         "cell": "a" * 64,
         "result_digest": "digest",
-        "identity": {"data": {"fingerprint": "f" * 64}},
+        "identity": {
+            "data": {"fingerprint": "f" * 64},
+            "tuning": {"trials": 3, "sampler": "tpe", "metric": "ndcg@10"},
+        },
         "protocol": "p" * 64,
         "model": {
             "params": {"l2": 11.0, "long": "x" * 300},
@@ -135,6 +138,7 @@ def test_a_cell_is_a_parent_run_with_a_child_for_each_trial(mirror, workspace):
     assert parent.data.metrics["ndcg.recsys2019_at_5"] == 0.125
     assert parent.data.metrics["validation.ndcg_at_10"] == 0.3
     assert len(parent.data.tags["recrepro.complete"]) == 64
+    assert parent.data.tags["recrepro.budget"] == "3 trials each (TPE)"
     assert parent.data.tags["mlflow.source.git.commit"] == "abc"
     assert parent.info.start_time == 1_700_000_000_000
     assert parent.info.end_time == 1_700_000_060_000
@@ -142,6 +146,15 @@ def test_a_cell_is_a_parent_run_with_a_child_for_each_trial(mirror, workspace):
     assert len(children) == 3
     assert sorted(c.info.status for c in children) == ["FAILED", "FINISHED", "FINISHED"]
     assert {c.data.params["l2"] for c in children} == {"10.0", "11.0", "12.0"}
+
+
+def test_a_pruned_trial_is_marked_with_its_reason(mirror, ledger, workspace, monkeypatch):
+    pruned = {**trial(0, 0.1), "state": "pruned", "reason": "below the median"}
+    monkeypatch.setattr(ledger, "trials", lambda _: [pruned])
+    mirror.sync()
+    (child,) = search(workspace, "tags.`recrepro.kind` = 'trial'")
+    assert child.info.status == "KILLED"
+    assert child.data.tags["mlflow.note.content"] == "Pruned: below the median"
 
 
 def test_a_trial_has_its_epochs_as_steps_beside_the_value_that_counts(mirror, workspace):
