@@ -14,6 +14,14 @@ def cell_key(identity: Mapping[str, Any]) -> str:
     return canonical_hash(identity)
 
 
+def n_trials(identity: Mapping[str, Any]) -> int:
+    """Return how many trials the search of a cell has; 0 if it is not tuned."""
+    budget = identity.get("tuning")
+    if budget is None:
+        return 0
+    return int(budget["trials"]) if identity["model"]["space"] else 1
+
+
 def protocol_of(identity: Mapping[str, Any]) -> dict[str, Any]:
     """Return what results must share to be compared: data, split, metrics, ranking, harness."""
     protocol = {part: identity.get(part) for part in PROTOCOL}

@@ -22,7 +22,7 @@ from recrepro.experiment import (
     canonical_json,
     explain,
 )
-from recrepro.identity import cell_key
+from recrepro.identity import cell_key, n_trials
 from recrepro.ledger import Member
 from recrepro.model import Recommender
 from recrepro.protocol import check_items, check_metrics, ranking_identity, read_labels
@@ -107,10 +107,7 @@ class Plan:
 
     def n_trials(self, cell: Cell) -> int:
         """Return how many trials the search of a cell has; 0 if it is not tuned."""
-        budget = cell.identity["tuning"]
-        if budget is None:
-            return 0
-        return int(budget["trials"]) if cell.identity["model"]["space"] else 1
+        return n_trials(cell.identity)
 
     def memory_needed(self, cell: Cell) -> int:
         """Estimate the bytes that a cell's model needs besides the data; 0 where they are few.
@@ -123,7 +120,7 @@ class Plan:
 
     def stored_split(self, cell: Cell, workspace: Workspace) -> StoredSplit:
         """Return the split of a cell, drawing and storing it if the workspace lacks it."""
-        stored = StoredSplit(workspace.splits / _split_hash(cell)[:32])
+        stored = StoredSplit(workspace.split(cell.identity["split"]))
         if stored.is_whole:
             return stored
         return self.draw(cell).store(stored.folder, self.split_keys(cell))

@@ -22,8 +22,12 @@ from recrepro.plan import Cell, Plan, make_plan
 from recrepro.progress import Progress, count, short_titles
 from recrepro.results import results_in
 from recrepro.tracking import MlflowMirror
+from recrepro.tracking_store import tracking_uri
 from recrepro.verdict import BoardVerdict, judge, may_be_judged
 from recrepro.workspace import Workspace
+
+MIRROR_SECONDS = 60.0
+"""How long the end of a run waits for a server that is slow."""
 
 
 def run_experiment(
@@ -214,7 +218,7 @@ def _say_how_to_go_on(console: Console, plan: Plan, ledger: Ledger) -> None:
     arguments = " ".join(_without_reopen(sys.argv[1:]))
     console.print(
         f"\nStopped. {done} of {len(plan.cells)} cells are done and kept, with every finished "
-        f"trial of the others. To go on: {_program()} {arguments}",
+        f"trial of the others. To go on: {program()} {arguments}",
         soft_wrap=True,
     )
 
@@ -232,27 +236,53 @@ def _without_reopen(arguments: list[str]) -> list[str]:
 
 
 def finish_mirror(
-    console: Console, mirror: BackgroundMirror, place: Workspace, workspace: Path
+    console: Console,
+    mirror: BackgroundMirror,
+    place: Workspace,
+    workspace: Path,
+    seconds: float = MIRROR_SECONDS,
 ) -> None:
-    """Copy what is left to MLflow, and say where it can be seen or why it could not be copied."""
+    """Copy what is left to MLflow, and say where it can be seen or why it could not be copied.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        Where to say it.
+    mirror : BackgroundMirror
+        What copies.
+    place : Workspace
+        The workspace.
+    workspace : Path
+        Its folder, as it was given.
+    seconds : float
+        How long a server is waited for. The store in the workspace is always brought up to date.
+    """
+    embedded = tracking_uri(place) == place.mlflow_store
     if mirror.busy:
         console.print("\nCopying to MLflow (Ctrl-C leaves it to the next run) ...", style="dim")
-    mirror.close()
-    if mirror.error is None:
-        command = f"{_program()} ui --workspace {workspace}"
+    over = mirror.close(None if embedded else seconds)
+    send = f"{program()} sync --workspace {workspace}"
+    if over and mirror.error is None:
+        command = f"{program()} ui --workspace {workspace}"
         console.print(f"\nLook at the runs:  {command}", soft_wrap=True)
         return
-    reason = str(mirror.error).strip().partition("\n")[0]
+    reason = f"the server is slow, it was waited for {seconds:g} s."
+    if over:
+        reason = str(mirror.error).strip().partition("\n")[0]
+    mend = (
+        f" If the workspace's own {place.root / 'mlflow.db'} is damaged, delete it: it is made "
+        "anew."
+    )
     console.print(
         f"\nMLflow could not be brought up to date: {reason}\nNothing is lost: the results are in "
-        "the workspace, and each run of this file tries again. If the workspace's own "
-        f"{place.root / 'mlflow.db'} is damaged, delete it: it is made anew.",
+        f"the workspace. The next run of this file sends the rest, or now: {send}"
+        f"{mend if embedded else ''}",
         style="yellow",
         soft_wrap=True,
     )
 
 
-def _program() -> str:
+def program() -> str:
     """Return how this program was called, for commands to be copied from the screen."""
     called = sys.argv[0]
     if Path(called).name != "recrepro" or which("recrepro") == str(Path(called).resolve()):

@@ -36,6 +36,15 @@ mlflow_option = click.option(
     help="Read the results from this MLflow server or database, not from the workspace.",
 )
 
+text_or_json = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to write it.",
+)
+
 
 def results_of(
     path: Path, experiment: "Experiment", workspace: Path, uri: str | None
