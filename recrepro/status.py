@@ -11,7 +11,7 @@ from rich.text import Text
 
 from recrepro.cell_names import paths
 from recrepro.identity import n_trials
-from recrepro.ledger import CellWork, Ledger, Lease, Member, Planned
+from recrepro.ledger import CellWork, Lease, Ledger, Member, Planned
 from recrepro.listing import plain_table
 from recrepro.progress import count, duration
 from recrepro.tracking import MlflowMirror
@@ -46,7 +46,7 @@ class CellProgress:
         """What to call it."""
         if self.work.lease is not None:
             return "running" if self.work.lease.alive else "dead"
-        return self.work.state if self.work.state in ("done", "failed") else "left"  # type: ignore[return-value]  # narrowed by `in`
+        return self.work.state if self.work.state in ("done", "failed") else "left"
 
     @property
     def trials(self) -> int:
@@ -103,8 +103,8 @@ class ExperimentProgress:
 
 def look(workspace: Workspace, ledger: Ledger, version: Planned) -> ExperimentProgress:
     """Find out how far an experiment is."""
-    work = ledger.work()
     members = ledger.members(version.name, version.grid_hash)
+    work = ledger.work()
     cells = [CellProgress(member, work[member.cell]) for member in members]
     mirror = MlflowMirror(ledger, workspace, version.name, version.grid_hash, version.source)
     try:
