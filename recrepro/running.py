@@ -1,7 +1,6 @@
 """`recrepro run`: from an experiment file to its leaderboard on the screen."""
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from recrepro import leaderboard
+from recrepro.admission import MemoryBudget, default_budget, expected_memory
 from recrepro.background import BackgroundMirror
 from recrepro.cell_names import CellNames, paths
 from recrepro.errors import RecreproError, UnknownName, UsageError
@@ -18,9 +18,11 @@ from recrepro.experiment import Experiment, load_experiment
 from recrepro.grid import Grid
 from recrepro.ledger import CellState, Ledger
 from recrepro.listing import make_console, show_leaderboard
+from recrepro.memory import available_bytes, in_words
 from recrepro.plan import Cell, Plan, make_plan
 from recrepro.progress import Progress, count, short_titles
 from recrepro.results import results_in
+from recrepro.threads import cores
 from recrepro.tracking import MlflowMirror
 from recrepro.tracking_store import tracking_uri
 from recrepro.verdict import BoardVerdict, judge, may_be_judged
@@ -35,8 +37,9 @@ def run_experiment(
     data_dir: Path | None,
     workspace: Path,
     *,
-    jobs: int | None = None,
-    threads: int = 1,
+    jobs: int,
+    threads: int,
+    memory: int | None = None,
     reopen: Iterable[str] = (),
     keep_models: bool = False,
 ) -> None:
@@ -50,10 +53,13 @@ def run_experiment(
         Folder with local copies of named data sets.
     workspace : Path
         Folder that keeps the results; made if it is not there.
-    jobs : int, optional
-        Cells that run side by side; by default as many as the cores allow.
+    jobs : int
+        Cells that run side by side.
     threads : int
         Threads of the numeric libraries in each cell's process.
+    memory : int, optional
+        Bytes that the cells which run side by side may need together; by default a share of what
+        is available.
     reopen : iterable of str
         Names of done cells that are tested again, see `cells_to_reopen`.
     keep_models : bool
@@ -80,7 +86,9 @@ def run_experiment(
         )
         mirror.poke()
         progress = _announce(console, plan, ledger, place, path.stem, mirror, again)
-        jobs = jobs or max(1, _cores() // threads)
+        total = default_budget(available_bytes()) if memory is None else memory
+        budget = MemoryBudget(total, expected_memory(plan, ledger.records()))
+        _warn(console, plan, ledger, budget, jobs * threads)
         grid = Grid(
             plan,
             ledger,
@@ -90,6 +98,7 @@ def run_experiment(
             observer=progress,
             reopen=again,
             keep_models=keep_models,
+            memory=budget,
         )
         try:
             with progress:
@@ -105,6 +114,43 @@ def run_experiment(
         raise RecreproError(
             f"{len(failed)} of {len(plan.cells)} cells failed (see the notes above). What their "
             f"processes printed: {logs}. Running the same file again retries them."
+        )
+
+
+def share_cores(jobs: int | None, threads: int | str) -> tuple[int, int]:
+    """Return how many cells run side by side, and how many threads each has.
+
+    Parameters
+    ----------
+    jobs : int, optional
+        As asked for; by default as many as the cores allow.
+    threads : int or "auto"
+        As asked for; ``"auto"`` divides the cores by the jobs.
+    """
+    if isinstance(threads, str):
+        jobs = jobs or cores()
+        return jobs, max(1, cores() // jobs)
+    return jobs or max(1, cores() // threads), threads
+
+
+def _warn(console: Console, plan: Plan, ledger: Ledger, budget: MemoryBudget, threads: int) -> None:
+    """Say what will be slow, or tight."""
+    states = ledger.states()
+    large = [c for c in plan.cells if budget.needs[c.key] > budget.total and not _done(c, states)]
+    for cell in {(cell.model.title, cell.dataset): cell for cell in large}.values():
+        console.print(
+            f"{cell.model.title} on {cell.dataset} needs about {in_words(budget.needs[cell.key])} "
+            f"of memory, more than the {in_words(budget.total)} that cells may need together: it "
+            "runs alone.",
+            style="yellow",
+            soft_wrap=True,
+        )
+    if threads > cores():
+        console.print(
+            f"{threads} threads in all share {count(cores(), 'core')}: fewer --jobs or --threads "
+            "are faster.",
+            style="yellow",
+            soft_wrap=True,
         )
 
 
@@ -288,9 +334,3 @@ def program() -> str:
     if Path(called).name != "recrepro" or which("recrepro") == str(Path(called).resolve()):
         return "recrepro"
     return called
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,0 +1,363 @@
+"""What an experiment will take, before it is run: time, memory, disk, and what cannot be run.
+
+**Time.** A model's trial takes as long as its trials in this workspace took (the median), those with
+equal settings and on the same data if there are any, in proportion to the interactions in train.
+Where there are none, a trial on a sample may be timed (`recrepro.timing`); else it is not known. The
+final fit and its test take what they took there, or as long as a trial.
+
+**Disk.** Splits that are not in the workspace yet, at the size of their arrays; for each cell the
+values of its users, here and in the copy for MLflow, and what MLflow's tables take.
+"""
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from heapq import heapify, heapreplace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from recrepro.admission import default_budget, expected_memory
+from recrepro.errors import RecreproError
+from recrepro.experiment import TuneSpec
+from recrepro.ledger import CellWork, Ledger
+from recrepro.memory import available_bytes, in_words
+from recrepro.plan import Cell, Plan
+from recrepro.runner import MODELS
+from recrepro.splits.draw import Drawn
+from recrepro.splits.sealed import StoredSplit, TuningView
+from recrepro.threads import limited
+from recrepro.timing import seconds_a_trial
+from recrepro.tuning import make_config
+from recrepro.workspace import Workspace
+
+PARTS = ("train", "validation", "test")
+OTHER = {"model": "settings", "data": "data"}
+START_SECONDS = 3.0
+"""What a process takes to start, on a machine that has nothing else to do."""
+RUN_BYTES = 15_000
+"""What a cell or a trial takes in MLflow's tables (measured with 30 metrics and 20 parameters)."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a model takes: a trial, the final fit with its test, and how that is known."""
+
+    trial: float
+    final: float
+    source: str
+
+    def times(self, factor: float) -> "Pace":
+        """Return it for more data."""
+        return Pace(self.trial * factor, self.final * factor, self.source)
+
+
+@dataclass(frozen=True)
+class CellCost:
+    """What a cell will take.
+
+    Parameters
+    ----------
+    cell : Cell
+        Which.
+    state : str
+        As the ledger has it, or ``to run``.
+    trials : int
+        That are left.
+    seconds : float or None
+        Until it is done; None if that is not known.
+    source : str
+        How `seconds` is known, or why not.
+    memory : int
+        Bytes that its process needs.
+    disk : int
+        Bytes that its result takes.
+    problem : str
+        Why it cannot be run; empty if it can.
+    """
+
+    cell: Cell
+    state: str
+    trials: int
+    seconds: float | None
+    source: str
+    memory: int
+    disk: int
+    problem: str = ""
+
+    @property
+    def left(self) -> bool:
+        """Whether it is to be run."""
+        return self.state != "done"
+
+
+@dataclass(frozen=True)
+class SplitCost:
+    """A split: its name, what is in it, and what it will take on disk (0 if it is there)."""
+
+    name: str
+    sizes: dict[str, int]
+    audit: str
+    disk: int
+
+
+@dataclass
+class Costs:
+    """What an experiment will take.
+
+    Parameters
+    ----------
+    splits, cells : list
+        In the order of the file.
+    jobs, threads : int
+        Cells side by side, and threads in each.
+    memory : int
+        What the cells that run side by side may need together.
+    available : int
+        Memory that is available.
+    free_disk : int
+        Where the workspace is.
+    """
+
+    jobs: int
+    threads: int
+    memory: int
+    available: int
+    free_disk: int
+    splits: list[SplitCost] = field(default_factory=list)
+    cells: list[CellCost] = field(default_factory=list)
+
+    @property
+    def left(self) -> list[CellCost]:
+        """The cells that are to be run."""
+        return [cost for cost in self.cells if cost.left]
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes with so many jobs, without the cells of which that is not known."""
+        return makespan([c.seconds for c in self.left if c.seconds is not None], self.jobs)
+
+    @property
+    def unknown(self) -> int:
+        """Of how many cells the time is not known."""
+        return sum(cost.seconds is None for cost in self.left)
+
+    @property
+    def peak_memory(self) -> int:
+        """What the largest cells need that may run side by side."""
+        largest = sorted((cost.memory for cost in self.left), reverse=True)
+        together = sum(largest[: self.jobs])
+        return max(min(together, self.memory), largest[0]) if largest else 0
+
+    @property
+    def disk(self) -> int:
+        """Bytes that the run adds."""
+        return sum(s.disk for s in self.splits) + sum(cost.disk for cost in self.left)
+
+    @property
+    def problems(self) -> list[str]:
+        """Return what cannot be run and why, each reason once."""
+        found = {cost.problem: None for cost in self.left if cost.problem}
+        if self.disk > self.free_disk:
+            short = f"{in_words(self.disk)} of disk are needed, {in_words(self.free_disk)} are free"
+            found[short] = None
+        return list(found)
+
+
+def makespan(seconds: Iterable[float], jobs: int) -> float:
+    """Return how long tasks take that each go to the worker who is free first, in their order."""
+    busy = [0.0] * jobs
+    heapify(busy)
+    for each in seconds:
+        heapreplace(busy, busy[0] + each)
+    return max(busy)
+
+
+class Paces:
+    """How long models took in a workspace.
+
+    Parameters
+    ----------
+    records : iterable of dict
+        Of done cells.
+    ledger : Ledger, optional
+        Has their trials.
+    """
+
+    def __init__(self, records: Iterable[Mapping[str, Any]], ledger: Ledger | None) -> None:
+        self._ledger = ledger
+        self._records: dict[str, list[Mapping[str, Any]]] = {}
+        for record in records:
+            self._records.setdefault(record["model"]["name"], []).append(record)
+        self._trials: dict[str, float | None] = {}
+
+    def of(self, cell: Cell, n_train: int) -> Pace | None:
+        """Return how long a cell's model takes on so many interactions; None without records."""
+        records = self._records.get(cell.model.name, [])
+        source = "earlier cells"
+        for part in ("model", "data"):
+            same = [r for r in records if r["identity"].get(part) == cell.identity[part]]
+            source += "" if same else f", other {OTHER[part]}"
+            records = same or records
+        paces = [pace for r in records if (pace := self._pace(r, n_train)) is not None]
+        if not paces:
+            return None
+        return Pace(median(p.trial for p in paces), median(p.final for p in paces), source)
+
+    def _pace(self, record: Mapping[str, Any], n_train: int) -> Pace | None:
+        before = record.get("split", {}).get("parts", {}).get("train", {}).get("interactions")
+        if not before or "fit" not in record.get("times", {}):
+            return None
+        final = sum(record["times"][lap]["wall_s"] for lap in ("fit", "score"))
+        trial = self.finished(record["cell"])
+        return Pace(final if trial is None else trial, final, "").times(n_train / before)
+
+    def finished(self, cell: str) -> float | None:
+        """Return how long a finished trial of a cell took; None if there is none."""
+        if cell not in self._trials:
+            trials = [] if self._ledger is None else self._ledger.trials(cell)
+            seconds = [t["seconds"] for t in trials if t["state"] == "complete"]
+            self._trials[cell] = median(seconds) if seconds else None
+        return self._trials[cell]
+
+
+def estimate(
+    plan: Plan,
+    place: Path,
+    ledger: Ledger | None,
+    *,
+    jobs: int,
+    threads: int,
+    memory: int | None = None,
+    time_trials: bool = False,
+) -> Costs:
+    """Estimate what is left of an experiment.
+
+    Parameters
+    ----------
+    plan : Plan
+        The experiment.
+    place : Path
+        Folder of the workspace, which need not be there.
+    ledger : Ledger, optional
+        That of the workspace, if it is there.
+    jobs, threads : int
+        Cells side by side, and threads in each.
+    memory : int, optional
+        What cells side by side may need together; by default a share of what is available.
+    time_trials : bool
+        Whether to time a trial on a sample where nothing is known of a model.
+    """
+    records = [] if ledger is None else ledger.records()
+    work = {} if ledger is None else ledger.work()
+    available = available_bytes()
+    costs = Costs(
+        jobs=jobs,
+        threads=threads,
+        memory=default_budget(available) if memory is None else memory,
+        available=available,
+        free_disk=shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free,
+    )
+    needs = expected_memory(plan, records)
+    pacer = _Pacer(plan, Paces(records, ledger), threads, time_trials=time_trials)
+    for name, cells in plan.by_split().items():
+        problem, drawn = "", None
+        try:
+            drawn = plan.draw(cells[0])
+        except RecreproError as error:
+            problem = f"{name}: {error}"
+        else:
+            folder = Workspace(place.resolve()).split(cells[0].identity["split"])
+            there = StoredSplit(folder).is_whole
+            sizes = {part: len(getattr(drawn.parts, part)) for part in PARTS}
+            audit, disk = drawn.audit.line, 0 if there else drawn.stored_bytes
+            costs.splits.append(SplitCost(name, sizes, audit, disk))
+        for cell in cells:
+            needed = needs[cell.key]
+            why = problem or _why_not(cell, drawn, needed, available)
+            pace = None if drawn is None or why else pacer.of(cell, drawn, work.get(cell.key))
+            costs.cells.append(_cell_cost(plan, cell, drawn, work.get(cell.key), pace, needed, why))
+    return costs
+
+
+def _why_not(cell: Cell, drawn: Drawn | None, needed: int, available: int) -> str:
+    """Say why a cell cannot be run; empty if it can."""
+    tuned = cell.identity["tuning"] is not None
+    for part in ("train", "validation") if tuned and drawn is not None else ():
+        if drawn is not None and not len(getattr(drawn.parts, part)):
+            return f"{cell.dataset} / {cell.split}: the {part} part is empty, and tuning needs it"
+    if needed > available:
+        return (
+            f"{cell.model.title} on {cell.dataset} needs about {in_words(needed)} of memory, "
+            f"{in_words(available)} are available"
+        )
+    return ""
+
+
+def _cell_cost(
+    plan: Plan,
+    cell: Cell,
+    drawn: Drawn | None,
+    work: CellWork | None,
+    pace: Pace | None,
+    needed: int,
+    problem: str,
+) -> CellCost:
+    going_on = work is not None and work.state in ("pending", "leased")
+    trials = plan.n_trials(cell) - (work.finished if work is not None and going_on else 0)
+    state = "to run" if work is None or work.state == "pending" else work.state
+    if state == "done":
+        return CellCost(cell, state, 0, None, "", needed, 0)
+    users = 0 if drawn is None else int((drawn.parts.test.user_counts > 0).sum())
+    values = 8 * users * (1 + len(plan.experiment.evaluate.metrics))
+    return CellCost(
+        cell,
+        state,
+        trials,
+        None if pace is None else START_SECONDS + trials * pace.trial + pace.final,
+        "" if pace is None else pace.source,
+        needed,
+        2 * values + RUN_BYTES * (1 + trials),
+        problem,
+    )
+
+
+class _Pacer:
+    """Finds out how long a cell takes: from its own trials, from records, or by trying."""
+
+    def __init__(self, plan: Plan, known: Paces, threads: int, *, time_trials: bool) -> None:
+        self._plan = plan
+        self._known = known
+        self._threads = threads
+        self._time_trials = time_trials
+        self._timed: dict[tuple[str, str], tuple[Pace | None, int]] = {}
+
+    def of(self, cell: Cell, drawn: Drawn, work: CellWork | None) -> Pace | None:
+        """Return how long a trial of a cell and its final fit take; None if that is not known."""
+        if work is not None and work.state == "done":
+            return None
+        n_train = len(drawn.parts.train)
+        pace = self._known.of(cell, n_train)
+        if work is not None and work.state != "failed":
+            own = self._known.finished(cell.key)
+            if own is not None:
+                return Pace(own, own if pace is None else pace.final, "its own trials")
+        if pace is not None or not self._time_trials or not len(drawn.parts.validation):
+            return pace
+        of = (cell.dataset, cell.model.title)
+        if of not in self._timed:
+            self._timed[of] = (self._try(cell, drawn.tuning_view), n_train)
+        timed, before = self._timed[of]
+        return None if timed is None else timed.times(n_train / before)
+
+    def _try(self, cell: Cell, view: TuningView) -> Pace | None:
+        model_class = MODELS.resolve(cell.model.name)
+        model = model_class(make_config(model_class, cell.model.title, cell.model.params))
+        every = (self._plan.experiment.tune or TuneSpec(trials=1)).evaluate_every
+        evaluator = self._plan.evaluator(cell.seed)
+        try:
+            with limited(self._threads):
+                seconds = seconds_a_trial(model, view, evaluator, every, cell.seed)
+        except (ArithmeticError, MemoryError, RecreproError, RuntimeError, ValueError):
+            return None  # as a trial that fails: a run will say why
+        return Pace(seconds, seconds, "a timed trial")
