@@ -1,9 +1,9 @@
 """What an experiment will take, before it is run: time, memory, disk, and what cannot be run.
 
-**Time.** A model's trial takes as long as its trials in this workspace took (the median), those with
-equal settings and on the same data if there are any, in proportion to the interactions in train.
-Where there are none, a trial on a sample may be timed (`recrepro.timing`); else it is not known. The
-final fit and its test take what they took there, or as long as a trial.
+**Time.** A model's trial takes as long as its trials in this workspace took (the median), those
+with equal settings and on the same data if there are any, in proportion to the interactions in
+train. Where there are none, a trial on a sample may be timed (`recrepro.timing`); else it is not
+known. The final fit and its test take what they took there, or as long as a trial.
 
 **Disk.** Splits that are not in the workspace yet, at the size of their arrays; for each cell the
 values of its users, here and in the copy for MLflow, and what MLflow's tables take.

@@ -39,10 +39,12 @@ def seconds_a_trial(
         Draws the sample.
     """
     share = min(1.0, SAMPLE / max(1, len(view.train)))
-    order = generator(seed, "timing").random(view.train.n_users)
+    n_users = view.train.n_users
+    place = generator(seed, "timing").permutation(n_users)
 
     def timed(part: float) -> float:
-        return _timed(model, _sampled(view, order < part), evaluator, evaluate_every, seed)
+        sample = _sampled(view, place < part * n_users)
+        return _timed(model, sample, evaluator, evaluate_every, seed)
 
     timed(share / 2)  # compiles loops, loads libraries
     larger = timed(share)
