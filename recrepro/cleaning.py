@@ -6,8 +6,6 @@ written before the record that refers to it: one without a record is deleted whe
 """
 
 import contextlib
-import json
-import re
 import secrets
 import shutil
 import time
@@ -102,11 +100,7 @@ def _leased(workspace: Workspace, work: dict[str, CellWork]) -> Iterator[Waste]:
 
 def _blobs(workspace: Workspace, ledger: Ledger, now: float) -> Iterator[Waste]:
     """Yield old blobs whose hash stands nowhere in any record."""
-    kept = {
-        digest
-        for record in ledger.records()
-        for digest in re.findall(r"[0-9a-f]{64}", json.dumps(record))
-    }
+    kept = ledger.referenced()
     for path in sorted((workspace.root / "blobs").glob("??/[!.]*")):
         if path.name not in kept and _is_old(path, now):
             yield Waste("blob", path, _size(path))

@@ -13,6 +13,7 @@ reaches.
 
 import json
 import os
+import re
 import secrets
 import socket
 import time
@@ -281,12 +282,20 @@ class Ledger:
                 for row in connection.execute(query)
             }
 
-    def records(self) -> list[dict[str, Any]]:
-        """Return every record, and those of alarms, in no particular order."""
+    def records(self, latest: int = 1000) -> list[dict[str, Any]]:
+        """Return the records of the cells that were done last."""
+        cells = tables.CELLS
+        query = sa.select(cells.c.record).where(cells.c.state == "done")
+        query = query.order_by(cells.c.ended_at.desc()).limit(latest)
+        with self._engine.connect() as connection:
+            return [json.loads(text) for text in connection.scalars(query)]
+
+    def referenced(self) -> set[str]:
+        """Return every SHA-256 that stands in a record, or in that of an alarm."""
         queries = [sa.select(table.c.record) for table in (tables.CELLS, tables.ALARMS)]
         with self._engine.connect() as connection:
-            texts = [text for query in queries for text in connection.scalars(query)]
-        return [json.loads(text) for text in texts if text]
+            texts = (text for query in queries for text in connection.scalars(query) if text)
+            return {digest for text in texts for digest in re.findall(r"[0-9a-f]{64}", text)}
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:

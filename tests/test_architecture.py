@@ -63,6 +63,7 @@ LAYERS = [
         "recrepro.plots",
         "recrepro.admission",
         "recrepro.timing",
+        "recrepro.paces",
     },
     {"recrepro.locating", "recrepro.refitting", "recrepro.agreement"},
     {"recrepro.progress", "recrepro.listing", "recrepro.citation", "recrepro.costs"},
