@@ -1,6 +1,5 @@
 """What `recrepro check` and `recrepro run --dry-run` do: check an experiment, estimate its cost."""
 
-import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ def check(
     path: Path,
     data_dir: Path | None,
     workspace: Path,
+    ledger: Ledger | None,
     *,
     jobs: int,
     threads: int,
@@ -50,6 +50,8 @@ def check(
     ----------
     path, data_dir, workspace, jobs, threads, memory
         As for a run.
+    ledger : Ledger, optional
+        That of the workspace, if it is there.
     time_trials : bool
         Whether to time a trial on a sample where nothing is known of a model.
 
@@ -65,20 +67,15 @@ def check(
     if here is None:
         return Check(path.stem, absent, None)
     plan = make_plan(here, path.parent, data_dir, progress=False)
-    known = (workspace / "ledger.db").is_file()
-    with contextlib.ExitStack() as stack:
-        ledger = None
-        if known:
-            ledger = stack.enter_context(contextlib.closing(Ledger.in_workspace(workspace)))
-        costs = estimate(
-            plan,
-            workspace,
-            ledger,
-            jobs=jobs,
-            threads=threads,
-            memory=memory,
-            time_trials=time_trials,
-        )
+    costs = estimate(
+        plan,
+        workspace,
+        ledger,
+        jobs=jobs,
+        threads=threads,
+        memory=memory,
+        time_trials=time_trials,
+    )
     return Check(path.stem, absent, costs)
 
 
@@ -111,7 +108,7 @@ def as_json(found: Check) -> dict[str, Any]:
         ],
         "total": {
             "cells_left": len(costs.left),
-            "trials": sum(c.trials for c in costs.left),
+            "trials": costs.trials,
             "jobs": costs.jobs,
             "threads": costs.threads,
             "seconds": costs.seconds,
@@ -168,17 +165,17 @@ def _texts(cost: CellCost) -> tuple[str, ...]:
     if not cost.left:
         return (cost.state, "", "", "", "")
     time = "unknown" if cost.seconds is None else duration(cost.seconds)
-    trials = f"{cost.trials:,}" if cost.trials else "one fit"
+    trials = (
+        "one fit" if cost.trials == 0 else "by time" if cost.trials is None else str(cost.trials)
+    )
     if cost.problem:
         return ("cannot run", trials, "", in_words(cost.memory), "")
     return (cost.state, trials, time, in_words(cost.memory), cost.source)
 
 
 def _show_total(console: Console, costs: Costs) -> None:
-    left, n_trials = costs.left, sum(cost.trials for cost in costs.left)
-    console.print(
-        f"{count(len(costs.cells), 'cell')}, {len(left)} to run with {count(n_trials, 'trial')}."
-    )
+    left, trials = costs.left, count(costs.trials, "trial")
+    console.print(f"{count(len(costs.cells), 'cell')}, {len(left)} to run with {trials}.")
     if not left:
         return
     time = f"about {duration(costs.seconds)}"

@@ -6,6 +6,7 @@ Disk: splits that are not in the workspace yet, at the size of their arrays; for
 values of its users, here and in the copy for MLflow, and what MLflow's tables take.
 """
 
+import math
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from recrepro.admission import default_budget, expected_memory
 from recrepro.errors import RecreproError
+from recrepro.identity import search_budget
 from recrepro.ledger import CellWork, Ledger
 from recrepro.memory import available_bytes, in_words
 from recrepro.paces import Pace, Pacer, Paces
@@ -39,8 +41,8 @@ class CellCost:
         Which.
     state : str
         As the ledger has it, or ``to run``.
-    trials : int
-        That are left.
+    trials : int or None
+        That are left; None if not their number is limited, but their time.
     seconds : float or None
         Until it is done; None if that is not known.
     source : str
@@ -55,7 +57,7 @@ class CellCost:
 
     cell: Cell
     state: str
-    trials: int
+    trials: int | None
     seconds: float | None
     source: str
     memory: int
@@ -108,6 +110,11 @@ class Costs:
     def left(self) -> list[CellCost]:
         """The cells that are to be run."""
         return [cost for cost in self.cells if cost.left]
+
+    @property
+    def trials(self) -> int:
+        """How many are left, but for searches of which only the time is limited."""
+        return sum(cost.trials or 0 for cost in self.left)
 
     @property
     def seconds(self) -> float:
@@ -232,20 +239,32 @@ def _cell_cost(
     needed: int,
     problem: str,
 ) -> CellCost:
-    going_on = work is not None and work.state in ("pending", "leased")
-    trials = plan.n_trials(cell) - (work.finished if work is not None and going_on else 0)
     state = "to run" if work is None or work.state == "pending" else work.state
     if state == "done":
         return CellCost(cell, state, 0, None, "", needed, 0)
+    finished = 0 if work is None or state == "failed" else work.finished
+    trials, limit = search_budget(cell.identity)
+    trials = None if trials is None else max(0, trials - finished)
     users = 0 if drawn is None else int((drawn.parts.test.user_counts > 0).sum())
     values = 8 * users * (1 + len(plan.experiment.evaluate.metrics))
     return CellCost(
         cell,
         state,
         trials,
-        None if pace is None else START_SECONDS + trials * pace.trial + pace.final,
+        _seconds(pace, trials, limit, finished),
         "" if pace is None else pace.source,
         needed,
-        2 * values + RUN_BYTES * (1 + trials),
+        2 * values + RUN_BYTES * (1 + (trials or 0)),
         problem,
     )
+
+
+def _seconds(
+    pace: Pace | None, trials: int | None, limit: float | None, finished: int
+) -> float | None:
+    if pace is None:
+        return None
+    search = math.inf if trials is None else trials * pace.trial
+    if limit is not None:
+        search = min(search, max(0.0, limit - finished * pace.trial))
+    return START_SECONDS + search + pace.final

@@ -14,12 +14,15 @@ def cell_key(identity: Mapping[str, Any]) -> str:
     return canonical_hash(identity)
 
 
-def n_trials(identity: Mapping[str, Any]) -> int:
-    """Return how many trials the search of a cell has; 0 if it is not tuned."""
+def search_budget(identity: Mapping[str, Any]) -> tuple[int | None, float | None]:
+    """Return how many trials the search of a cell has, and how many seconds; None without limit.
+
+    A cell that is not tuned has no trials, one in which nothing is searched has one.
+    """
     budget = identity.get("tuning")
     if budget is None:
-        return 0
-    return int(budget["trials"]) if identity["model"]["space"] else 1
+        return 0, None
+    return budget.get("trials") if identity["model"]["space"] else 1, budget.get("seconds")
 
 
 def protocol_of(identity: Mapping[str, Any]) -> dict[str, Any]:

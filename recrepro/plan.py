@@ -23,7 +23,7 @@ from recrepro.experiment import (
     canonical_json,
     explain,
 )
-from recrepro.identity import cell_key, n_trials
+from recrepro.identity import cell_key
 from recrepro.ledger import Member
 from recrepro.model import Recommender
 from recrepro.protocol import check_items, check_metrics, ranking_identity, read_labels
@@ -108,7 +108,10 @@ class Plan:
 
     def n_trials(self, cell: Cell) -> int:
         """Return how many trials the search of a cell has; 0 if it is not tuned."""
-        return n_trials(cell.identity)
+        budget = cell.identity["tuning"]
+        if budget is None:
+            return 0
+        return int(budget["trials"]) if cell.identity["model"]["space"] else 1
 
     def memory_needed(self, cell: Cell) -> int:
         """Estimate the bytes that a cell's model needs besides the data; 0 where they are few.

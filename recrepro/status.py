@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from recrepro.cell_names import paths
-from recrepro.identity import n_trials
+from recrepro.identity import search_budget
 from recrepro.ledger import CellWork, Lease, Ledger, Member, Planned
 from recrepro.listing import plain_table
 from recrepro.progress import count, duration
@@ -31,7 +31,7 @@ STATES: dict[State, str] = {
 
 @dataclass(frozen=True)
 class CellProgress:
-    """A cell of an experiment, and how far it is; `trials` is its budget, 0 without tuning."""
+    """A cell of an experiment, and how far it is."""
 
     member: Member
     work: CellWork
@@ -49,19 +49,19 @@ class CellProgress:
         return self.work.state if self.work.state in ("done", "failed") else "left"
 
     @property
-    def trials(self) -> int:
-        """Return the budget of its search; 0 if it is not tuned."""
-        return n_trials(self.work.identity)
+    def trials(self) -> int | None:
+        """How many its search has; 0 if it is not tuned, None if its time is limited instead."""
+        return search_budget(self.work.identity)[0]
 
     @property
     def stage(self) -> str:
         """What it is at, in words."""
         finished, trials = self.work.finished, self.trials
+        of = "" if trials is None else f" of {trials}"
         if self.state == "running":
-            if finished >= trials:
-                return "final fit and test"
-            return f"trial {finished + 1} of {trials}"
-        return f"{finished} of {trials} trials" if trials else ""
+            tuning = trials is None or finished < trials
+            return f"trial {finished + 1}{of}" if tuning else "final fit and test"
+        return "" if trials == 0 else f"{finished}{of} trials"
 
     @property
     def about(self) -> str:

@@ -11,6 +11,7 @@ from recrepro.cli.options import (
     memory_option,
     text_or_json,
     threads_option,
+    until_the_end,
     workspace_option,
 )
 
@@ -123,12 +124,17 @@ def _check(
     import json
 
     from recrepro import checking
+    from recrepro.ledger import Ledger
     from recrepro.listing import make_console
 
+    ledger: Ledger | None = None
+    if (workspace / "ledger.db").is_file():
+        ledger = until_the_end(Ledger.in_workspace(workspace))
     found = checking.check(
         experiment,
         data_dir,
         workspace,
+        ledger,
         jobs=jobs,
         threads=threads,
         memory=memory,
