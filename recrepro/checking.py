@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.text import Text
@@ -16,6 +16,7 @@ from recrepro.listing import plain_table
 from recrepro.memory import in_words
 from recrepro.plan import check_names, make_plan
 from recrepro.progress import count, duration, short_titles
+from recrepro.threads import share_cores
 
 RULE = (
     "Time: trials x the median of the model's trials in this workspace, plus the final fit; from "
@@ -39,8 +40,8 @@ def check(
     workspace: Path,
     ledger: Ledger | None,
     *,
-    jobs: int,
-    threads: int,
+    jobs: int | None = None,
+    threads: int | Literal["auto"] = 1,
     memory: int | None = None,
     time_trials: bool = False,
 ) -> Check:
@@ -67,6 +68,7 @@ def check(
     if here is None:
         return Check(path.stem, absent, None)
     plan = make_plan(here, path.parent, data_dir, progress=False)
+    jobs, threads = share_cores(jobs, threads)
     costs = estimate(
         plan,
         workspace,

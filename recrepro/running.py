@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from shutil import which
+from typing import Literal
 
 from rich.console import Console
 from rich.text import Text
@@ -22,7 +23,7 @@ from recrepro.memory import available_bytes, in_words
 from recrepro.plan import Cell, Plan, make_plan
 from recrepro.progress import Progress, count, short_titles
 from recrepro.results import results_in
-from recrepro.threads import cores
+from recrepro.threads import cores, share_cores
 from recrepro.tracking import MlflowMirror
 from recrepro.tracking_store import tracking_uri
 from recrepro.verdict import BoardVerdict, judge, may_be_judged
@@ -37,8 +38,8 @@ def run_experiment(
     data_dir: Path | None,
     workspace: Path,
     *,
-    jobs: int,
-    threads: int,
+    jobs: int | None = None,
+    threads: int | Literal["auto"] = 1,
     memory: int | None = None,
     reopen: Iterable[str] = (),
     keep_models: bool = False,
@@ -53,10 +54,10 @@ def run_experiment(
         Folder with local copies of named data sets.
     workspace : Path
         Folder that keeps the results; made if it is not there.
-    jobs : int
-        Cells that run side by side.
-    threads : int
-        Threads of the numeric libraries in each cell's process.
+    jobs : int, optional
+        Cells that run side by side; by default as many as the cores allow.
+    threads : int or "auto"
+        Threads of the numeric libraries in each cell's process; or the cores divided by the jobs.
     memory : int, optional
         Bytes that the cells which run side by side may need together; by default a share of what
         is available.
@@ -86,6 +87,7 @@ def run_experiment(
         )
         mirror.poke()
         progress = _announce(console, plan, ledger, place, path.stem, mirror, again)
+        jobs, threads = share_cores(jobs, threads)
         total = default_budget(available_bytes()) if memory is None else memory
         budget = MemoryBudget(total, expected_memory(plan, ledger.records()))
         _warn(console, plan, ledger, budget, jobs * threads)
@@ -115,22 +117,6 @@ def run_experiment(
             f"{len(failed)} of {len(plan.cells)} cells failed (see the notes above). What their "
             f"processes printed: {logs}. Running the same file again retries them."
         )
-
-
-def share_cores(jobs: int | None, threads: int | str) -> tuple[int, int]:
-    """Return how many cells run side by side, and how many threads each has.
-
-    Parameters
-    ----------
-    jobs : int, optional
-        As asked for; by default as many as the cores allow.
-    threads : int or "auto"
-        As asked for; ``"auto"`` divides the cores by the jobs.
-    """
-    if isinstance(threads, str):
-        jobs = jobs or cores()
-        return jobs, max(1, cores() // jobs)
-    return jobs or max(1, cores() // threads), threads
 
 
 def _warn(console: Console, plan: Plan, ledger: Ledger, budget: MemoryBudget, threads: int) -> None:
@@ -264,7 +250,7 @@ def _say_how_to_go_on(console: Console, plan: Plan, ledger: Ledger) -> None:
     arguments = " ".join(_without_reopen(sys.argv[1:]))
     console.print(
         f"\nStopped. {done} of {len(plan.cells)} cells are done and kept, with every finished "
-        f"trial of the others. To go on: {program()} {arguments}",
+        f"trial of the others. To go on: {_program()} {arguments}",
         soft_wrap=True,
     )
 
@@ -307,9 +293,9 @@ def finish_mirror(
     if mirror.busy:
         console.print("\nCopying to MLflow (Ctrl-C leaves it to the next run) ...", style="dim")
     over = mirror.close(None if embedded else seconds)
-    send = f"{program()} sync --workspace {workspace}"
+    send = f"{_program()} sync --workspace {workspace}"
     if over and mirror.error is None:
-        command = f"{program()} ui --workspace {workspace}"
+        command = f"{_program()} ui --workspace {workspace}"
         console.print(f"\nLook at the runs:  {command}", soft_wrap=True)
         return
     reason = f"the server is slow, it was waited for {seconds:g} s."
@@ -328,7 +314,7 @@ def finish_mirror(
     )
 
 
-def program() -> str:
+def _program() -> str:
     """Return how this program was called, for commands to be copied from the screen."""
     called = sys.argv[0]
     if Path(called).name != "recrepro" or which("recrepro") == str(Path(called).resolve()):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.linalg  # noqa: F401  # loads the BLAS that kernels call, so that it can be limited
@@ -24,6 +24,22 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def share_cores(jobs: int | None, threads: int | Literal["auto"]) -> tuple[int, int]:
+    """Return how many cells run side by side, and how many threads each has.
+
+    Parameters
+    ----------
+    jobs : int, optional
+        As asked for; by default as many as the cores allow.
+    threads : int or "auto"
+        As asked for; ``"auto"`` divides the cores by the jobs.
+    """
+    if threads == "auto":
+        jobs = jobs or cores()
+        return jobs, max(1, cores() // jobs)
+    return jobs or max(1, cores() // threads), threads
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What several commands share: arguments, and how they open a workspace."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -54,18 +54,20 @@ class _Size(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
-class _Threads(click.ParamType[int | str]):
+class _Threads(click.ParamType[int | Literal["auto"]]):
     """A number from 1, or ``auto``."""
 
     name = "integer"
 
     def convert(
         self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | str:
+    ) -> int | Literal["auto"]:
         """Read it, or say what is wrong with it."""
         if value == "auto":
             return "auto"
-        return int(click.IntRange(min=1).convert(value, param, ctx))  # type: ignore[arg-type]  # any
+        if str(value).isdecimal() and int(value) > 0:
+            return int(value)
+        self.fail(f"{value!r} is neither a whole number from 1 nor 'auto'.", param, ctx)
 
 
 jobs_option = click.option(

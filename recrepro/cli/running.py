@@ -1,6 +1,7 @@
 """Commands that run an experiment, or say what would be run."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -43,7 +44,7 @@ def run(
     data_dir: Path | None,
     workspace: Path,
     jobs: int | None,
-    threads: int | str,
+    threads: int | Literal["auto"],
     memory: int | None,
     reopen: tuple[str, ...],
     keep_models: bool,
@@ -55,9 +56,8 @@ def run(
     model, and only the rest is run.
     """
     from recrepro.errors import UsageError
-    from recrepro.running import run_experiment, share_cores
+    from recrepro.running import run_experiment
 
-    jobs, threads = share_cores(jobs, threads)
     if dry_run:
         if reopen:
             raise UsageError("--dry-run does not go with --reopen: it says what is left to run.")
@@ -94,7 +94,7 @@ def check(
     data_dir: Path | None,
     workspace: Path,
     jobs: int | None,
-    threads: int | str,
+    threads: int | Literal["auto"],
     memory: int | None,
     time_trials: bool,
     form: str,
@@ -104,9 +104,6 @@ def check(
     Names, values, data, splits; cells, trials, time, memory, disk, and what cannot be run. Nothing
     is downloaded: of a data set that is not here, only the name is checked.
     """
-    from recrepro.running import share_cores
-
-    jobs, threads = share_cores(jobs, threads)
     _check(experiment, data_dir, workspace, jobs, threads, memory, form, time_trials=time_trials)
 
 
@@ -114,8 +111,8 @@ def _check(
     experiment: Path,
     data_dir: Path | None,
     workspace: Path,
-    jobs: int,
-    threads: int,
+    jobs: int | None,
+    threads: int | Literal["auto"],
     memory: int | None,
     form: str = "text",
     *,
