@@ -167,9 +167,7 @@ def _texts(cost: CellCost) -> tuple[str, ...]:
     if not cost.left:
         return (cost.state, "", "", "", "")
     time = "unknown" if cost.seconds is None else duration(cost.seconds)
-    trials = (
-        "one fit" if cost.trials == 0 else "by time" if cost.trials is None else str(cost.trials)
-    )
+    trials = {0: "one fit", None: "by time"}.get(cost.trials, str(cost.trials))
     if cost.problem:
         return ("cannot run", trials, "", in_words(cost.memory), "")
     return (cost.state, trials, time, in_words(cost.memory), cost.source)

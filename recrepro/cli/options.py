@@ -65,9 +65,9 @@ class _Threads(click.ParamType[int | Literal["auto"]]):
         """Read it, or say what is wrong with it."""
         if value == "auto":
             return "auto"
-        if str(value).isdecimal() and int(value) > 0:
-            return int(value)
-        self.fail(f"{value!r} is neither a whole number from 1 nor 'auto'.", param, ctx)
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"{value!r} is neither a whole number from 1 nor 'auto'.", param, ctx)
+        return int(value)
 
 
 jobs_option = click.option(
