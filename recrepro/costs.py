@@ -40,7 +40,7 @@ class CellCost:
     cell : Cell
         Which.
     state : str
-        As the ledger has it, or ``to run``.
+        ``done``, ``failed``, ``running`` or ``to run``.
     trials : int or None
         That are left; None if not their number is limited, but their time.
     seconds : float or None
@@ -239,7 +239,11 @@ def _cell_cost(
     needed: int,
     problem: str,
 ) -> CellCost:
-    state = "to run" if work is None or work.state == "pending" else work.state
+    state = "to run"
+    if work is not None and work.state in ("done", "failed"):
+        state = work.state
+    elif work is not None and work.lease is not None and work.lease.alive:
+        state = "running"
     if state == "done":
         return CellCost(cell, state, 0, None, "", needed, 0)
     finished = 0 if work is None or state == "failed" else work.finished

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from recrepro.errors import RecreproError
-from recrepro.experiment import TuneSpec
+from recrepro.experiment import TuneSpec, canonical_json
 from recrepro.ledger import CellWork, Ledger
 from recrepro.plan import Cell, Plan
 from recrepro.runner import MODELS
@@ -62,7 +62,8 @@ class Paces:
         records = self._records.get(cell.model.name, [])
         source = "earlier cells"
         for part in ("model", "data"):
-            same = [r for r in records if r["identity"].get(part) == cell.identity[part]]
+            own = canonical_json(cell.identity[part])  # tuples are lists in a record
+            same = [r for r in records if canonical_json(r["identity"].get(part)) == own]
             source += "" if same else f", other {OTHER[part]}"
             records = same or records
         paces = [pace for r in records if (pace := self._pace(r, n_train)) is not None]

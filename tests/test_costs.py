@@ -31,6 +31,7 @@ trials = 4
 name = "ease"
 [[models]]
 name = "itemknn"
+search = { weighting = { choice = ["none", "bm25"] } }
 """
 
 
@@ -114,6 +115,12 @@ def test_a_model_takes_what_it_took_in_proportion_to_the_interactions(case):
     assert (found.unknown, found.seconds) == (2, cells["ease", 2].seconds)
 
 
+def test_settings_are_equal_also_where_there_are_options_to_choose_from(case):
+    _, itemknn, _, other = case.plan.cells
+    case.finish(itemknn, [1.0], 2.0, n_train(case, other))
+    assert case.estimate()[0]["itemknn", 2].source == "earlier cells"
+
+
 @pytest.mark.parametrize(
     ("identity", "source"),
     [
@@ -135,7 +142,7 @@ def test_finished_trials_of_a_cell_are_not_counted_again(case):
     case.try_trials(ease, token, [3.0, 3.0, 3.0])
     case.ledger.release(ease.key, token)
     cells, _ = case.estimate()
-    assert cells["ease", 1].trials == 1
+    assert (cells["ease", 1].state, cells["ease", 1].trials) == ("to run", 1)
     assert cells["ease", 1].source == "its own trials"
     assert cells["ease", 1].seconds == pytest.approx(costs.START_SECONDS + 3.0 + 3.0)
 
