@@ -38,11 +38,24 @@ class BackgroundMirror:
         """Say that there may be something to copy."""
         self._wanted.set()
 
-    def close(self) -> None:
-        """Copy what is left and stop."""
+    def close(self, seconds: float | None = None) -> bool:
+        """Copy what is left and stop.
+
+        Parameters
+        ----------
+        seconds : float, optional
+            How long to wait for it; by default to the end.
+
+        Returns
+        -------
+        bool
+            False if it still was not over. The thread then ends with the process; what it leaves
+            half done is made again by the next copy.
+        """
         self._closing = True
         self._wanted.set()
-        self._thread.join()
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _work(self) -> None:
         while True:

@@ -141,12 +141,7 @@ def evaluate_on_experiment(
     cell = _chosen(plan.cells, choice)
     drawn = plan.draw(cell)
     parts = drawn.parts
-    evaluator = Evaluator(
-        [parse_metric(metric) for metric in experiment.evaluate.metrics],
-        tie_seed=cell.seed,
-        items=plan.items,
-        outside=experiment.evaluate.outside,
-    )
+    evaluator = plan.evaluator(cell.seed)
     started = time.time()
     shown = histories(parts.known, parts.test_shown)
     scored = _score(frame, run, evaluator, parts.known, shown, parts.test, drawn.test_negatives)

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Protocol
 
+from recrepro.admission import MemoryBudget
 from recrepro.errors import LedgerError, RecreproError, SealError
 from recrepro.executors import Event, LocalProcesses
 from recrepro.interrupts import signals_as_interrupt
@@ -53,6 +54,10 @@ class Grid:
     reopen : collection of str
         Keys of done cells that are run again, from their trials, to a second opening of the test
         part. Their first results stay unless the second are equal.
+    keep_models : bool
+        Whether to store what the final models have learned.
+    memory : MemoryBudget, optional
+        Which cells may run side by side; by default all.
     """
 
     def __init__(
@@ -66,7 +71,9 @@ class Grid:
         observer: Observer,
         reopen: Collection[str] = (),
         keep_models: bool = False,
+        memory: MemoryBudget | None = None,
     ) -> None:
+        self._memory = memory
         self._plan = plan
         self._ledger = ledger
         self._workspace = workspace
@@ -107,6 +114,9 @@ class Grid:
             if len(self._executor.running) >= self._jobs:
                 return
             cell = waiting.popleft()
+            if self._memory and not self._memory.admits(cell.key, self._executor.running):
+                waiting.append(cell)
+                continue
             reopen = cell.key in self._reopen
             token = self._ledger.lease(cell.key, reopen=reopen)
             if token is not None:

@@ -14,6 +14,17 @@ def cell_key(identity: Mapping[str, Any]) -> str:
     return canonical_hash(identity)
 
 
+def search_budget(identity: Mapping[str, Any]) -> tuple[int | None, float | None]:
+    """Return how many trials the search of a cell has, and how many seconds; None without limit.
+
+    A cell that is not tuned has no trials, one in which nothing is searched has one.
+    """
+    budget = identity.get("tuning")
+    if budget is None:
+        return 0, None
+    return budget.get("trials") if identity["model"]["space"] else 1, budget.get("seconds")
+
+
 def protocol_of(identity: Mapping[str, Any]) -> dict[str, Any]:
     """Return what results must share to be compared: data, split, metrics, ranking, harness."""
     protocol = {part: identity.get(part) for part in PROTOCOL}

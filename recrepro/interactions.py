@@ -155,6 +155,12 @@ class Interactions:
         """Shape of the interaction matrix: users, items."""
         return self.n_users, self.n_items
 
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the columns occupy, without the labels."""
+        times = 0 if self.times is None else self.times.nbytes
+        return self.users.nbytes + self.items.nbytes + self.values.nbytes + times
+
     @cached_property
     def matrix(self) -> csr_array:
         """The interaction matrix, float32, rows users and columns items; not to be changed."""

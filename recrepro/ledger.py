@@ -13,6 +13,7 @@ reaches.
 
 import json
 import os
+import re
 import secrets
 import socket
 import time
@@ -72,6 +73,41 @@ class CellStatus:
     def tries(self) -> int:
         """How often the test part was opened for run files of this name."""
         return sum(opening.reason == "external" for opening in self.openings)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who holds a cell: host and process, since when (seconds since 1970), and whether it lives.
+
+    `since` is None where an older recrepro wrote the lease. A lease that is not alive may be taken
+    over by any run.
+    """
+
+    host: str
+    pid: int
+    since: float | None
+    alive: bool
+
+
+@dataclass(frozen=True)
+class CellWork:
+    """How far a cell is: its state, its lease if it has one, how many trials are finished."""
+
+    cell: str
+    identity: dict[str, Any]
+    state: CellState
+    reason: str | None
+    lease: Lease | None
+    finished: int
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A version of an experiment that was run, with the text of its file."""
+
+    name: str
+    grid_hash: str
+    source: str
 
 
 class Ledger:
@@ -212,7 +248,63 @@ class Ledger:
                 found |= {(row.cell, row.titles): None for row in connection.execute(query)}
         return [Member(cell, json.loads(titles)) for cell, titles in found]
 
+    def planned(self) -> list[Planned]:
+        """Return every version of every experiment, the latest first."""
+        table = tables.EXPERIMENTS
+        query = sa.select(table.c.name, table.c.grid_hash, table.c.source).order_by(
+            table.c.planned_at.desc()
+        )
+        with self._engine.connect() as connection:
+            return [Planned(*row) for row in connection.execute(query)]
+
     # cells
+
+    def work(self) -> dict[str, CellWork]:
+        """Return how far every cell is, by key."""
+        cells, trials = tables.CELLS, tables.TRIALS
+        counted = sa.select(trials.c.cell, sa.func.count().label("finished")).group_by(
+            trials.c.cell
+        )
+        finished = counted.subquery()
+        wanted = (cells.c.cell, cells.c.identity, cells.c.state, cells.c.reason, cells.c.token)
+        query = sa.select(*wanted, cells.c.owner, cells.c.deadline, finished.c.finished).outerjoin(
+            finished, finished.c.cell == cells.c.cell
+        )
+        with self._engine.connect() as connection:
+            return {
+                row.cell: CellWork(
+                    row.cell,
+                    json.loads(row.identity),
+                    row.state,
+                    row.reason,
+                    None if row.token is None else _lease(row.owner, row.deadline),
+                    row.finished or 0,
+                )
+                for row in connection.execute(query)
+            }
+
+    def records(self, latest: int = 1000) -> list[dict[str, Any]]:
+        """Return the records of the cells that were done last."""
+        cells = tables.CELLS
+        query = sa.select(cells.c.record).where(cells.c.state == "done")
+        query = query.order_by(cells.c.ended_at.desc()).limit(latest)
+        with self._engine.connect() as connection:
+            return [json.loads(text) for text in connection.scalars(query)]
+
+    def referenced(self) -> set[str]:
+        """Return every SHA-256 that stands in a record, or in that of an alarm."""
+        queries = [sa.select(table.c.record) for table in (tables.CELLS, tables.ALARMS)]
+        with self._engine.connect() as connection:
+            texts = (text for query in queries for text in connection.scalars(query) if text)
+            return {digest for text in texts for digest in re.findall(r"[0-9a-f]{64}", text)}
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Keep everybody else from writing, such as a lease, as long as the context lasts."""
+        with self._writing() as connection:
+            if self._engine.dialect.name == "postgresql":
+                connection.execute(sa.text("LOCK TABLE cells IN SHARE ROW EXCLUSIVE MODE"))
+            yield
 
     def status(self, cell: str) -> CellStatus:
         """Return what is known of a cell."""
@@ -407,7 +499,13 @@ def _check_lease(row: Any, token: str) -> None:
 def _this_process() -> str:
     process = psutil.Process()
     owner = {"host": socket.gethostname(), "pid": os.getpid(), "born": process.create_time()}
-    return json.dumps(owner)
+    return json.dumps({**owner, "since": time.time()})
+
+
+def _lease(owner: str, deadline: float) -> Lease:
+    process = json.loads(owner)
+    alive = _holds(owner, deadline)
+    return Lease(process["host"], process["pid"], process.get("since"), alive)
 
 
 def _holds(owner: str, deadline: float) -> bool:

@@ -1,5 +1,6 @@
 """How much memory there is, and a refusal in good time where it is not enough."""
 
+import re
 from pathlib import Path
 
 import psutil
@@ -27,6 +28,21 @@ def available_bytes() -> int:
 def in_words(n_bytes: float) -> str:
     """Write a number of bytes for people."""
     return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e8 else f"{n_bytes / 1e6:,.1f} MB"
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size such as ``8GB``, ``512 MB`` or ``1.5GiB``.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([kMGT])(i?)B", text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no size: write a number and its unit, such as 8GB or 512MB.")
+    number, unit, binary = found.groups()
+    return int(float(number) * (1024 if binary else 1000) ** ("kMGT".index(unit) + 1))
 
 
 def require_memory(who: str, needed: int, advice: str) -> None:

@@ -15,6 +15,7 @@ from recrepro.data.filters import make_filter
 from recrepro.data.source import load_dataset
 from recrepro.errors import UsageError
 from recrepro.evaluation.definitions import parse_metric
+from recrepro.evaluation.evaluator import Evaluator
 from recrepro.experiment import (
     Experiment,
     ModelSpec,
@@ -133,7 +134,7 @@ class Plan:
 
     def stored_split(self, cell: Cell, workspace: Workspace) -> StoredSplit:
         """Return the split of a cell, drawing and storing it if the workspace lacks it."""
-        stored = StoredSplit(workspace.splits / _split_hash(cell)[:32])
+        stored = StoredSplit(workspace.split(cell.identity["split"]))
         if stored.is_whole:
             return stored
         return self.draw(cell).store(stored.folder, self.split_keys(cell))
@@ -146,13 +147,17 @@ class Plan:
 
     def draw_splits(self) -> Iterator[tuple[str, Drawn]]:
         """Draw every split in memory; yield its name and its parts."""
-        tried = set()
+        for name, cells in self.by_split().items():
+            yield name, self.draw(cells[0])
+
+    def by_split(self) -> dict[str, list[Cell]]:
+        """Return the cells of each split, by its name."""
+        grouped: dict[str, list[Cell]] = {}
         for cell in self.cells:
             fold = "" if cell.fold is None else f" / fold {cell.fold + 1}"
             name = f"{cell.dataset} / {cell.split} / seed {cell.seed}{fold}"
-            if name not in tried:
-                tried.add(name)
-                yield name, self.draw(cell)
+            grouped.setdefault(name, []).append(cell)
+        return grouped
 
     def draw(self, cell: Cell) -> Drawn:
         """Draw the split of a cell in memory."""
@@ -160,6 +165,12 @@ class Plan:
         dataset, splitter = self.datasets[cell.dataset], self.splitters[cell.split]
         sampling = self.experiment.evaluate.sampling
         return draw_split(dataset, splitter, cell.seed, candidates, cell.fold or 0, sampling)
+
+    def evaluator(self, seed: int) -> Evaluator:
+        """Return what measures models on the splits of a seed."""
+        evaluate = self.experiment.evaluate
+        metrics = [parse_metric(metric) for metric in evaluate.metrics]
+        return Evaluator(metrics, tie_seed=seed, items=self.items, outside=evaluate.outside)
 
     def job(self, cell: Cell, token: str, workspace: Workspace, ledger_url: str) -> Job:
         """Return a leased cell as it is handed to a process."""

@@ -186,7 +186,7 @@ class Progress:
         foot += f", {totals.failed} failed" if totals.failed else ""
         if totals.trials:
             foot += f", {totals.trials_done}/{totals.trials} trials"
-        foot += "" if left is None else f", about {_duration(left)} left"
+        foot += "" if left is None else f", about {duration(left)} left"
         return Group(table, Text(foot, style="bold"))
 
 
@@ -219,7 +219,8 @@ def count(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Write seconds for people: 5 s, 2 min 5 s, 3 h 10 min."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -1,16 +1,17 @@
 """`recrepro run`: from an experiment file to its leaderboard on the screen."""
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from shutil import which
+from typing import Literal
 
 from rich.console import Console
 from rich.text import Text
 
 from recrepro import leaderboard
+from recrepro.admission import MemoryBudget, default_budget, expected_memory
 from recrepro.background import BackgroundMirror
 from recrepro.budget import in_all
 from recrepro.cell_names import CellNames, paths
@@ -19,12 +20,18 @@ from recrepro.experiment import Experiment, load_experiment
 from recrepro.grid import Grid
 from recrepro.ledger import CellState, Ledger
 from recrepro.listing import make_console, show_leaderboard
+from recrepro.memory import available_bytes, in_words
 from recrepro.plan import Cell, Plan, make_plan
 from recrepro.progress import Progress, count, short_titles
 from recrepro.results import results_in
+from recrepro.threads import cores, share_cores
 from recrepro.tracking import MlflowMirror
+from recrepro.tracking_store import tracking_uri
 from recrepro.verdict import BoardVerdict, judge, may_be_judged
 from recrepro.workspace import Workspace
+
+MIRROR_SECONDS = 60.0
+"""How long the end of a run waits for a server that is slow."""
 
 
 def run_experiment(
@@ -33,7 +40,8 @@ def run_experiment(
     workspace: Path,
     *,
     jobs: int | None = None,
-    threads: int = 1,
+    threads: int | Literal["auto"] = 1,
+    memory: int | None = None,
     reopen: Iterable[str] = (),
     keep_models: bool = False,
 ) -> None:
@@ -49,8 +57,11 @@ def run_experiment(
         Folder that keeps the results; made if it is not there.
     jobs : int, optional
         Cells that run side by side; by default as many as the cores allow.
-    threads : int
-        Threads of the numeric libraries in each cell's process.
+    threads : int or "auto"
+        Threads of the numeric libraries in each cell's process; or the cores divided by the jobs.
+    memory : int, optional
+        Bytes that the cells which run side by side may need together; by default a share of what
+        is available.
     reopen : iterable of str
         Names of done cells that are tested again, see `cells_to_reopen`.
     keep_models : bool
@@ -77,7 +88,10 @@ def run_experiment(
         )
         mirror.poke()
         progress = _announce(console, plan, ledger, place, path.stem, mirror, again)
-        jobs = jobs or max(1, _cores() // threads)
+        jobs, threads = share_cores(jobs, threads)
+        total = default_budget(available_bytes()) if memory is None else memory
+        budget = MemoryBudget(total, expected_memory(plan, ledger.records()))
+        _warn(console, plan, ledger, budget, jobs * threads)
         grid = Grid(
             plan,
             ledger,
@@ -87,6 +101,7 @@ def run_experiment(
             observer=progress,
             reopen=again,
             keep_models=keep_models,
+            memory=budget,
         )
         try:
             with progress:
@@ -102,6 +117,27 @@ def run_experiment(
         raise RecreproError(
             f"{len(failed)} of {len(plan.cells)} cells failed (see the notes above). What their "
             f"processes printed: {logs}. Running the same file again retries them."
+        )
+
+
+def _warn(console: Console, plan: Plan, ledger: Ledger, budget: MemoryBudget, threads: int) -> None:
+    """Say what will be slow, or tight."""
+    states = ledger.states()
+    large = [c for c in plan.cells if budget.needs[c.key] > budget.total and not _done(c, states)]
+    for cell in {(cell.model.title, cell.dataset): cell for cell in large}.values():
+        console.print(
+            f"{cell.model.title} on {cell.dataset} needs about {in_words(budget.needs[cell.key])} "
+            f"of memory, more than the {in_words(budget.total)} that cells may need together: it "
+            "runs alone.",
+            style="yellow",
+            soft_wrap=True,
+        )
+    if threads > cores():
+        console.print(
+            f"{threads} threads in all share {count(cores(), 'core')}: fewer --jobs or --threads "
+            "are faster.",
+            style="yellow",
+            soft_wrap=True,
         )
 
 
@@ -232,21 +268,47 @@ def _without_reopen(arguments: list[str]) -> list[str]:
 
 
 def finish_mirror(
-    console: Console, mirror: BackgroundMirror, place: Workspace, workspace: Path
+    console: Console,
+    mirror: BackgroundMirror,
+    place: Workspace,
+    workspace: Path,
+    seconds: float = MIRROR_SECONDS,
 ) -> None:
-    """Copy what is left to MLflow, and say where it can be seen or why it could not be copied."""
+    """Copy what is left to MLflow, and say where it can be seen or why it could not be copied.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        Where to say it.
+    mirror : BackgroundMirror
+        What copies.
+    place : Workspace
+        The workspace.
+    workspace : Path
+        Its folder, as it was given.
+    seconds : float
+        How long a server is waited for. The store in the workspace is always brought up to date.
+    """
+    embedded = tracking_uri(place) == place.mlflow_store
     if mirror.busy:
         console.print("\nCopying to MLflow (Ctrl-C leaves it to the next run) ...", style="dim")
-    mirror.close()
-    if mirror.error is None:
+    over = mirror.close(None if embedded else seconds)
+    send = f"{_program()} sync --workspace {workspace}"
+    if over and mirror.error is None:
         command = f"{_program()} ui --workspace {workspace}"
         console.print(f"\nLook at the runs:  {command}", soft_wrap=True)
         return
-    reason = str(mirror.error).strip().partition("\n")[0]
+    reason = f"the server is slow, it was waited for {seconds:g} s."
+    if over:
+        reason = str(mirror.error).strip().partition("\n")[0]
+    mend = (
+        f" If the workspace's own {place.root / 'mlflow.db'} is damaged, delete it: it is made "
+        "anew."
+    )
     console.print(
         f"\nMLflow could not be brought up to date: {reason}\nNothing is lost: the results are in "
-        "the workspace, and each run of this file tries again. If the workspace's own "
-        f"{place.root / 'mlflow.db'} is damaged, delete it: it is made anew.",
+        f"the workspace. The next run of this file sends the rest, or now: {send}"
+        f"{mend if embedded else ''}",
         style="yellow",
         soft_wrap=True,
     )
@@ -258,9 +320,3 @@ def _program() -> str:
     if Path(called).name != "recrepro" or which("recrepro") == str(Path(called).resolve()):
         return "recrepro"
     return called
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -2,11 +2,11 @@
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.linalg  # noqa: F401  # loads the BLAS that kernels call, so that it can be limited
@@ -16,11 +16,45 @@ from threadpoolctl import ThreadpoolController
 def default_threads() -> int:
     """Return what ``NUMBA_NUM_THREADS`` says, or else the number of cores of this process."""
     stated = os.environ.get("NUMBA_NUM_THREADS", "")
-    if stated.isdecimal() and int(stated) > 0:
-        return int(stated)
+    return int(stated) if stated.isdecimal() and int(stated) > 0 else cores()
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def share_cores(jobs: int | None, threads: int | Literal["auto"]) -> tuple[int, int]:
+    """Return how many cells run side by side, and how many threads each has.
+
+    Parameters
+    ----------
+    jobs : int, optional
+        As asked for; by default as many as the cores allow.
+    threads : int or "auto"
+        As asked for; ``"auto"`` divides the cores by the jobs.
+    """
+    if threads == "auto":
+        jobs = jobs or cores()
+        return jobs, max(1, cores() // jobs)
+    return jobs or max(1, cores() // threads), threads
+
+
+@contextmanager
+def limited(threads: int) -> Iterator[None]:
+    """Let the numeric libraries of this process use so many threads, as long as it lasts."""
+    before = os.environ.get("NUMBA_NUM_THREADS")
+    os.environ["NUMBA_NUM_THREADS"] = str(threads)
+    try:
+        with ThreadpoolController().limit(limits=threads):
+            yield
+    finally:
+        if before is None:
+            del os.environ["NUMBA_NUM_THREADS"]
+        else:
+            os.environ["NUMBA_NUM_THREADS"] = before
 
 
 def share_rows(

@@ -4,18 +4,32 @@ The copy can be made again at any time and comes out the same: a cell is found b
 run counts as whole only once it carries the tag ``recrepro.complete``, which is written last.
 """
 
+import contextlib
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from recrepro.ledger import Ledger, Member
+from recrepro.errors import RecreproError
+from recrepro.ledger import CellStatus, Ledger, Member
 from recrepro.tracking_facts import cell_facts, json_hash, place_tag
 from recrepro.tracking_runs import RunWriter
-from recrepro.tracking_store import CELLS, Target, connect, existing_target, tracking_uri
+from recrepro.tracking_store import (
+    CELLS,
+    Target,
+    connect,
+    existing_target,
+    require_answer,
+    tracking_uri,
+)
 from recrepro.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+
+
+LOOK_SECONDS = 5.0
+"""How long a mere question waits for who is writing."""
 
 
 class MlflowMirror:
@@ -33,44 +47,108 @@ class MlflowMirror:
         Which version of the experiment.
     source : str
         Text of the experiment file; becomes an artifact of each run.
+    uri : str, optional
+        Address of the copy, if it is not the usual one of the workspace.
     """
 
     def __init__(
-        self, ledger: Ledger, workspace: Workspace, name: str, grid_hash: str, source: str
+        self,
+        ledger: Ledger,
+        workspace: Workspace,
+        name: str,
+        grid_hash: str,
+        source: str,
+        uri: str | None = None,
     ) -> None:
         self._ledger = ledger
         self._workspace = workspace
         self._name = name
         self._grid_hash = grid_hash
         self._source = source
+        self._uri = uri
 
-    def sync(self) -> int:
-        """Copy every ended cell that MLflow lacks; return how many were copied."""
+    @property
+    def uri(self) -> str:
+        """Address of the copy."""
+        return self._uri or tracking_uri(self._workspace)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the copy is in the workspace itself."""
+        return self.uri == self._workspace.mlflow_store
+
+    def sync(self, settled: Collection[str] = ()) -> int:
+        """Copy every ended cell that MLflow lacks; return how many were copied.
+
+        Parameters
+        ----------
+        settled : collection of str
+            Cells that a later version of the experiment has: they are copied as that names them.
+
+        Raises
+        ------
+        RecreproError
+            If a server does not answer.
+        """
+        require_answer(self.uri)
         copied = 0
         # One writer at a time: a fresh store must not be set up by two processes at once.
-        with FileLock(self._workspace.root / "mlflow.lock"):
+        with self._lock():
             target = self._open()
             writer = RunWriter(target, self._ledger, self._workspace, self._name, self._source)
-            present: dict[str, list[Run]] = {}
-            for run in target.runs(CELLS):
-                present.setdefault(run.data.tags["recrepro.cell"], []).append(run)
-            members = self._ledger.members(self._name, self._grid_hash)
-            members += self._ledger.externals(self._name, self._grid_hash)
-            for place, member in enumerate(members):
-                copied += self._bring(target, writer, member, present.pop(member.cell, []), place)
+            present = _by_cell(target)
+            for place, member in enumerate(self.members()):
+                runs = present.pop(member.cell, [])
+                if member.cell not in settled:
+                    copied += self._bring(target, writer, member, runs, place)
+                else:
+                    for run in runs:
+                        self._say_place(target, run, place)
             for runs in present.values():
                 for run in runs:
                     self._say_place(target, run, None)
         return copied
 
+    def missing(self) -> int:
+        """Return how many ended cells are not wholly in MLflow; makes nothing there.
+
+        Raises
+        ------
+        RecreproError
+            If a server does not answer.
+        """
+        require_answer(self.uri)
+        present: dict[str, list[Run]] = {}
+        if not self.embedded or (self._workspace.root / "mlflow.db").is_file():
+            with self._lock(LOOK_SECONDS) if self.embedded else contextlib.nullcontext():
+                target = existing_target(self.uri, self._name)
+                present = {} if target is None else _by_cell(target)
+        lacking = 0
+        for member in self.members():
+            status = self._ledger.status(member.cell)
+            marks = [r.data.tags.get("recrepro.complete") for r in present.get(member.cell, [])]
+            lacking += _ended(status) and _mark(member, status) not in marks
+        return lacking
+
+    @contextlib.contextmanager
+    def _lock(self, seconds: float = -1) -> Iterator[None]:
+        try:
+            with FileLock(self._workspace.root / "mlflow.lock", timeout=seconds):
+                yield
+        except Timeout as error:
+            raise RecreproError("another process is copying to MLflow right now.") from error
+
+    def members(self) -> list[Member]:
+        """Return what is copied once it has ended: the cells, and results from files."""
+        members = self._ledger.members(self._name, self._grid_hash)
+        return members + self._ledger.externals(self._name, self._grid_hash)
+
     def _open(self) -> Target:
-        uri = tracking_uri(self._workspace)
-        target = existing_target(uri, self._name)
+        target = existing_target(self.uri, self._name)
         if target is not None:
             return target
-        client = connect(uri)
-        embedded = uri == self._workspace.mlflow_store
-        place = f"{self._workspace.mlflow_artifacts}/{self._name}" if embedded else None
+        client = connect(self.uri)
+        place = f"{self._workspace.mlflow_artifacts}/{self._name}" if self.embedded else None
         made = client.create_experiment(
             self._name,
             artifact_location=place,
@@ -83,9 +161,9 @@ class MlflowMirror:
     ) -> bool:
         """See to it that a cell has one run, which is whole; say whether it had to be made."""
         status = self._ledger.status(member.cell)
-        if status.state not in ("done", "failed"):
+        if not _ended(status):
             return False
-        mark = json_hash(cell_facts(member.titles, status))
+        mark = _mark(member, status)
         whole = [run for run in runs if run.data.tags.get("recrepro.complete") == mark]
         keep = _first(whole)
         for run in runs:
@@ -115,6 +193,22 @@ class MlflowMirror:
             target.client.delete_tag(run.info.run_id, self._place_tag)
         elif place is not None and here != str(place):
             target.client.set_tag(run.info.run_id, self._place_tag, str(place))
+
+
+def _by_cell(target: Target) -> "dict[str, list[Run]]":
+    present: dict[str, list[Run]] = {}
+    for run in target.runs(CELLS):
+        present.setdefault(run.data.tags["recrepro.cell"], []).append(run)
+    return present
+
+
+def _ended(status: CellStatus) -> bool:
+    return status.state in ("done", "failed")
+
+
+def _mark(member: Member, status: CellStatus) -> str:
+    """Return what a whole copy of a cell carries."""
+    return json_hash(cell_facts(member.titles, status))
 
 
 def _first(runs: "list[Run]") -> "Run | None":

@@ -77,6 +77,33 @@ def silence_mlflow() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def require_answer(uri: str) -> None:
+    """Refuse a server that is down, or does not say anything, before it is asked for more.
+
+    Raises
+    ------
+    RecreproError
+        If it has not answered within ``MLFLOW_HTTP_REQUEST_TIMEOUT`` seconds.
+    """
+    if not is_server(uri):
+        return
+    silence_mlflow()  # it also sets how long to wait
+    import requests
+
+    seconds = float(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"])
+    try:
+        requests.get(f"{uri.rstrip('/')}/health", timeout=seconds)  # any answer will do
+    except requests.exceptions.SSLError:
+        return  # somebody is there; whether to trust them is for MLflow's own settings
+    except requests.RequestException as error:
+        slow = isinstance(error, requests.Timeout)
+        why = f"has not answered in {seconds:g} s" if slow else "cannot be reached"
+        raise RecreproError(
+            f"the MLflow server {printable(uri)} {why}. Start it, or correct its address (--mlflow "
+            "URI or MLFLOW_TRACKING_URI)."
+        ) from error
+
+
 def connect(uri: str) -> "MlflowClient":
     """Return a client of an MLflow server or database."""
     silence_mlflow()

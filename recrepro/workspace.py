@@ -3,10 +3,15 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
 
 from recrepro.errors import RecreproError, UsageError
+from recrepro.experiment import canonical_hash
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,10 @@ class Workspace:
         """Folder of the split cache."""
         return self.root / "splits"
 
+    def split(self, identity: Mapping[str, Any]) -> Path:
+        """Folder of a split, by what decides its content."""
+        return self.splits / canonical_hash(identity)[:32]
+
     def log(self, cell: str) -> Path:
         """File that holds what the process of a cell printed."""
         return self.root / "logs" / f"{cell[:16]}.log"
@@ -64,6 +73,11 @@ class Workspace:
         """Path of a blob."""
         return self.root / "blobs" / digest[:2] / digest
 
+    @property
+    def blobs_lock(self) -> FileLock:
+        """Held for a moment while a blob is found to be there, or is deleted."""
+        return FileLock(self.root / "blobs" / ".lock")
+
     def read_blob(self, digest: str) -> bytes:
         """Return the bytes stored under a SHA-256, or say that they are gone or altered."""
         path = self.blob(digest)
@@ -80,9 +94,11 @@ class Workspace:
         """Store bytes under their SHA-256; they are on disk, whole, when this returns."""
         digest = hashlib.sha256(content).hexdigest()
         target = self.blob(digest)
-        if target.is_file() and target.stat().st_size == len(content):
-            return digest
-        target.parent.mkdir(exist_ok=True)
+        with self.blobs_lock:
+            if target.is_file() and target.stat().st_size == len(content):
+                os.utime(target)  # `recrepro gc` leaves alone what is young
+                return digest
+            target.parent.mkdir(exist_ok=True)
         descriptor, draft = tempfile.mkstemp(prefix=".draft-", dir=target.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:

@@ -1,6 +1,8 @@
 """Bad input: one message that names the place and the next step, an exit code, no traceback."""
 
 import gzip
+import json
+import re
 import subprocess
 import sys
 
@@ -180,7 +182,7 @@ def test_check_runs_nothing_and_lists_the_cells(recrepro):
     code, out, _ = recrepro("check", "e.toml")
     assert code == 0
     assert "log / random-holdout / seed 1: " in out
-    assert "toppopular  one fit, to run" in out
+    assert re.search(r"toppopular +to run +one fit +unknown", out)
     assert not (recrepro.folder / "recrepro-runs").exists()
 
 
@@ -188,7 +190,81 @@ def test_check_says_what_memory_a_model_needs(recrepro):
     change(recrepro, 'name = "toppopular"', 'name = "ease"')
     code, out, err = recrepro("check", "e.toml")
     assert code == 0, err
-    assert "MB of memory" in out
+    needed = json.loads(recrepro("check", "e.toml", "--format", "json")[1])["cells"][0]
+    assert needed["memory_bytes"] > 500_000_000
+    assert "0.5 GB" in out
+
+
+def contents(folder):
+    return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+def test_a_dry_run_says_what_check_says_and_writes_nothing(recrepro):
+    before = contents(recrepro.folder)
+    code, out, _ = recrepro("run", "e.toml", "--dry-run")
+    assert (code, out) == recrepro("check", "e.toml")[:2]
+    assert contents(recrepro.folder) == before
+    assert recrepro("run", "e.toml")[0] == 0
+    change(recrepro, 'name = "toppopular"', 'name = "toppopular"\n[[models]]\nname = "random"')
+    before = contents(recrepro.folder)
+    code, out, _ = recrepro("run", "e.toml", "--dry-run")
+    assert code == 0
+    assert "2 cells, 1 to run with 0 trials" in out
+    assert contents(recrepro.folder) == before
+
+
+def test_a_dry_run_does_not_reopen(recrepro):
+    code, _, err = recrepro("run", "e.toml", "--dry-run", "--reopen", "toppopular")
+    assert code == 2
+    assert "--dry-run does not go with --reopen" in err
+
+
+def test_check_knows_from_earlier_cells_how_long_a_model_takes(recrepro):
+    assert recrepro("run", "e.toml")[0] == 0
+    text = GOOD.replace('"random-holdout"', '"random-holdout"\nseeds = [1, 2]')
+    (recrepro.folder / "e.toml").write_text(text)
+    found = json.loads(recrepro("check", "e.toml", "--format", "json")[1])
+    done, new = found["cells"]
+    assert (done["state"], new["state"]) == ("done", "to run")
+    assert new["seconds_from"] == "earlier cells"
+    assert found["total"]["seconds"] == new["seconds"] > 0
+    assert found["total"]["cells_of_unknown_time"] == 0
+
+
+def test_check_says_what_cannot_be_run_and_why(recrepro, monkeypatch):
+    monkeypatch.setattr("recrepro.costs.available_bytes", lambda: 200_000_000)
+    code, out, err = recrepro("check", "e.toml")
+    assert code == 3
+    assert "cannot run" in out
+    assert "toppopular on log needs about 0.5 GB of memory, 0.2 GB are available" in err
+
+
+@pytest.mark.parametrize("given", ["8", "8 bytes", "-1GB", "GB", "8TB of it"])
+def test_a_memory_budget_has_a_number_and_a_unit(recrepro, given):
+    code, _, err = recrepro("run", "e.toml", "--memory", given)
+    assert code == 2
+    assert "write a number and its unit, such as 8GB" in err
+
+
+def test_a_number_of_threads_is_a_number_or_auto(recrepro):
+    for given in ("many", "0", "-2"):
+        code, _, err = recrepro("check", "e.toml", "--threads", given)
+        assert code == 2
+        assert f"'{given}' is neither a whole number from 1 nor 'auto'" in err
+    assert recrepro("check", "e.toml", "--threads", "auto")[0] == 0
+
+
+def test_upkeep_of_what_was_never_run_says_so(recrepro):
+    for command in ("status", "sync", "gc"):
+        code, _, err = recrepro(command)
+        assert code == 2
+        assert "there is no workspace in recrepro-runs" in err
+    assert recrepro("run", "e.toml")[0] == 0
+    change(recrepro, "toppopular", "random")
+    for command in ("status", "sync"):
+        code, _, err = recrepro(command, "e.toml")
+        assert code == 2
+        assert "was run in this workspace" in err
 
 
 def test_check_of_data_that_is_not_here_downloads_nothing(recrepro, monkeypatch):

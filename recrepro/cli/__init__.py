@@ -7,7 +7,7 @@ import sys
 import click
 
 from recrepro import __version__
-from recrepro.cli import listing, publishing, records, reporting, results, running, splits
+from recrepro.cli import listing, publishing, records, reporting, results, running, splits, upkeep
 from recrepro.errors import RecreproError
 
 EXIT_FAILURE = 3
@@ -31,6 +31,9 @@ def cli(*, debug: bool) -> None:
 for _command in (
     running.run,
     running.check,
+    upkeep.status,
+    upkeep.sync,
+    upkeep.collect_garbage,
     splits.audit,
     splits.split,
     results.leaderboard,

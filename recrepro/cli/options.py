@@ -1,7 +1,7 @@
 """What several commands share: arguments, and how they open a workspace."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -34,6 +34,70 @@ mlflow_option = click.option(
     "uri",
     metavar="URI",
     help="Read the results from this MLflow server or database, not from the workspace.",
+)
+
+
+class _Size(click.ParamType[int]):
+    """A number of bytes, with its unit."""
+
+    name = "size"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Read it, or say what is wrong with it."""
+        from recrepro.memory import parse_bytes
+
+        try:
+            return value if isinstance(value, int) else parse_bytes(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _Threads(click.ParamType[int | Literal["auto"]]):
+    """A number from 1, or ``auto``."""
+
+    name = "integer"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | Literal["auto"]:
+        """Read it, or say what is wrong with it."""
+        if value == "auto":
+            return "auto"
+        if not str(value).isdecimal() or int(value) < 1:
+            self.fail(f"{value!r} is neither a whole number from 1 nor 'auto'.", param, ctx)
+        return int(value)
+
+
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Models tuned side by side, each in a process of its own.  [default: one a core]",
+)
+threads_option = click.option(
+    "--threads",
+    type=_Threads(),
+    metavar="INTEGER|auto",
+    default=1,
+    show_default=True,
+    help="Threads of the numeric libraries in each process; auto divides the cores by the jobs. "
+    "Results are equal to the bit only for equal numbers.",
+)
+memory_option = click.option(
+    "--memory",
+    type=_Size(),
+    metavar="SIZE",
+    help="What the processes may need together, such as 8GB; more are not started.  "
+    "[default: 80 % of what is available]",
+)
+text_or_json = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to write it.",
 )
 
 

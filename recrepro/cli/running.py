@@ -1,32 +1,29 @@
 """Commands that run an experiment, or say what would be run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import click
 
-from recrepro.cli.options import data_option, experiment_argument, until_the_end, workspace_option
-
-if TYPE_CHECKING:
-    from recrepro.ledger import CellState
+from recrepro.cli.options import (
+    data_option,
+    experiment_argument,
+    jobs_option,
+    memory_option,
+    text_or_json,
+    threads_option,
+    until_the_end,
+    workspace_option,
+)
 
 
 @click.command()
 @experiment_argument
 @data_option
 @workspace_option
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    help="Models tuned side by side, each in a process of its own.  [default: one a core]",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Threads of the numeric libraries in each process.",
-)
+@jobs_option
+@threads_option
+@memory_option
 @click.option(
     "--reopen",
     multiple=True,
@@ -39,28 +36,40 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Store what the final models have learned, as arrays; of cells that are run now.",
 )
+@click.option(
+    "--dry-run", is_flag=True, help="Say what would be run, as `check` does; write nothing."
+)
 def run(
     experiment: Path,
     data_dir: Path | None,
     workspace: Path,
     jobs: int | None,
-    threads: int,
+    threads: int | Literal["auto"],
+    memory: int | None,
     reopen: tuple[str, ...],
     keep_models: bool,
+    dry_run: bool,
 ) -> None:
     """Run what is left of an experiment, then print its leaderboard.
 
     What is done stays done: run the same file again after an interruption, or after adding a
     model, and only the rest is run.
     """
+    from recrepro.errors import UsageError
     from recrepro.running import run_experiment
 
+    if dry_run:
+        if reopen:
+            raise UsageError("--dry-run does not go with --reopen: it says what is left to run.")
+        _check(experiment, data_dir, workspace, jobs, threads, memory)
+        return
     run_experiment(
         experiment,
         data_dir,
         workspace,
         jobs=jobs,
         threads=threads,
+        memory=memory,
         reopen=reopen,
         keep_models=keep_models,
     )
@@ -70,52 +79,66 @@ def run(
 @experiment_argument
 @data_option
 @workspace_option
-def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
-    """Check an experiment without running it: names, values, data, cells.
+@jobs_option
+@threads_option
+@memory_option
+@click.option(
+    "--time",
+    "time_trials",
+    is_flag=True,
+    help="Time a trial on a sample of train and validation, of models that were never run here.",
+)
+@text_or_json
+def check(
+    experiment: Path,
+    data_dir: Path | None,
+    workspace: Path,
+    jobs: int | None,
+    threads: int | Literal["auto"],
+    memory: int | None,
+    time_trials: bool,
+    form: str,
+) -> None:
+    """Check an experiment without running it, and say what it would take.
 
-    Nothing is downloaded: of a data set that is not here, only the name is checked.
+    Names, values, data, splits; cells, trials, time, memory, disk, and what cannot be run. Nothing
+    is downloaded: of a data set that is not here, only the name is checked.
     """
-    from recrepro.budget import Budget, how, in_all
-    from recrepro.data.source import unavailable
-    from recrepro.experiment import load_experiment
+    _check(experiment, data_dir, workspace, jobs, threads, memory, form, time_trials=time_trials)
+
+
+def _check(
+    experiment: Path,
+    data_dir: Path | None,
+    workspace: Path,
+    jobs: int | None,
+    threads: int | Literal["auto"],
+    memory: int | None,
+    form: str = "text",
+    *,
+    time_trials: bool = False,
+) -> None:
+    import json
+
+    from recrepro import checking
     from recrepro.ledger import Ledger
     from recrepro.listing import make_console
-    from recrepro.memory import in_words
-    from recrepro.plan import check_names, make_plan
-    from recrepro.progress import count, short_titles
 
-    console = make_console()
-    spec = load_experiment(experiment)
-    check_names(spec)
-    if spec.tune is not None:
-        what = how(spec.tune.model_dump())
-        console.print(f"budget: {what}, on validation {spec.selection_metric}", soft_wrap=True)
-    absent = [(d, why) for d in spec.datasets if (why := unavailable(d, data_dir))]
-    for dataset, why in absent:
-        console.print(f"{dataset.name}: {why}", soft_wrap=True)
-    here = spec.without_datasets([d.name for d, _ in absent])
-    if here is None:
-        console.print("Every name and value is valid; the cells are known once the data is here.")
-        return
-    plan = make_plan(here, experiment.parent, data_dir, progress=False)
-    known: dict[str, CellState] = {}
+    ledger: Ledger | None = None
     if (workspace / "ledger.db").is_file():
-        known = until_the_end(Ledger.in_workspace(workspace)).states()
-    for name, drawn in plan.draw_splits():
-        parts = {"train": drawn.parts.train, "validation": drawn.parts.validation}
-        parts["test"] = drawn.parts.test
-        sizes = ", ".join(f"{len(part):,} {title}" for title, part in parts.items())
-        console.print(f"{name}: {sizes} interactions; audit: {drawn.audit.line}", soft_wrap=True)
-    names = short_titles(plan.cells)
-    for cell in plan.cells:
-        state = known.get(cell.key, "to run")
-        budget = plan.budget(cell)
-        work = "one fit" if budget == Budget(0) else str(budget)
-        needed = plan.memory_needed(cell)
-        memory = f", about {in_words(needed)} of memory" if needed else ""
-        console.print(f"{names[cell.key]}  {work}, {state}{memory}", soft_wrap=True)
-    left = [c for c in plan.cells if known.get(c.key) != "done"]
-    console.print(
-        f"The experiment is valid: {count(len(plan.cells), 'cell')}, {len(left)} to run with "
-        f"{in_all([plan.budget(cell) for cell in left])}."
+        ledger = until_the_end(Ledger.in_workspace(workspace))
+    found = checking.check(
+        experiment,
+        data_dir,
+        workspace,
+        ledger,
+        jobs=jobs,
+        threads=threads,
+        memory=memory,
+        time_trials=time_trials,
     )
+    if form == "json":
+        click.echo(json.dumps(checking.as_json(found), indent=1))
+    else:
+        checking.show(make_console(), found)
+    checking.require_runnable(found)

@@ -15,7 +15,7 @@ from recrepro.splits.base import Parts, Splitter
 from recrepro.splits.keys import SplitKeys
 from recrepro.splits.negatives import Sampling, draw_negatives
 from recrepro.splits.published import Published
-from recrepro.splits.sealed import StoredSplit, describe
+from recrepro.splits.sealed import StoredSplit, TuningView, describe, stored_bytes
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -90,6 +90,19 @@ class Drawn:
         """Counts, dropped interactions, fingerprint, and the audit."""
         facts = describe(self.parts, self.validation_negatives, self.test_negatives)
         return {**facts, "audit": self.audit.as_dict()}
+
+    @property
+    def stored_bytes(self) -> int:
+        """What it will take on disk, but for some headers."""
+        return stored_bytes(self.parts, self.validation_negatives, self.test_negatives)
+
+    @property
+    def tuning_view(self) -> TuningView:
+        """What tuning may see of it."""
+        parts = self.parts
+        return TuningView(
+            parts.train, parts.validation, self.validation_negatives, parts.validation_shown
+        )
 
     def store(self, folder: Path, keys: SplitKeys) -> StoredSplit:
         """Write to the workspace's cache, the test part under its seal."""

@@ -124,22 +124,11 @@ class StoredSplit:
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = folder.with_name(f".draft-{secrets.token_hex(8)}")
         draft.mkdir()
-        tuning = {
-            **_arrays("train", parts.train),
-            **_arrays("validation", parts.validation),
-            **_arrays("shown", parts.validation_shown),
-            **_negative_arrays("negatives", validation_negatives),
-        }
-        sealed = {
-            **_arrays("test", parts.test),
-            **_arrays("shown", parts.test_shown),
-            **_negative_arrays("negatives", test_negatives),
-        }
+        files = _files(parts, validation_negatives, test_negatives)
         try:
             # What is fitted is locked too: it holds what other seeds and folds have in test.
-            write_locked(draft / TUNING, keys.tuning, tuning)
-            write_locked(draft / KNOWN, keys.tuning, _arrays("known", parts.known))
-            write_locked(draft / SEALED, keys.test, sealed)
+            for name, arrays in files.items():
+                write_locked(draft / name, keys.test if name == SEALED else keys.tuning, arrays)
             sizes = {name: (draft / name).stat().st_size for name in FILES}
             (draft / "split.json").write_text(json.dumps({**facts, "files": sizes}, indent=1))
             with FileLock(folder.parent / ".lock"):
@@ -219,6 +208,34 @@ def _negatives_bytes(negatives: csr_array) -> bytes:
 
 
 LABELS = ("user_ids", "item_ids")
+
+
+def _files(
+    parts: Parts, validation_negatives: csr_array | None, test_negatives: csr_array | None
+) -> dict[str, Arrays]:
+    """Return the arrays of each file of a stored split."""
+    return {
+        TUNING: {
+            **_arrays("train", parts.train),
+            **_arrays("validation", parts.validation),
+            **_arrays("shown", parts.validation_shown),
+            **_negative_arrays("negatives", validation_negatives),
+        },
+        KNOWN: _arrays("known", parts.known),
+        SEALED: {
+            **_arrays("test", parts.test),
+            **_arrays("shown", parts.test_shown),
+            **_negative_arrays("negatives", test_negatives),
+        },
+    }
+
+
+def stored_bytes(
+    parts: Parts, validation_negatives: csr_array | None, test_negatives: csr_array | None
+) -> int:
+    """Return what a split will take on disk, but for some headers."""
+    files = _files(parts, validation_negatives, test_negatives)
+    return sum(array.nbytes for arrays in files.values() for array in arrays.values())
 
 
 def _arrays(name: str, part: Interactions | None) -> Arrays:

@@ -212,9 +212,9 @@ def postgres(tmp_path_factory):
 
 
 @contextlib.contextmanager
-def serving(store: str, folder: Path):
+def serving(store: str, folder: Path, port: int | None = None):
     """Run an MLflow server on the loopback interface."""
-    url = f"http://127.0.0.1:{unused_port()}"
+    url = f"http://127.0.0.1:{port or unused_port()}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", url.rpartition(":")[2], "--workers", "1", "--backend-store-uri", store]
     command += ["--artifacts-destination", (folder / "artifacts").as_uri()]
@@ -233,3 +233,16 @@ def server(request, tmp_path_factory):
         store = request.getfixturevalue("postgres")
     with serving(store, folder) as url:
         yield url
+
+
+@pytest.fixture
+def late_server(tmp_path):
+    """Address of an MLflow server that is not there yet, and what starts it."""
+    folder, port = tmp_path / "late", unused_port()
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+
+        def start() -> None:
+            stack.enter_context(serving(f"sqlite:///{folder / 'mlflow.db'}", folder, port))
+
+        yield f"http://127.0.0.1:{port}", start

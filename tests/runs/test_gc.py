@@ -1,0 +1,72 @@
+"""After `recrepro gc` everything that people look at is the same, and a run beside it too."""
+
+import contextlib
+import shutil
+import threading
+
+import pytest
+
+from recrepro import cleaning
+from recrepro.ledger import Ledger
+from recrepro.workspace import Workspace
+
+CELL = "toy/random-holdout/ease/seed 1"
+
+
+@pytest.mark.slow
+def test_what_people_look_at_is_the_same_after_gc(finished, place):
+    shutil.copytree(finished[0].workspace, place.workspace)
+    workspace = ("--workspace", str(place.workspace))
+
+    def looked_at():
+        report = place.root / "report.html"
+        commands = {
+            "board": ("leaderboard", str(place.file), "--format", "json"),
+            "show": ("show", CELL),
+            "reproduce": ("reproduce", CELL),
+            "report": ("report", str(place.file), "--output", str(report)),
+        }
+        said = {}
+        for name, command in commands.items():
+            done = place.call(*command, *workspace)
+            assert done.returncode == 0, done.stderr
+            said[name] = done.stdout
+        assert "identical" in said["reproduce"]
+        return said, report.read_bytes()
+
+    before, outcome = looked_at(), place.outcome()
+    listed = place.call("gc", "--dry-run", *workspace)
+    assert list((place.workspace / "splits").glob("[!.]*"))
+    freed = place.call("gc", *workspace)
+    assert freed.stdout.splitlines()[-1] in listed.stdout.replace("Would free", "Freed")
+    assert not list((place.workspace / "splits").glob("[!.]*"))
+    assert not list((place.workspace / "logs").iterdir())
+    assert (looked_at(), place.outcome()) == (before, outcome)
+    place.file.write_text(place.text + '[[models]]\nname = "random"\n')
+    more = place.run()
+    assert "8 cells (6 done before), 2 trials to run" in more.stdout
+    assert {cell: place.outcome()[cell] for cell in outcome} == outcome
+
+
+@pytest.mark.slow
+def test_gc_over_and_over_does_not_disturb_a_run(place, finished):
+    workspace = Workspace.create(place.workspace)
+    over = threading.Event()
+    rounds = []
+
+    def clean():
+        with contextlib.closing(Ledger.in_workspace(workspace.root)) as ledger:
+            while not over.is_set():
+                rounds.append(cleaning.clean(workspace, ledger))
+                over.wait(0.02)  # so that the run gets at the ledger, too
+
+    thread = threading.Thread(target=clean)
+    thread.start()
+    done = place.run("--jobs", "1")
+    over.set()
+    thread.join()
+    assert done.returncode == 0, done.stderr
+    assert place.outcome() == finished[0].outcome()
+    gone = [waste.kind for deleted in rounds for waste in deleted]
+    assert gone.count("log") >= 5
+    assert gone.count("split") >= 1

@@ -1,0 +1,181 @@
+"""`recrepro gc` deletes what nobody needs, all of it, and nothing else."""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recrepro import cleaning
+from recrepro import ledger_tables as tables
+from recrepro.errors import LedgerError
+from recrepro.ledger import Ledger, Member
+from recrepro.workspace import Workspace
+
+DAY = 24 * 3600.0
+STATES = ["pending", "running", "dead", "failed", "done", "tested again", "alarmed"]
+KEYS = [letter * 64 for letter in "abcd"]
+
+
+class State:
+    """A workspace with cells in some states and files of some ages, and what must go."""
+
+    def __init__(self, root):
+        self.workspace = Workspace.create(root)
+        self.ledger = Ledger.in_workspace(root)
+        self.doomed = set()
+
+    def add_cells(self, cells):
+        """Add a cell for each state and split; each has a log and a checkpoint."""
+        identities = {key: {"split": {"seed": split}} for key, (_, split) in cells.items()}
+        members = [(Member(key, {}), identity) for key, identity in identities.items()]
+        self.ledger.plan("e", "hash", "", members)
+        needed = set()
+        for key, (state, split) in cells.items():
+            folder = self.workspace.split(identities[key]["split"])
+            folder.mkdir(exist_ok=True)
+            (folder / "tuning.bin").write_bytes(b"12345")
+            own = [self.workspace.log(key), self.workspace.checkpoints(key) / "fit.npz"]
+            for path in own:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text("here")
+            self.reach(key, state)
+            if state in ("pending", "running", "dead", "tested again"):
+                needed.add(split)
+            if state in ("done", "alarmed"):
+                self.doomed |= {own[0], own[1]}
+        for split in {split for _, split in cells.values()} - needed:
+            self.doomed.add(self.workspace.split({"seed": split}) / "tuning.bin")
+
+    def reach(self, key, state):
+        token = None if state == "pending" else self.ledger.lease(key)
+        if state == "failed":
+            self.ledger.fail(key, token, "no memory")
+        if state == "dead":
+            with self.ledger._engine.begin() as connection:
+                connection.execute(tables.CELLS.update().values(deadline=0.0))
+        if state in ("done", "tested again", "alarmed"):
+            names = [f"{key} users", f"{key} weights"]
+            users, weights = (self.workspace.write_blob(name.encode()) for name in names)
+            record = {"cell": key, "per_user": users, "weights": weights}
+            self.ledger.commit(key, token, record, "digest")
+        if state == "tested again":
+            assert self.ledger.lease(key, reopen=True)
+        if state == "alarmed":
+            other = self.workspace.write_blob(f"{key} other".encode())
+            token = self.ledger.lease(key, reopen=True)
+            with pytest.raises(LedgerError, match="alarm"):
+                self.ledger.commit(key, token, {"per_user": other}, "another")
+
+    def add_loose(self, loose):
+        """Add blobs without a record, drafts and the remains of an earlier gc; some are old."""
+        for number, (kind, old) in enumerate(loose):
+            root = self.workspace.root
+            path = {
+                "draft": root / "blobs" / "ab" / f".draft-{number}",
+                "split": root / "splits" / f".draft-{number}",
+                "remains": root / "logs" / f".gc-{number}",
+                "checkpoint": root / "checkpoints" / "cell" / f"fit.{number}.draft",
+            }.get(kind)
+            if path is None:
+                path = self.workspace.blob(self.workspace.write_blob(b"loose %d" % number))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"loose %d" % number)
+            if old:
+                self.doomed.add(path)
+                age(path)
+
+    def files(self):
+        root = self.workspace.root
+        found = {path for path in root.rglob("*") if path.is_file()}
+        return {p for p in found if p.parent != root and not p.name.endswith(".lock")}
+
+    def rows(self):
+        with self.ledger._engine.connect() as connection:
+            found = (tables.CELLS, tables.ALARMS, tables.TRIALS, tables.MEMBERS)
+            return [connection.execute(sa.select(table)).all() for table in found]
+
+
+def age(path):
+    os.utime(path, (time.time() - DAY - 60,) * 2)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    cells=st.dictionaries(
+        st.sampled_from(KEYS), st.tuples(st.sampled_from(STATES), st.integers(0, 1))
+    ),
+    loose=st.lists(
+        st.tuples(
+            st.sampled_from(["blob", "draft", "split", "remains", "checkpoint"]), st.booleans()
+        ),
+        max_size=5,
+    ),
+    old=st.booleans(),
+)
+def test_what_nobody_needs_goes_and_nothing_else(cells, loose, old):
+    with tempfile.TemporaryDirectory() as folder:
+        state = State(Path(folder))
+        state.add_cells(cells)
+        if old:  # age alone dooms nothing that a record or a lease holds
+            for path in state.files():
+                age(path)
+        state.add_loose(loose)
+        before, rows = state.files(), state.rows()
+        listed = cleaning.waste(state.workspace, state.ledger, time.time())
+        assert state.files() == before
+        deleted = cleaning.clean(state.workspace, state.ledger)
+        assert before - state.files() == state.doomed
+        assert state.files() <= before
+        assert {(w.kind, w.path, w.n_bytes) for w in deleted} == {
+            (w.kind, w.path, w.n_bytes) for w in listed
+        }
+        assert state.rows() == rows
+        assert cleaning.clean(state.workspace, state.ledger) == []
+        state.ledger.close()
+
+
+def test_a_blob_that_is_written_again_is_young_again(tmp_path):
+    workspace = Workspace.create(tmp_path)
+    ledger = Ledger.in_workspace(tmp_path)
+    path = workspace.blob(workspace.write_blob(b"values"))
+    age(path)
+    # A worker was killed before its record; the next one writes the same values...
+    listed = cleaning.waste(workspace, ledger, time.time())
+    assert [one.path for one in listed] == [path]
+    workspace.write_blob(b"values")
+    # ... and is about to write the record.
+    assert not cleaning._delete_blob(workspace, listed[0], time.time())
+    assert cleaning.clean(workspace, ledger) == []
+    assert path.read_bytes() == b"values"
+    ledger.close()
+
+
+def test_nobody_takes_a_lease_while_it_is_decided_what_goes(tmp_path, monkeypatch):
+    state = State(tmp_path / "runs")
+    state.add_cells({KEYS[0]: ("done", 0), KEYS[1]: ("failed", 1)})
+    monkeypatch.setattr("recrepro.ledger._configure_sqlite", _impatient)
+    other = Ledger(state.ledger.url)
+    refused = []
+
+    def listing(workspace, work):
+        with pytest.raises(sa.exc.OperationalError, match="locked"):
+            other.lease(KEYS[1])
+        refused.append(work)
+        yield from ()
+
+    monkeypatch.setattr(cleaning, "_leased", listing)
+    cleaning.clean(state.workspace, state.ledger)
+    assert len(refused) == 1
+    assert other.lease(KEYS[1])
+    other.close()
+    state.ledger.close()
+
+
+def _impatient(connection, _record):
+    connection.isolation_level = None
+    connection.execute("PRAGMA busy_timeout=0")

@@ -1,0 +1,156 @@
+"""`recrepro sync`, and servers that are late, silent or slow: everything is sent, once."""
+
+import io
+import json
+import re
+import socket
+import threading
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from recrepro import running
+from recrepro.background import BackgroundMirror
+from recrepro.cli import cli
+from recrepro.errors import RecreproError
+from recrepro.ledger import Ledger, Member
+from recrepro.syncing import send
+from recrepro.tracking_store import CELLS, existing_target
+from recrepro.workspace import Workspace
+
+
+@pytest.fixture
+def silent():
+    """Address of something that takes calls and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.fixture
+def own(toy, tmp_path):
+    """The small grid in a place of its own, never sent anywhere."""
+    copied = toy.copied(tmp_path)
+    (copied.workspace.root / "mlflow.db").unlink(missing_ok=True)
+    return copied
+
+
+def unsent(toy):
+    (one,) = json.loads(toy.output("status", "--format", "json"))["experiments"]
+    return one["mlflow"]["unsent"]
+
+
+def runs(uri):
+    return {run.info.run_id for run in existing_target(uri, "toy").runs("")}
+
+
+@pytest.mark.slow
+def test_a_server_that_starts_late_gets_everything_once(own, late_server):
+    uri, start = late_server
+    with pytest.raises(RecreproError, match=f"{uri} cannot be reached") as refused:
+        own.output("sync", "--mlflow", uri)
+    assert refused.value.exit_code == 3
+    start()
+    assert own.output("sync", "--mlflow", uri) == "toy: 7 cells in MLflow, 7 sent now\n"
+    there = runs(uri)
+    assert len(existing_target(uri, "toy").runs(CELLS)) == 7
+    assert own.output("sync", "--mlflow", uri) == "toy: 7 cells in MLflow, 0 sent now\n"
+    assert runs(uri) == there
+
+
+@pytest.mark.slow
+def test_sync_brings_the_store_of_the_workspace_up_to_date(own):
+    assert unsent(own) == 7
+    assert not (own.workspace.root / "mlflow.db").exists()  # a question makes nothing
+    whole = CliRunner().invoke(cli, ["sync", "--workspace", str(own.workspace.root)])
+    assert (whole.exit_code, whole.output) == (0, "toy: 7 cells in MLflow, 7 sent now\n")
+    assert unsent(own) == 0
+
+
+def test_a_server_that_never_answers_is_given_up(own, silent, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "0.2")
+    with pytest.raises(RecreproError, match=r"has not answered in 0\.2 s") as refused:
+        own.output("sync", "--mlflow", silent)
+    assert refused.value.exit_code == 3
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", silent)
+    said = own.output("status")
+    assert "it is not known what is there" in said
+    assert "has not answered in 0.2 s" in said
+
+
+def test_a_run_has_its_results_though_the_server_never_answers(own, silent, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "0.2")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", silent)
+    own.file.write_text(own.file.read_text().partition('[[models]]\nname = "gmf"')[0])
+    said = own.output("run", "--jobs", "1")
+    assert re.search(r"^ *ease +0\.", said, re.MULTILINE)
+    assert "has not answered in 0.2 s" in said
+    assert "Nothing is lost" in said
+    assert f"recrepro sync --workspace {own.workspace.root}" in said
+
+
+def test_the_end_of_a_run_does_not_wait_for_a_server_that_is_slow(tmp_path, monkeypatch):
+    ready, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        def sync(self):
+            ready.set()
+            go_on.wait()
+            return 0
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://slow.example.org")
+    mirror = BackgroundMirror(Slow())
+    mirror.poke()
+    ready.wait()
+    console = Console(file=io.StringIO(), width=200)
+    running.finish_mirror(console, mirror, Workspace.create(tmp_path), tmp_path, seconds=0.01)
+    said = console.file.getvalue()
+    assert "the server is slow, it was waited for 0.01 s" in said
+    assert f"recrepro sync --workspace {tmp_path}" in said
+    go_on.set()
+    assert mirror.close()
+
+
+def test_a_cell_of_several_versions_is_sent_once_as_the_latest_names_it(tmp_path, monkeypatch):
+    workspace = Workspace.create(tmp_path)
+    ledger = Ledger.in_workspace(tmp_path)
+    titles = {"dataset": "toy", "split": "temporal", "seed": 1}
+    old, new = ({**titles, "model": model} for model in ("ease", "steck"))
+    only_old = {**titles, "model": "gone"}
+    ledger.plan(
+        "e", "1" * 64, "old", [(Member("a" * 64, old), {}), (Member("b" * 64, only_old), {})]
+    )
+    ledger.plan("e", "2" * 64, "new", [(Member("a" * 64, new), {})])
+    for cell in ("a" * 64, "b" * 64):
+        ledger.fail(cell, ledger.lease(cell), "no memory")
+    said = []
+    for _ in range(2):
+        console = Console(file=io.StringIO(), width=200)
+        send(console, workspace, ledger, ledger.planned())
+        said.append(console.file.getvalue())
+    assert said == ["e: 2 cells in MLflow, 2 sent now\n", "e: 2 cells in MLflow, 0 sent now\n"]
+    found = existing_target(workspace.mlflow_store, "e").runs(CELLS)
+    assert sorted(run.data.params["model"] for run in found) == ["gone", "steck"]
+    places = {run.data.params["model"]: run.data.tags for run in found}
+    assert places["steck"][f"recrepro.place.{'2' * 16}"] == "0"
+    assert places["steck"][f"recrepro.place.{'1' * 16}"] == "0"
+    ledger.close()
+
+
+def test_an_experiment_that_cannot_be_sent_does_not_hold_up_the_others(tmp_path):
+    workspace = Workspace.create(tmp_path)
+    ledger = Ledger.in_workspace(tmp_path)
+    titles = {"dataset": "toy", "split": "temporal", "model": "ease", "seed": 1}
+    for name in ("first", "second"):
+        cell = name[0] * 64
+        ledger.plan(name, "1" * 64, "", [(Member(cell, titles), {})])
+        ledger.fail(cell, ledger.lease(cell), "no memory")
+    console = Console(file=io.StringIO(), width=200)
+    send(console, workspace, ledger, ledger.planned())
+    target = existing_target(workspace.mlflow_store, "second")
+    target.client.delete_experiment(target.experiment_id)
+    console = Console(file=io.StringIO(), width=200)
+    with pytest.raises(RecreproError, match="second: the MLflow experiment 'second' was deleted"):
+        send(console, workspace, ledger, ledger.planned())
+    assert console.file.getvalue() == "first: 1 cell in MLflow, 0 sent now\n"
+    ledger.close()
