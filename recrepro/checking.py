@@ -65,7 +65,9 @@ def check(
     """
     spec = load_experiment(path)
     check_names(spec)
-    budget = spec.tune and f"{how(spec.tune.model_dump())}, on validation {spec.selection_metric}"
+    budget = None
+    if spec.tune is not None:
+        budget = f"{how(spec.tune.model_dump())}, on validation {spec.selection_metric}"
     absent = {d.name: why for d in spec.datasets if (why := unavailable(d, data_dir))}
     here = spec.without_datasets(list(absent))
     if here is None:
