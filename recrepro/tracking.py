@@ -11,7 +11,14 @@ from filelock import FileLock
 from recrepro.ledger import Ledger, Member
 from recrepro.tracking_facts import cell_facts, json_hash, place_tag
 from recrepro.tracking_runs import RunWriter
-from recrepro.tracking_store import CELLS, Target, connect, existing_target, tracking_uri
+from recrepro.tracking_store import (
+    CELLS,
+    Target,
+    connect,
+    existing_target,
+    set_up_store,
+    tracking_uri,
+)
 from recrepro.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -65,11 +72,13 @@ class MlflowMirror:
 
     def _open(self) -> Target:
         uri = tracking_uri(self._workspace)
+        embedded = uri == self._workspace.mlflow_store
+        if embedded:
+            set_up_store(self._workspace)
         target = existing_target(uri, self._name)
         if target is not None:
             return target
         client = connect(uri)
-        embedded = uri == self._workspace.mlflow_store
         place = f"{self._workspace.mlflow_artifacts}/{self._name}" if embedded else None
         made = client.create_experiment(
             self._name,

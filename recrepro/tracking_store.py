@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -84,6 +85,22 @@ def connect(uri: str) -> "MlflowClient":
 
     silence_mlflow()  # importing mlflow sets up its loggers
     return MlflowClient(tracking_uri=uri)
+
+
+def set_up_store(workspace: Workspace) -> None:
+    """Make the embedded store, if it is not there; the caller holds the lock ``mlflow.lock``.
+
+    It appears as a whole: MLflow cannot go on with a database that it was killed while making.
+    """
+    path = workspace.root / "mlflow.db"
+    if path.is_file() and path.stat().st_size:
+        return
+    folder = workspace.root / ".mlflow-draft"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    connect(f"sqlite:///{folder / path.name}").search_experiments()
+    (folder / path.name).replace(path)
+    folder.rmdir()
 
 
 def existing_target(uri: str, name: str) -> Target | None:

@@ -71,8 +71,8 @@ class Workspace:
         if content is None or hashlib.sha256(content).hexdigest() != digest:
             what = "is missing" if content is None else "was altered"
             raise RecreproError(
-                f"the blob {path} {what}. Restore it from a copy, or run the experiment in another "
-                "workspace."
+                f"the blob {path} {what}. Restore it from a copy, or test its cell again, which "
+                "makes it anew and is marked in every table: recrepro run EXPERIMENT --reopen NAME."
             )
         return content
 
@@ -80,7 +80,7 @@ class Workspace:
         """Store bytes under their SHA-256; they are on disk, whole, when this returns."""
         digest = hashlib.sha256(content).hexdigest()
         target = self.blob(digest)
-        if target.is_file() and target.stat().st_size == len(content):
+        if target.is_file() and target.read_bytes() == content:
             return digest
         target.parent.mkdir(exist_ok=True)
         descriptor, draft = tempfile.mkstemp(prefix=".draft-", dir=target.parent)
