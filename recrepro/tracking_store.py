@@ -4,7 +4,9 @@ import logging
 import os
 import re
 import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -95,12 +97,13 @@ def set_up_store(workspace: Workspace) -> None:
     path = workspace.root / "mlflow.db"
     if path.is_file() and path.stat().st_size:
         return
-    folder = workspace.root / ".mlflow-draft"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    connect(f"sqlite:///{folder / path.name}").search_experiments()
-    (folder / path.name).replace(path)
-    folder.rmdir()
+    for left in workspace.root.glob(".mlflow-draft-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    # Another name each time: MLflow keeps connections to the files that it has seen.
+    with tempfile.TemporaryDirectory(prefix=".mlflow-draft-", dir=workspace.root) as folder:
+        draft = Path(folder) / path.name
+        connect(f"sqlite:///{draft}").search_experiments()
+        draft.replace(path)
 
 
 def existing_target(uri: str, name: str) -> Target | None:

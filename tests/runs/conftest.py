@@ -65,7 +65,7 @@ class Place:
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess:
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=900)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def run(self, *more: str) -> subprocess.CompletedProcess:

@@ -59,7 +59,7 @@ def cut_power(coordinator, rng):
     """Kill everything, and cut off what was not yet synced to the disk."""
     folder = Path(coordinator.cwd()) / "runs"
     strike_all(coordinator, rng)
-    names = ("splits/*/*", "checkpoints/*/*", "logs/*", "blobs/*/.draft-*", ".mlflow-draft/*")
+    names = ("splits/*/*", "checkpoints/*/*", "logs/*", "blobs/*/.draft-*", ".mlflow-draft-*/*")
     for path in sorted(path for name in names for path in folder.glob(name)):
         with contextlib.suppress(FileNotFoundError):
             os.truncate(path, rng.randint(0, path.stat().st_size))
@@ -183,7 +183,7 @@ def run_and_strike(place, strike, seconds, rng):
         hit = strike is not strike_worker or bool(workers(coordinator))
         with contextlib.suppress(psutil.NoSuchProcess):
             strike(coordinator, rng)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=900)
     code = process.returncode
     assert code in (STRIKES[strike] if hit else (0,)), (strike.__name__, seconds, code, out, err)
     assert out == "" or "Traceback" not in err, (strike.__name__, seconds, err)
@@ -202,7 +202,7 @@ def test_a_run_that_is_struck_anywhere_ends_like_an_undisturbed_one(
             attempts += 1
             strike = rng.choice(list(STRIKES))
             # When all strikes are spent, the run may go on to its end.
-            seconds = rng.uniform(0, undisturbed.seconds) if hits.total() < KILLS else 600
+            seconds = rng.uniform(0, undisturbed.seconds) if hits.total() < KILLS else 900
             code, hit = run_and_strike(place, strike, seconds, rng)
             hits[strike.__name__] += hit
             check_nothing_is_torn(place)
@@ -225,7 +225,7 @@ def test_a_killed_worker_fails_its_cell_and_the_next_run_mends_it(place, finishe
             (worker,) = workers(psutil.Process(process.pid))
             worker.kill()
             break
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=900)
     assert process.returncode == 3, out
     assert "ended by SIGKILL" in out
     assert "1 of 6 cells failed" in err

@@ -331,24 +331,19 @@ def test_a_run_that_is_killed_while_mlflow_makes_its_database_leaves_none(mirror
     killed = subprocess.run([sys.executable, "-c", SET_UP, str(workspace.root)], check=False)
     assert killed.returncode == 9
     assert mirror.sync() == 2
-    assert not (workspace.root / ".mlflow-draft").exists()
+    assert list(workspace.root.glob(".mlflow-draft-*")) == []
 
 
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.7, 0.99])
-def test_a_database_of_mlflow_that_was_cut_off_ends_no_run_and_is_made_anew(
-    mirror, workspace, empty_store, share
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.7, 0.99])
+def test_a_database_of_mlflow_that_was_cut_off_ends_no_run_and_is_reported(
+    mirror, workspace, share
 ):
-    mirror.sync()
     path = workspace.root / "mlflow.db"
     os.truncate(path, int(share * path.stat().st_size))
     background = BackgroundMirror(mirror)
     background.poke()
     background.close()
-    if share:
-        assert background.error is not None
-        path.unlink()  # what the run says then
-    assert mirror.sync() == (2 if share else 0)
-    assert len(search(workspace, "tags.`recrepro.kind` = 'cell'")) == 2
+    assert background.error is not None
 
 
 @pytest.mark.slow
