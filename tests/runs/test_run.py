@@ -155,8 +155,8 @@ def test_two_runs_at_the_same_time_share_the_work(place, finished):
 @pytest.mark.slow
 def test_different_experiments_share_a_workspace_and_the_cells_that_both_have(place):
     head, toppopular, itemknn, _ = place.text.split("[[models]]")
-    place.file.write_text("[[models]]".join([head, toppopular, itemknn]))
-    (place.root / "other.toml").write_text("[[models]]".join([head, itemknn]))
+    place.file.write_text(f"{head}[[models]]{toppopular}[[models]]{itemknn}")
+    (place.root / "other.toml").write_text(f"{head}[[models]]{itemknn}")
     more = ("--workspace", str(place.workspace), "--jobs", "1")
     first = place.start("run", str(place.file), *more)
     second = place.start("run", str(place.root / "other.toml"), *more)
