@@ -163,6 +163,7 @@ class Ledger:
         path = (workspace / "ledger.db").resolve()
         if path.is_file() and not os.access(workspace, os.W_OK):
             return cls(f"sqlite:///file:{path}?mode=ro&immutable=1&uri=true", read_only=True)
+        _refuse_if_cut_off(path)
         # SQLite does not wait for anybody while it switches a new file to write-ahead logging.
         with FileLock(workspace / "ledger.lock"):
             return cls(f"sqlite:///{path}")
@@ -344,8 +345,7 @@ class Ledger:
             if row.token is not None and _holds(row.owner, row.deadline):
                 return None
             if row.state == "failed":
-                # A failed cell starts afresh; an interrupted one goes on after its last trial.
-                connection.execute(tables.TRIALS.delete().where(tables.TRIALS.c.cell == cell))
+                _forget_failed_trials(connection, cell)
             token = secrets.token_hex(16)
             connection.execute(
                 tables.CELLS.update()
@@ -471,6 +471,22 @@ class Ledger:
             return openings(connection, cell)
 
 
+def _refuse_if_cut_off(path: Path) -> None:
+    """Look at the size of an SQLite file: the missing end of a page would be read as zeros."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        head = file.read(100)
+    page_size = int.from_bytes(head[16:18]) if head[16:18] != b"\0\1" else 65536
+    wanted = page_size * int.from_bytes(head[28:32])
+    log = path.with_name(f"{path.name}-wal")  # may have what the file lacks
+    if path.stat().st_size < wanted and not log.is_file():
+        raise LedgerError(
+            f"{path} was cut off: it has {path.stat().st_size:,} bytes of {wanted:,}. Restore it "
+            "from a copy, or use another workspace (--workspace DIR)."
+        )
+
+
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's BEGIN is ours, see Ledger._writing
     for pragma in ("busy_timeout=60000", "journal_mode=WAL", "synchronous=FULL"):
@@ -479,6 +495,18 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
 
 def _row(connection: sa.Connection, cell: str) -> Any:
     return connection.execute(sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell)).one()
+
+
+def _forget_failed_trials(connection: sa.Connection, cell: str) -> None:
+    """Delete the trials from the first failed one on; those before it need not be repeated."""
+    table = tables.TRIALS
+    trials = sa.select(table.c.number, table.c.trial).where(table.c.cell == cell)
+    stored = [(number, json.loads(text)) for number, text in connection.execute(trials)]
+    failed = [number for number, trial in stored if trial.get("state") == "failed"]
+    if failed:
+        connection.execute(
+            table.delete().where(table.c.cell == cell, table.c.number >= min(failed))
+        )
 
 
 def _give_up_lease(connection: sa.Connection, cell: str, values: dict[str, Any]) -> None:

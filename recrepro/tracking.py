@@ -20,6 +20,7 @@ from recrepro.tracking_store import (
     connect,
     existing_target,
     require_answer,
+    set_up_store,
     tracking_uri,
 )
 from recrepro.workspace import Workspace
@@ -144,6 +145,8 @@ class MlflowMirror:
         return members + self._ledger.externals(self._name, self._grid_hash)
 
     def _open(self) -> Target:
+        if self.embedded:
+            set_up_store(self._workspace)
         target = existing_target(self.uri, self._name)
         if target is not None:
             return target

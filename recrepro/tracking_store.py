@@ -3,7 +3,10 @@
 import logging
 import os
 import re
+import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -111,6 +114,23 @@ def connect(uri: str) -> "MlflowClient":
 
     silence_mlflow()  # importing mlflow sets up its loggers
     return MlflowClient(tracking_uri=uri)
+
+
+def set_up_store(workspace: Workspace) -> None:
+    """Make the embedded store, if it is not there; the caller holds the lock ``mlflow.lock``.
+
+    It appears as a whole: MLflow cannot go on with a database that it was killed while making.
+    """
+    path = workspace.root / "mlflow.db"
+    if path.is_file() and path.stat().st_size:
+        return
+    for left in workspace.root.glob(".mlflow-draft-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    # Another name each time: MLflow keeps connections to the files that it has seen.
+    with tempfile.TemporaryDirectory(prefix=".mlflow-draft-", dir=workspace.root) as folder:
+        draft = Path(folder) / path.name
+        connect(f"sqlite:///{draft}").search_experiments()
+        draft.replace(path)
 
 
 def existing_target(uri: str, name: str) -> Target | None:

@@ -85,8 +85,8 @@ class Workspace:
         if content is None or hashlib.sha256(content).hexdigest() != digest:
             what = "is missing" if content is None else "was altered"
             raise RecreproError(
-                f"the blob {path} {what}. Restore it from a copy, or run the experiment in another "
-                "workspace."
+                f"the blob {path} {what}. Restore it from a copy, or test its cell again, which "
+                "makes it anew and is marked in every table: recrepro run EXPERIMENT --reopen NAME."
             )
         return content
 
@@ -95,7 +95,7 @@ class Workspace:
         digest = hashlib.sha256(content).hexdigest()
         target = self.blob(digest)
         with self.blobs_lock:
-            if target.is_file() and target.stat().st_size == len(content):
+            if target.is_file() and target.read_bytes() == content:
                 os.utime(target)  # `recrepro gc` leaves alone what is young
                 return digest
             target.parent.mkdir(exist_ok=True)

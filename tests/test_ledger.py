@@ -1,10 +1,14 @@
 """Leases, fencing, first result wins, and what survives a dead process."""
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
+from itertools import takewhile
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from recrepro import ledger as module
 from recrepro.errors import LedgerError, SealError
@@ -13,12 +17,17 @@ from recrepro.ledger import Ledger, Member
 CELL = "c" * 64
 
 
+@contextlib.contextmanager
+def planned(folder):
+    with contextlib.closing(Ledger.in_workspace(folder)) as ledger:
+        ledger.plan("toy", "hash", "text", [(Member(CELL, {"model": "a"}), {"what": 1})])
+        yield ledger
+
+
 @pytest.fixture
 def ledger(tmp_path):
-    ledger = Ledger.in_workspace(tmp_path)
-    ledger.plan("toy", "hash", "text", [(Member(CELL, {"model": "a"}), {"what": 1})])
-    yield ledger
-    ledger.close()
+    with planned(tmp_path) as ledger:
+        yield ledger
 
 
 def test_a_cell_is_leased_to_one_worker_at_a_time(ledger):
@@ -55,6 +64,18 @@ def test_renewing_keeps_a_lease(ledger, monkeypatch):
     assert ledger.lease(CELL) is None
 
 
+def test_the_lease_of_another_host_holds_until_its_deadline(ledger, monkeypatch):
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("socket.gethostname", lambda: "elsewhere")
+        ledger.lease(CELL)
+    monkeypatch.setattr("psutil.Process", None)  # nobody asks this host about that process
+    assert ledger.lease(CELL) is None
+    late = module.time.time() + module.LEASE_SECONDS + 1
+    monkeypatch.setattr(module, "_this_process", lambda: "{}")
+    monkeypatch.setattr(module.time, "time", lambda: late)
+    assert ledger.lease(CELL) is not None
+
+
 def test_the_lease_of_a_dead_process_is_free_at_once(ledger, tmp_path):
     code = (
         "import os, sys; from pathlib import Path; from recrepro.ledger import Ledger;"
@@ -87,16 +108,29 @@ def test_a_done_cell_is_not_leased(ledger):
     assert ledger.lease(CELL) is None
 
 
-def test_trials_survive_a_release_but_not_a_failure(ledger):
+def test_trials_survive_a_release(ledger):
     token = ledger.lease(CELL)
-    ledger.add_trial(CELL, token, 0, {"value": 0.5})
+    ledger.add_trial(CELL, token, 0, {"state": "failed"})
     ledger.release(CELL, token)
-    token = ledger.lease(CELL)
-    assert ledger.trials(CELL) == [{"value": 0.5}]
-    ledger.fail(CELL, token, "broken")
-    assert ledger.status(CELL).reason == "broken"
     ledger.lease(CELL)
-    assert ledger.trials(CELL) == []
+    assert ledger.trials(CELL) == [{"state": "failed"}]
+
+
+@settings(max_examples=20)
+@given(states=st.lists(st.sampled_from(["complete", "failed"]), max_size=5))
+def test_a_cell_that_failed_goes_on_with_the_trials_before_the_first_failed_one(
+    tmp_path_factory, states
+):
+    with planned(tmp_path_factory.mktemp("ledger")) as ledger:
+        token = ledger.lease(CELL)
+        for number, state in enumerate(states):
+            ledger.add_trial(CELL, token, number, {"state": state})
+        ledger.fail(CELL, token, "broken")
+        assert ledger.status(CELL).reason == "broken"
+        assert len(ledger.trials(CELL)) == len(states)
+        ledger.lease(CELL)
+        kept = list(takewhile(lambda state: state == "complete", states))
+        assert [trial["state"] for trial in ledger.trials(CELL)] == kept
 
 
 def reasons(ledger):
@@ -248,6 +282,39 @@ def test_a_ledger_of_another_schema_is_refused(ledger, tmp_path):
     raw.close()
     with pytest.raises(LedgerError, match="schema 999"):
         Ledger.in_workspace(tmp_path)
+
+
+def content(folder):
+    """Return all that a ledger says of its cells."""
+    with contextlib.closing(Ledger.in_workspace(folder)) as ledger:
+        return [(ledger.status(cell), ledger.trials(cell)) for cell in sorted(ledger.states())]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The file of a ledger with a result, and what it says."""
+    folder = tmp_path_factory.mktemp("whole")
+    with planned(folder) as ledger:
+        token = ledger.lease(CELL)
+        for number in range(20):
+            ledger.add_trial(CELL, token, number, {"value": number, "long": "x" * 1000})
+        ledger.commit(CELL, token, {"long": "y" * 10_000}, "digest")
+    return (folder / "ledger.db").read_bytes(), content(folder)
+
+
+@settings(max_examples=50)
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_a_ledger_that_was_cut_off_anywhere_is_named_and_never_read_wrongly(
+    tmp_path_factory, whole, share
+):
+    folder, (file, _) = tmp_path_factory.mktemp("cut"), whole
+    size = int(share * len(file))
+    (folder / "ledger.db").write_bytes(file[:size])
+    if size == 0:  # an empty file is a new ledger
+        assert content(folder) == []
+    else:
+        with pytest.raises(LedgerError, match="estore it from a copy"):
+            content(folder)
 
 
 OPEN_EACH = """

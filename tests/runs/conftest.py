@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from recrepro.ledger import Ledger
+from recrepro.workspace import Workspace
 
 GRID = """
 schema = 1
@@ -63,7 +65,7 @@ class Place:
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess:
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=900)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def run(self, *more: str) -> subprocess.CompletedProcess:
@@ -83,9 +85,37 @@ class Place:
         for cell, state in sorted(ledger.states().items()):
             trials = [{**t, "seconds": None} for t in ledger.trials(cell)]
             record = ledger.status(cell).record
-            cells[cell] = (state, trials, record and record["result_digest"])
+            cells[cell] = (state, trials, record and _without_times(record))
+            if record:
+                assert Workspace(self.workspace).read_blob(record["per_user"])
         ledger.close()
         return cells
+
+
+def _without_times(record: dict) -> dict:
+    """Leave out what two runs need not have in common: when, how long, how often opened."""
+    differs = {"openings", "times", "energy_joules", "peak_memory_bytes", "started_at", "ended_at"}
+    kept = {k: v for k, v in record.items() if k not in {*differs, "base", "provenance"}}
+    if kept["tuning"]:
+        kept["tuning"] = {**kept["tuning"], "best": {**kept["tuning"]["best"], "seconds": None}}
+    return kept
+
+
+@pytest.fixture(scope="session")
+def plugin(tmp_path_factory):
+    """Install a file of this folder that has a table `MODELS`; return the variables to set."""
+
+    def install(name: str) -> dict[str, str]:
+        folder = tmp_path_factory.mktemp("plugin")
+        shutil.copy(Path(__file__).with_name(f"{name}.py"), folder)
+        info = folder / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[recrepro.models]\n{name} = {name}:MODELS\n")
+        paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {"PYTHONPATH": os.pathsep.join(paths)}
+
+    return install
 
 
 @pytest.fixture

@@ -1,62 +1,231 @@
-"""SIGKILL at random moments, then the same command again: the outcome is the undisturbed one."""
+"""Runs are struck at random moments, in each way a run can end, and run again until all is done.
 
+``RECREPRO_KILLS=50 pytest tests/runs/test_kill.py`` strikes fifty times; by default it is a few.
+"""
+
+import contextlib
+import os
 import random
 import signal
-import threading
+import subprocess
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
 
+import psutil
 import pytest
 
 from recrepro.ledger import Ledger
+from recrepro.workspace import Workspace
 
-MOMENTS = 6
+KILLS = int(os.environ.get("RECREPRO_KILLS", "4"))
+SEED = 20261123
+GRID = """
+schema = 1
+claim = "whatever ends a run, the next one goes on to the same results"
+[[datasets]]
+name = "toy"
+synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
+[[splits]]
+name = "random-holdout"
+seeds = [1, 2]
+[evaluate]
+metrics = ["ndcg@10", "recall@5"]
+[tune]
+trials = 3
+[[models]]
+name = "eager"
+params = { epochs = 4 }
+[[models]]
+name = "itemknn"
+"""
 
 
-@pytest.mark.slow
-def test_a_run_killed_again_and_again_ends_like_an_undisturbed_one(place, finished):
-    rng = random.Random(20261123)
-    kills = 0
-    for _ in range(MOMENTS):
-        process = place.start(
-            "run", str(place.file), "--workspace", str(place.workspace), stdin=None
-        )
-        timer = threading.Timer(rng.uniform(1.0, 6.0), process.kill)
-        timer.start()
-        process.communicate(timeout=300)
-        timer.cancel()
-        kills += process.returncode == -signal.SIGKILL
-        if place.workspace.joinpath("ledger.db").is_file():
-            _check_nothing_is_torn(place)
-    assert kills > 0, "no kill came in time: the grid is too small for this test"
-    last = place.run()
-    assert last.returncode == 0, last.stderr
-    assert place.outcome() == finished[0].outcome()
-    assert place.board() == finished[0].board()
+def workers(coordinator):
+    """Return the processes of the cells that run now."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [p for p in coordinator.children() if "recrepro.worker" in p.cmdline()]
+    return []
 
 
-def _check_nothing_is_torn(place):
-    """Whatever the ledger calls done is whole: record and blob."""
+def strike_all(coordinator, rng):
+    """Kill everything at once, as when the power fails."""
+    for process in [coordinator, *workers(coordinator)]:
+        process.kill()
+
+
+def cut_power(coordinator, rng):
+    """Kill everything, and cut off what was not yet synced to the disk."""
+    folder = Path(coordinator.cwd()) / "runs"
+    strike_all(coordinator, rng)
+    names = ("splits/*/*", "checkpoints/*/*", "logs/*", "blobs/*/.draft-*", ".mlflow-draft-*/*")
+    for path in sorted(path for name in names for path in folder.glob(name)):
+        with contextlib.suppress(FileNotFoundError):
+            os.truncate(path, rng.randint(0, path.stat().st_size))
+
+
+def strike_coordinator(coordinator, rng):
+    coordinator.kill()
+
+
+def strike_worker(coordinator, rng):
+    if running := workers(coordinator):
+        rng.choice(running).kill()
+
+
+def terminate(coordinator, rng):
+    coordinator.send_signal(signal.SIGTERM)
+
+
+def interrupt(coordinator, rng):
+    coordinator.send_signal(signal.SIGINT)
+
+
+STRIKES = {
+    strike_all: (0, -signal.SIGKILL),
+    cut_power: (0, -signal.SIGKILL),
+    strike_coordinator: (0, -signal.SIGKILL),
+    strike_worker: (0, 3),
+    terminate: (0, 130, -signal.SIGTERM),  # before and after the grid it is not caught
+    interrupt: (0, 130, -signal.SIGINT),
+}
+"""With the exit codes that they may lead to: 0 if the run was over before."""
+
+
+@dataclass
+class Undisturbed:
+    """What every disturbed run is compared with, and how long it took."""
+
+    outcome: dict
+    tables: list
+    mlflow: list
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def eager(make_place, plugin):
+    """Make places of the grid, each with a workspace of its own."""
+    variables = plugin("eager")
+
+    def make():
+        place = make_place(GRID)
+        place.environment = variables
+        return place
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def undisturbed(eager):
+    place = eager()
+    began = time.monotonic()
+    done = place.run("--jobs", "2")
+    seconds = time.monotonic() - began
+    assert done.returncode == 0, done.stderr
+    assert set(openings(place).values()) == {("first",)}
+    return Undisturbed(place.outcome(), tables(place), mlflow_runs(place), seconds)
+
+
+def tables(place):
+    """Return the leaderboards; the verdicts that go with them tell of times, too."""
+    return place.board()["leaderboards"]
+
+
+def openings(place):
+    """Return why the test part of each cell was opened; its record says the same."""
+    ledger = Ledger.in_workspace(place.workspace)
+    found = {}
+    for cell in ledger.states():
+        status = ledger.status(cell)
+        found[cell] = tuple(opening.reason for opening in status.openings)
+        assert not status.alarmed
+        assert tuple(o["reason"] for o in status.record["openings"]) == found[cell]
+    ledger.close()
+    return found
+
+
+def mlflow_runs(place):
+    """Return what MLflow has of cells and trials, without times; each cell is there as a whole."""
+    from recrepro.tracking_store import connect
+
+    client = connect(Workspace(place.workspace).mlflow_store)
+    experiment = client.get_experiment_by_name("toy").experiment_id
+    found = []
+    for run in client.search_runs([experiment], max_results=1000):
+        tags = run.data.tags
+        assert tags["recrepro.kind"] == "trial" or tags["recrepro.complete"]
+        metrics = {k: v for k, v in run.data.metrics.items() if not k.endswith("_seconds")}
+        trial = tags.get("recrepro.trial")
+        found.append((run.info.status, run.info.run_name, trial, run.data.params, metrics))
+    return sorted(found, key=str)
+
+
+def check_nothing_is_torn(place):
+    """Whatever the ledger calls done is whole, record and blob, at any time."""
+    if not place.workspace.joinpath("ledger.db").is_file():
+        return
     ledger = Ledger.in_workspace(place.workspace)
     for cell, state in ledger.states().items():
         if state == "done":
-            record = ledger.status(cell).record
-            blob = place.workspace / "blobs" / record["per_user"][:2] / record["per_user"]
-            assert blob.is_file()
+            Workspace(place.workspace).read_blob(ledger.status(cell).record["per_user"])
     ledger.close()
+
+
+def run_and_strike(place, strike, seconds, rng):
+    """Start the run, strike after some seconds; return its exit code and whether it was hit."""
+    process = place.start("run", str(place.file), "--workspace", str(place.workspace))
+    hit = False
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        coordinator = psutil.Process(process.pid)
+        hit = strike is not strike_worker or bool(workers(coordinator))
+        with contextlib.suppress(psutil.NoSuchProcess):
+            strike(coordinator, rng)
+        out, err = process.communicate(timeout=900)
+    code = process.returncode
+    assert code in (STRIKES[strike] if hit else (0,)), (strike.__name__, seconds, code, out, err)
+    assert out == "" or "Traceback" not in err, (strike.__name__, seconds, err)
+    return code, hit
+
+
+@pytest.mark.slow
+def test_a_run_that_is_struck_anywhere_ends_like_an_undisturbed_one(
+    eager, undisturbed, record_property
+):
+    rng = random.Random(SEED)
+    hits: Counter[str] = Counter()
+    while hits.total() < KILLS:
+        place, attempts, code = eager(), 0, None
+        while code != 0:
+            attempts += 1
+            strike = rng.choice(list(STRIKES))
+            # When all strikes are spent, the run may go on to its end.
+            seconds = rng.uniform(0, undisturbed.seconds) if hits.total() < KILLS else 900
+            code, hit = run_and_strike(place, strike, seconds, rng)
+            hits[strike.__name__] += hit
+            check_nothing_is_torn(place)
+        assert place.outcome() == undisturbed.outcome
+        assert tables(place) == undisturbed.tables
+        assert mlflow_runs(place) == undisturbed.mlflow
+        for first, *more in openings(place).values():
+            assert (first, set(more)) in [("first", set()), ("first", {"resumed"})]
+            assert len(more) < attempts
+    record_property("strikes", dict(hits))
 
 
 @pytest.mark.slow
 def test_a_killed_worker_fails_its_cell_and_the_next_run_mends_it(place, finished):
-    import psutil
-
     process = place.start(
         "run", str(place.file), "--workspace", str(place.workspace), "--jobs", "1"
     )
     for line in process.stdout:
         if " start " in line:
-            (worker,) = psutil.Process(process.pid).children()
+            (worker,) = workers(psutil.Process(process.pid))
             worker.kill()
             break
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=900)
     assert process.returncode == 3, out
     assert "ended by SIGKILL" in out
     assert "1 of 6 cells failed" in err

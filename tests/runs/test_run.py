@@ -152,6 +152,20 @@ def test_two_runs_at_the_same_time_share_the_work(place, finished):
     assert started == 6
 
 
+@pytest.mark.slow
+def test_different_experiments_share_a_workspace_and_the_cells_that_both_have(place):
+    head, toppopular, itemknn, _ = place.text.split("[[models]]")
+    place.file.write_text(f"{head}[[models]]{toppopular}[[models]]{itemknn}")
+    (place.root / "other.toml").write_text(f"{head}[[models]]{itemknn}")
+    more = ("--workspace", str(place.workspace), "--jobs", "1")
+    first = place.start("run", str(place.file), *more)
+    second = place.start("run", str(place.root / "other.toml"), *more)
+    outputs = [process.communicate(timeout=900) for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), outputs
+    assert sum(out.count(" start ") for out, _ in outputs) == 4
+    assert [state for state, _, _ in place.outcome().values()] == ["done"] * 4
+
+
 def test_the_json_leaderboard_is_json(finished):
     place, _ = finished
     assert json.dumps(place.board())

@@ -1,9 +1,6 @@
 """Hostile models and a hostile tuner reach for the test part in a real run, each way they can."""
 
 import json
-import os
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,17 +30,11 @@ MASK = 0x5EA1
 
 
 @pytest.fixture(scope="module")
-def hostile(make_place, tmp_path_factory):
+def hostile(make_place, plugin, tmp_path_factory):
     """A run with hostile models: the place, what they found, and the run's outcome."""
-    plugin, secret = tmp_path_factory.mktemp("plugin"), tmp_path_factory.mktemp("secret")
-    shutil.copy(Path(__file__).with_name("hostile.py"), plugin)
-    info = plugin / "hostile-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hostile\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[recrepro.models]\nhostile = hostile:MODELS\n")
+    secret = tmp_path_factory.mktemp("secret")
     place = make_place(HONEST)
-    paths = [str(plugin), *filter(None, [os.environ.get("PYTHONPATH")])]
-    place.environment = {"PYTHONPATH": os.pathsep.join(paths), "HOSTILE": str(secret)}
+    place.environment = {**plugin("hostile"), "HOSTILE": str(secret)}
     plan = make_plan(load_experiment(place.file), place.root, None, progress=False)
     place.workspace.mkdir()
     for cell in plan.cells:

@@ -1,11 +1,14 @@
 """The stored split: whole or absent, and its test part under a seal."""
 
 import hashlib
+import os
 import threading
 from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from recrepro.errors import SealError
@@ -278,13 +281,20 @@ def test_two_writers_of_the_same_split_both_succeed(tmp_path, parts, monkeypatch
 
 
 @pytest.mark.parametrize("damage", ["split.json", *FILES])
-def test_a_damaged_split_is_known_and_replaced_as_a_whole(tmp_path, parts, damage):
-    store(tmp_path / "s", parts)
-    with (tmp_path / "s" / damage).open("r+b") as file:
-        file.truncate(10)
-    assert not StoredSplit(tmp_path / "s").is_whole
-    assert store(tmp_path / "s", parts).is_whole
-    assert {path.name for path in tmp_path.iterdir()} == {"s", ".lock"}
+@settings(max_examples=20)
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_a_split_that_is_cut_off_anywhere_is_known_and_replaced_as_a_whole(
+    tmp_path_factory, parts, damage, share
+):
+    folder = tmp_path_factory.mktemp("cut")
+    store(folder / "s", parts)
+    path = folder / "s" / damage
+    os.truncate(path, int(share * path.stat().st_size))
+    assert not StoredSplit(folder / "s").is_whole
+    replaced = store(folder / "s", parts)
+    assert replaced.is_whole
+    assert replaced.sealed(unseal).open().test.fingerprint == parts.test.fingerprint
+    assert {path.name for path in folder.iterdir()} == {"s", ".lock"}
 
 
 def print_of(parts, validation_negatives=None, test_negatives=None):

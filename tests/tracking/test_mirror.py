@@ -1,7 +1,10 @@
 """The MLflow copy: complete, found by search, made once, made again after it was torn."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -316,6 +319,44 @@ def test_a_run_that_was_torn_is_made_anew(mirror, workspace):
     assert mirror.sync() == 1
     assert len(search(workspace, "tags.`recrepro.kind` = 'cell'")) == 2
     assert len(search(workspace, "tags.`recrepro.kind` = 'trial'")) == 3
+
+
+SET_UP = """
+import os, sys
+from pathlib import Path
+import sqlalchemy as sa
+from recrepro.tracking_store import set_up_store
+from recrepro.workspace import Workspace
+left = 60
+@sa.event.listens_for(sa.engine.Engine, "before_cursor_execute")
+def die(*_):
+    global left
+    left -= 1
+    if left == 0:
+        os._exit(9)
+set_up_store(Workspace(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_while_mlflow_makes_its_database_leaves_none(mirror, workspace):
+    (workspace.root / "mlflow.db").unlink()
+    killed = subprocess.run([sys.executable, "-c", SET_UP, str(workspace.root)], check=False)
+    assert killed.returncode == 9
+    assert mirror.sync() == 2
+    assert list(workspace.root.glob(".mlflow-draft-*")) == []
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.7, 0.99])
+def test_a_database_of_mlflow_that_was_cut_off_ends_no_run_and_is_reported(
+    mirror, workspace, share
+):
+    path = workspace.root / "mlflow.db"
+    os.truncate(path, int(share * path.stat().st_size))
+    background = BackgroundMirror(mirror)
+    background.poke()
+    background.close()
+    assert background.error is not None
 
 
 @pytest.mark.slow
