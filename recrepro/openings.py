@@ -4,7 +4,6 @@ Everything here happens inside a transaction of the ledger, on the side of the c
 opening is on disk before the process of the cell gets the key.
 """
 
-import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,7 +33,7 @@ def openings(connection: sa.Connection, cell: str) -> tuple[Opening, ...]:
     return tuple(Opening(at, reason) for at, reason in rows)
 
 
-def ask(connection: sa.Connection, row: Any, token: str, n_trials: int) -> str | None:
+def ask(connection: sa.Connection, row: Any, token: str, n_trials: int, now: float) -> str | None:
     """Write an opening for the holder of a lease, or say why it must not happen.
 
     Parameters
@@ -47,6 +46,9 @@ def ask(connection: sa.Connection, row: Any, token: str, n_trials: int) -> str |
         The lease.
     n_trials : int
         How many trials the search of the cell has.
+    now : float
+        When it was asked for, in seconds since 1970. Asking again at the very same time is the
+        same question, whose first answer may have been lost on its way.
 
     Returns
     -------
@@ -55,12 +57,12 @@ def ask(connection: sa.Connection, row: Any, token: str, n_trials: int) -> str |
     """
     table, trials = tables.OPENINGS, tables.TRIALS
     name = f"the test part of cell {row.cell[:12]}"
-    before = connection.execute(
-        sa.select(table.c.reason).where(table.c.cell == row.cell, table.c.token == token)
-    ).scalar()
-    if before is not None:
-        what = "was asked for" if before == "refused" else "was opened"
-        when = "before its tuning was over" if before == "refused" else "once in this attempt"
+    mine = sa.select(table).where(table.c.cell == row.cell, table.c.token == token)
+    before = connection.execute(mine).one_or_none()
+    if before is not None and before.opened_at != now:
+        early = before.reason == "refused"
+        what = "was asked for" if early else "was opened"
+        when = "before its tuning was over" if early else "once in this attempt"
         return (
             f"{name} {what} {when}, by something else than the step that tests the final model. "
             "The attempt is void. The model, or what it imports, reaches for test data: read its "
@@ -73,9 +75,10 @@ def ask(connection: sa.Connection, row: Any, token: str, n_trials: int) -> str |
     reason: Reason = "refused"
     if not refused:
         reason = _reason(row, openings(connection, row.cell))
-    connection.execute(
-        table.insert().values(cell=row.cell, token=token, opened_at=time.time(), reason=reason)
-    )
+    if before is None:
+        connection.execute(
+            table.insert().values(cell=row.cell, token=token, opened_at=now, reason=reason)
+        )
     if refused:
         return f"{name} stays sealed: {finished} of {n_trials} trials of its tuning are finished."
     return None

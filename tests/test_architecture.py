@@ -34,6 +34,7 @@ LAYERS = [
         "recrepro.registry",
         "recrepro.workspace",
         "recrepro.ledger_tables",
+        "recrepro.ledger_address",
     },
     {"recrepro.data", "recrepro.splits", "recrepro.evaluation", "recrepro.openings"},
     {"recrepro.externals"},
