@@ -13,6 +13,7 @@ from rich.text import Text
 from recrepro import leaderboard
 from recrepro.background import BackgroundMirror
 from recrepro.cell_names import CellNames, paths
+from recrepro.cluster import DaskCluster, check_address
 from recrepro.errors import RecreproError, UnknownName, UsageError
 from recrepro.experiment import Experiment, load_experiment
 from recrepro.grid import Grid
@@ -22,6 +23,7 @@ from recrepro.plan import Cell, Plan, make_plan
 from recrepro.progress import Progress, count, short_titles
 from recrepro.results import results_in
 from recrepro.tracking import MlflowMirror
+from recrepro.tracking_store import printable
 from recrepro.verdict import BoardVerdict, judge, may_be_judged
 from recrepro.workspace import Workspace
 
@@ -35,6 +37,8 @@ def run_experiment(
     threads: int = 1,
     reopen: Iterable[str] = (),
     keep_models: bool = False,
+    ledger_url: str | None = None,
+    scheduler: str | None = None,
 ) -> None:
     """Run what is left of an experiment and print its leaderboard.
 
@@ -47,13 +51,17 @@ def run_experiment(
     workspace : Path
         Folder that keeps the results; made if it is not there.
     jobs : int, optional
-        Cells that run side by side; by default as many as the cores allow.
+        Cells that run side by side; by default as many as the cores, or the workers, allow.
     threads : int
         Threads of the numeric libraries in each cell's process.
     reopen : iterable of str
         Names of done cells that are tested again, see `cells_to_reopen`.
     keep_models : bool
         Whether to store what the final models have learned, of the cells that are run.
+    ledger_url : str, optional
+        Address of the ledger, if it is not in the workspace.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers run the cells.
 
     Raises
     ------
@@ -66,7 +74,8 @@ def run_experiment(
     experiment = load_experiment(path)
     plan = make_plan(experiment, path.parent, data_dir, progress=sys.stderr.isatty())
     place = Workspace.create(workspace)
-    with contextlib.closing(Ledger.in_workspace(place.root)) as ledger:
+    with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:
+        cluster = None if scheduler is None else _cluster(scheduler, ledger, place, threads)
         source = path.read_text(encoding="utf-8")
         members = [(cell.member, cell.identity) for cell in plan.cells]
         ledger.plan(path.stem, experiment.grid_hash, source, members)
@@ -76,7 +85,8 @@ def run_experiment(
         )
         mirror.poke()
         progress = _announce(console, plan, ledger, place, path.stem, mirror, again)
-        jobs = jobs or max(1, _cores() // threads)
+        if cluster is None:
+            jobs = jobs or max(1, _cores() // threads)
         grid = Grid(
             plan,
             ledger,
@@ -86,6 +96,7 @@ def run_experiment(
             observer=progress,
             reopen=again,
             keep_models=keep_models,
+            executor=cluster,
         )
         try:
             with progress:
@@ -102,6 +113,17 @@ def run_experiment(
             f"{len(failed)} of {len(plan.cells)} cells failed (see the notes above). What their "
             f"processes printed: {logs}. Running the same file again retries them."
         )
+
+
+def _cluster(scheduler: str, ledger: Ledger, place: Workspace, threads: int) -> DaskCluster:
+    try:
+        check_address(scheduler, ledger.address)
+    except ImportError as error:
+        raise UsageError(
+            f"--executor dask needs Dask, which cannot be loaded: {error}. Install it: pip install "
+            "'recrepro[cluster]'."
+        ) from error
+    return DaskCluster(scheduler, place, threads)
 
 
 def cells_to_reopen(
@@ -211,7 +233,7 @@ def _announce(
 def _say_how_to_go_on(console: Console, plan: Plan, ledger: Ledger) -> None:
     states = ledger.states()
     done = sum(_done(cell, states) for cell in plan.cells)
-    arguments = " ".join(_without_reopen(sys.argv[1:]))
+    arguments = " ".join(map(printable, _without_reopen(sys.argv[1:])))
     console.print(
         f"\nStopped. {done} of {len(plan.cells)} cells are done and kept, with every finished "
         f"trial of the others. To go on: {_program()} {arguments}",

@@ -32,6 +32,7 @@ LAYERS = [
         "recrepro.experiment",
         "recrepro.identity",
         "recrepro.registry",
+        "recrepro.transfer",
         "recrepro.workspace",
         "recrepro.ledger_tables",
         "recrepro.ledger_address",
@@ -46,7 +47,14 @@ LAYERS = [
         "recrepro.weights",
         "recrepro.cell_names",
     },
-    {"recrepro.worker", "recrepro.executors", "recrepro.plan", "recrepro.per_user"},
+    {
+        "recrepro.worker",
+        "recrepro.executors",
+        "recrepro.cluster",
+        "recrepro.cluster_worker",
+        "recrepro.plan",
+        "recrepro.per_user",
+    },
     {
         "recrepro.grid",
         "recrepro.leaderboard",
@@ -171,7 +179,7 @@ def test_heavy_libraries_are_never_imported_at_module_level():
         (name, target)
         for name, tree in modules("recrepro")
         for target in imported(tree, everywhere=False)
-        if target.split(".")[0] in {"torch", "mlflow", "optuna"}
+        if target.split(".")[0] in {"torch", "mlflow", "optuna", "dask", "distributed"}
     ]
     assert wrong == []
 
@@ -202,7 +210,7 @@ def test_only_the_randomness_module_makes_generators_in_the_core():
     [
         (
             ["--help"],
-            {"torch", "mlflow", "optuna", "numpy", "pandas", "sqlalchemy", "rich"},
+            {"torch", "mlflow", "optuna", "numpy", "pandas", "sqlalchemy", "rich", "distributed"},
             "leaderboard",
         ),
         (["ls", "models"], {"torch", "mlflow"}, "toppopular"),

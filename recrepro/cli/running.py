@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from recrepro.cli.options import data_option, experiment_argument, until_the_end, workspace_option
+from recrepro.cli.options import (
+    data_option,
+    experiment_argument,
+    ledger_url,
+    until_the_end,
+    workspace_option,
+)
+from recrepro.errors import UsageError
 
 if TYPE_CHECKING:
     from recrepro.ledger import CellState
@@ -18,7 +25,8 @@ if TYPE_CHECKING:
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    help="Models tuned side by side, each in a process of its own.  [default: one a core]",
+    help="Models tuned side by side, each in a process of its own.  [default: one a core, or one "
+    "a thread of the cluster's workers]",
 )
 @click.option(
     "--threads",
@@ -39,6 +47,20 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Store what the final models have learned, as arrays; of cells that are run now.",
 )
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    show_default=True,
+    help="Where the cells are run: on this machine, or by the workers of a Dask cluster.",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    envvar="RECREPRO_SCHEDULER",
+    show_envvar=True,
+    help="The cluster's scheduler, with --executor dask; tls:// if it is on another machine.",
+)
 def run(
     experiment: Path,
     data_dir: Path | None,
@@ -47,6 +69,8 @@ def run(
     threads: int,
     reopen: tuple[str, ...],
     keep_models: bool,
+    executor: str,
+    scheduler: str | None,
 ) -> None:
     """Run what is left of an experiment, then print its leaderboard.
 
@@ -55,6 +79,11 @@ def run(
     """
     from recrepro.running import run_experiment
 
+    if executor == "dask" and scheduler is None:
+        raise UsageError(
+            "--executor dask needs the address of a scheduler: --scheduler tls://HOST:PORT, or "
+            "tcp://127.0.0.1:PORT on this machine. Start one with `dask scheduler`."
+        )
     run_experiment(
         experiment,
         data_dir,
@@ -63,6 +92,8 @@ def run(
         threads=threads,
         reopen=reopen,
         keep_models=keep_models,
+        ledger_url=ledger_url(),
+        scheduler=scheduler if executor == "dask" else None,
     )
 
 
@@ -95,8 +126,8 @@ def check(experiment: Path, data_dir: Path | None, workspace: Path) -> None:
         return
     plan = make_plan(here, experiment.parent, data_dir, progress=False)
     known: dict[str, CellState] = {}
-    if (workspace / "ledger.db").is_file():
-        known = until_the_end(Ledger.in_workspace(workspace)).states()
+    if (url := ledger_url()) or (workspace / "ledger.db").is_file():
+        known = until_the_end(Ledger.in_workspace(workspace, url)).states()
     for name, drawn in plan.draw_splits():
         parts = {"train": drawn.parts.train, "validation": drawn.parts.validation}
         parts["test"] = drawn.parts.test
