@@ -49,7 +49,8 @@ class LedgerAddress:
     def __str__(self) -> str:
         if not self.is_server:
             return self._given
-        bare = self._url.set(password=None).difference_update_query(["password"])
+        whole = self._url.difference_update_query(["password"])
+        bare = sa.URL.create(**whole._asdict() | {"password": None})  # `set` would keep it
         return bare.render_as_string(hide_password=False)
 
     @cached_property
