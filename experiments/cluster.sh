@@ -20,7 +20,7 @@ scheduler=tcp://127.0.0.1:${SCHEDULER_PORT:-8786}
 mlflow=http://127.0.0.1:${MLFLOW_PORT:-5000}
 initdb=$(command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null | tail -n 1) ||
     { echo "No PostgreSQL here: apt install postgresql" >&2; exit 3; }
-bin=$(dirname "$initdb")
+bin=$(dirname "$(readlink -f "$initdb")") # beside its link, there may be no others
 
 socket=$(mktemp -d) # a socket's path must be short, and only we may enter its folder
 as=()

@@ -162,13 +162,16 @@ class DaskCluster:
         return list(self._submitted)
 
     @property
+    def places(self) -> int:
+        """How many threads the workers have that are there now."""
+        with contextlib.suppress(OSError):
+            return sum(map(int, self._client.nthreads().values()))
+        return 0
+
+    @property
     def slots(self) -> int:
         """How many tasks the workers take at a time; at least one, for those that come later."""
-        if self._torn:
-            return 1
-        with contextlib.suppress(OSError):
-            return max(1, sum(map(int, self._client.nthreads().values())))
-        return 1
+        return 1 if self._torn else max(1, self.places)
 
     def start(self, job: Job) -> None:
         """Start a job; one that no worker is large enough for fails at once."""

@@ -75,7 +75,9 @@ def run_experiment(
     plan = make_plan(experiment, path.parent, data_dir, progress=sys.stderr.isatty())
     place = Workspace.create(workspace)
     with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:
-        cluster = None if scheduler is None else _cluster(scheduler, ledger, place, threads)
+        cluster = None
+        if scheduler is not None:
+            cluster = _cluster(console, scheduler, ledger, place, threads)
         source = path.read_text(encoding="utf-8")
         members = [(cell.member, cell.identity) for cell in plan.cells]
         ledger.plan(path.stem, experiment.grid_hash, source, members)
@@ -115,7 +117,9 @@ def run_experiment(
         )
 
 
-def _cluster(scheduler: str, ledger: Ledger, place: Workspace, threads: int) -> DaskCluster:
+def _cluster(
+    console: Console, scheduler: str, ledger: Ledger, place: Workspace, threads: int
+) -> DaskCluster:
     try:
         check_address(scheduler, ledger.address)
     except ImportError as error:
@@ -123,7 +127,12 @@ def _cluster(scheduler: str, ledger: Ledger, place: Workspace, threads: int) -> 
             f"--executor dask needs Dask, which cannot be loaded: {error}. Install it: pip install "
             "'recrepro[cluster]'."
         ) from error
-    return DaskCluster(scheduler, place, threads)
+    cluster = DaskCluster(scheduler, place, threads)
+    there = f"places for {count(cluster.places, 'cell')} at a time"
+    if not cluster.places:
+        there = "no workers yet; cells start when some have come (dask worker ...)"
+    console.print(f"Dask cluster {scheduler}: {there}", style="dim", soft_wrap=True)
+    return cluster
 
 
 def cells_to_reopen(

@@ -81,11 +81,12 @@ def test_a_second_opening_is_refused_though_the_answer_to_the_first_was_lost(led
 
 @pytest.mark.slow
 def test_connections_that_were_cut_while_nothing_was_written_are_made_anew(ledger):
-    ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    others = sa.create_engine(ledger._engine.url, poolclass=sa.NullPool)
     for _ in range(3):
-        with ledger._engine.connect() as one, ledger._engine.connect() as other:
-            pid = one.scalar(sa.text("SELECT pg_backend_pid()"))
-            other.execute(sa.text(f"{ours} AND pid = {pid}"))
+        with ledger._engine.connect() as ours:
+            pid = ours.scalar(sa.text("SELECT pg_backend_pid()"))
+        with others.connect() as other:
+            assert other.scalar(sa.text(f"SELECT pg_terminate_backend({pid}, 30000)"))
         assert ledger.states() == {CELL: "pending"}
 
 

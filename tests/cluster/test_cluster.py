@@ -97,8 +97,9 @@ def test_a_run_that_is_killed_leaves_nothing_running_on_the_workers(
 
 
 def test_workers_that_do_not_see_the_workspace_get_the_data_and_send_the_results(
-    site, undisturbed, make_cluster
+    site, undisturbed, make_cluster, certificates
 ):
+    """Over TLS, and with a ledger that only the coordinator was told the password of."""
     site.workspace.mkdir()
     kind = "-m" if os.geteuid() == 0 else "-Urm"
     hidden = ["unshare", kind, "sh", "-c", f'mount -t tmpfs none {site.workspace} && exec "$@"']
@@ -107,8 +108,18 @@ def test_workers_that_do_not_see_the_workspace_get_the_data_and_send_the_results
         or subprocess.run([*hidden, "-", "true"], check=False).returncode
     ):
         pytest.skip("hiding a folder from a process: that takes Linux and user namespaces")
-    cluster = make_cluster(site, workers=1, wrap=[*hidden, "-"])
-    code, _, err = finished(run_on(cluster))
+    cert, key = certificates["client.cert"], certificates["client.key"]
+    tls = {"CA_FILE": cert, "CLIENT__CERT": cert, "CLIENT__KEY": key}
+    cluster = make_cluster(
+        site,
+        protocol="tls",
+        workers=1,
+        wrap=[*hidden, "-"],
+        options=["--tls-ca-file", cert, "--tls-cert", cert, "--tls-key", key],
+        resources=["--resources", "MEMORY=8e9"],
+    )
+    environment = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": path for name, path in tls.items()}
+    code, _, err = finished(run_on(cluster, **environment))
     assert code == 0, err
     assert site.outcome() == undisturbed.outcome()
     (splits,) = site.root.glob("worker-0/**/recrepro/splits")
