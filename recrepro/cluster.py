@@ -179,7 +179,7 @@ class DaskCluster:
             self._client.close(timeout=1)
             self._client = self._connect()
             self._torn = False
-        mark = f"{self._topic} {job.token}\n"
+        mark = f"On a cluster, attempt {secrets.token_hex(16)}\n"
         log = self._workspace.log(job.cell)
         log.write_text(mark, encoding="utf-8")
         order = {"job": asdict(job), "threads": self._threads, "topic": self._topic}
@@ -192,7 +192,10 @@ class DaskCluster:
             self._fail(one, str(error))
             return
         one.future = self._client.submit(
-            run_job, spec, key=f"recrepro-{job.cell[:16]}-{job.token}", resources=resources
+            run_job,
+            spec,
+            key=f"recrepro-{job.cell[:16]}-{secrets.token_hex(8)}",
+            resources=resources,
         )
         one.future.add_done_callback(
             lambda future: self._mail.put({"event": "over", "cell": job.cell, "future": future})
@@ -203,8 +206,8 @@ class DaskCluster:
         self._tell(self._submitted[cell], content)
 
     def _tell(self, one: _Submitted, content: dict[str, Any]) -> None:
-        # If it cannot be reached, the end of the task says so.
-        with contextlib.suppress(OSError):
+        # If it cannot be reached, whatever Dask calls that, the end of the task says so.
+        with contextlib.suppress(Exception):
             self._client.run(hear, one.attempt, content, workers=[one.worker])
 
     def _read_mail(self) -> None:
@@ -212,13 +215,19 @@ class DaskCluster:
             one = self._submitted.get(word["cell"])
             if one is None or one.over:
                 continue
-            if word["event"] == "over":
-                if one.future is not None and word["future"] is one.future:
-                    self._over(one, one.future)
-            elif word["event"] == "begin":
-                self._begin(one, word)
-            elif word["attempt"] == one.attempt:
-                self._take(one, word)
+            try:
+                self._read(one, word)
+            except Exception as error:  # noqa: BLE001 - one job fails, and the others go on
+                self._fail(one, f"{type(error).__name__}: {error}")
+
+    def _read(self, one: _Submitted, word: dict[str, Any]) -> None:
+        if word["event"] == "over":
+            if one.future is not None and word["future"] is one.future:
+                self._over(one, one.future)
+        elif word["event"] == "begin":
+            self._begin(one, word)
+        elif word["attempt"] == one.attempt:
+            self._take(one, word)
 
     def _begin(self, one: _Submitted, word: dict[str, Any]) -> None:
         """Answer a task that has begun, unless it has begun before: then its worker has died."""
@@ -290,7 +299,7 @@ class DaskCluster:
             else:
                 self._fail(one, f"it could not be run by a worker: {type(error).__name__}: {error}")
         else:
-            self._torn = self._torn or future.status in ("cancelled", "lost")
+            self._torn = self._torn or future.client is self._client
             self._lose(one, f"the connection to the scheduler {self._address} was lost")
 
     def _lose(self, one: _Submitted, reason: str) -> None:

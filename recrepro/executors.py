@@ -28,6 +28,10 @@ SAYINGS = frozenset({"stage", "trial", "epoch", "failed", "unseal", "blob"})
 """The events that a job's process may send; anything else on its standard output is ignored."""
 
 
+TRY_AGAIN = 75
+"""Exit code of a job's process that could not reach the ledger: nothing is wrong with its cell."""
+
+
 @dataclass(frozen=True)
 class Event:
     """Something a job's process said, or its end.

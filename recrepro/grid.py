@@ -10,14 +10,14 @@ from dataclasses import replace
 from typing import Protocol
 
 from recrepro.errors import LedgerError, RecreproError, SealError
-from recrepro.executors import Event, Executor, LocalProcesses
+from recrepro.executors import TRY_AGAIN, Event, Executor, LocalProcesses
 from recrepro.interrupts import signals_as_interrupt
 from recrepro.ledger import LEASE_SECONDS, Ledger
 from recrepro.plan import Cell, Plan
 from recrepro.workspace import Workspace
 
 MOST_LOSSES = 3
-"""A cell fails that has lost so many workers: it may be what they died of."""
+"""A cell fails that was lost so often: it may be what its workers died of."""
 
 
 class Observer(Protocol):
@@ -143,10 +143,13 @@ class Grid:
                 self._unseal(cell)
             case "exit":
                 self._executor.forget(cell.key)
-                self._end(cell, event.content["code"])
+                if event.content["code"] == TRY_AGAIN:
+                    self._lost(cell, self._reasons.pop(cell.key, "the ledger was out of reach"))
+                else:
+                    self._end(cell, event.content["code"])
             case "lost":
                 self._executor.forget(cell.key)
-                self._lost(cell, event)
+                self._lost(cell, event.content["reason"])
             case _:
                 self._observer.said(cell, event)
 
@@ -169,15 +172,15 @@ class Grid:
         else:
             self._fail(cell, reason or _died(code))
 
-    def _lost(self, cell: Cell, event: Event) -> None:
-        """Take a cell up again whose machine has gone: it goes on after its last trial."""
+    def _lost(self, cell: Cell, reason: str) -> None:
+        """Take a cell up again that is not to blame for its end; it goes on after its trials."""
         self._losses[cell.key] += 1
         done = self._ledger.status(cell.key).state == "done" and cell.key not in self._reopen
         if done or self._losses[cell.key] == MOST_LOSSES:
-            self._reasons[cell.key] = event.content["reason"]
+            self._reasons[cell.key] = reason
             self._end(cell, 1)
             return
-        self._observer.said(cell, event)
+        self._observer.said(cell, Event(cell.key, {"event": "lost", "reason": reason}))
         self._ledger.release(cell.key, self._tokens.pop(cell.key))
         self._waiting.append(cell)
 

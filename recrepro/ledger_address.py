@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recrepro.errors import LedgerError, UsageError
+from recrepro.errors import LedgerUnreachable, UsageError
 
 SCHEMES = "postgresql://user@host/database (or sqlite:////folder/ledger.db)"
 
@@ -80,10 +80,10 @@ class LedgerAddress:
                 "pip install 'recrepro[cluster]'."
             ) from error
 
-    def unreachable(self, error: Exception) -> LedgerError:
+    def unreachable(self, error: Exception) -> LedgerUnreachable:
         """Return an error that says that the server does not answer, and what to do."""
         reason = " ".join(str(getattr(error, "orig", error)).split())
-        return LedgerError(
+        return LedgerUnreachable(
             f"the ledger {self} cannot be reached: {reason}. What was committed is kept. See that "
             "PostgreSQL runs and that this user may enter (a password may stand in PGPASSWORD or "
             "~/.pgpass of each machine), then run the same command again."

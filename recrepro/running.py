@@ -18,6 +18,7 @@ from recrepro.errors import RecreproError, UnknownName, UsageError
 from recrepro.experiment import Experiment, load_experiment
 from recrepro.grid import Grid
 from recrepro.ledger import CellState, Ledger
+from recrepro.ledger_address import LedgerAddress
 from recrepro.listing import make_console, show_leaderboard
 from recrepro.plan import Cell, Plan, make_plan
 from recrepro.progress import Progress, count, short_titles
@@ -71,13 +72,15 @@ def run_experiment(
         After what is done has been kept, and the command to go on printed.
     """
     console = make_console()
+    if scheduler is not None:
+        _check_cluster(scheduler, ledger_url or f"sqlite:///{workspace / 'ledger.db'}")
     experiment = load_experiment(path)
     plan = make_plan(experiment, path.parent, data_dir, progress=sys.stderr.isatty())
     place = Workspace.create(workspace)
     with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:
         cluster = None
         if scheduler is not None:
-            cluster = _cluster(console, scheduler, ledger, place, threads)
+            cluster = _cluster(console, scheduler, place, threads)
         source = path.read_text(encoding="utf-8")
         members = [(cell.member, cell.identity) for cell in plan.cells]
         ledger.plan(path.stem, experiment.grid_hash, source, members)
@@ -117,16 +120,18 @@ def run_experiment(
         )
 
 
-def _cluster(
-    console: Console, scheduler: str, ledger: Ledger, place: Workspace, threads: int
-) -> DaskCluster:
+def _check_cluster(scheduler: str, ledger_url: str) -> None:
+    """Refuse, before any work, a cluster that must not or cannot be used."""
     try:
-        check_address(scheduler, ledger.address)
+        check_address(scheduler, LedgerAddress(ledger_url))
     except ImportError as error:
         raise UsageError(
             f"--executor dask needs Dask, which cannot be loaded: {error}. Install it: pip install "
             "'recrepro[cluster]'."
         ) from error
+
+
+def _cluster(console: Console, scheduler: str, place: Workspace, threads: int) -> DaskCluster:
     cluster = DaskCluster(scheduler, place, threads)
     there = f"places for {count(cluster.places, 'cell')} at a time"
     if not cluster.places:

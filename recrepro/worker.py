@@ -17,7 +17,8 @@ import threading
 import traceback
 from typing import Any
 
-from recrepro.errors import RecreproError, SealError
+from recrepro.errors import LedgerUnreachable, RecreproError, SealError
+from recrepro.executors import TRY_AGAIN
 from recrepro.records import Job
 
 
@@ -55,7 +56,7 @@ def main() -> None:
         own = isinstance(error, RecreproError)
         reason = str(error) if own else f"{type(error).__name__}: {error}"
         emit({"event": "failed", "reason": reason})
-        sys.exit(1)
+        sys.exit(TRY_AGAIN if isinstance(error, LedgerUnreachable) else 1)
 
 
 def _listen_to_coordinator(answers: "queue.SimpleQueue[dict[str, str]]") -> None:
