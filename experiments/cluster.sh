@@ -26,7 +26,7 @@ socket=$(mktemp -d) # a socket's path must be short, and only we may enter its f
 as=()
 if [ "$(id -u)" = 0 ]; then # PostgreSQL refuses to run as root
     as=(runuser -u postgres --)
-    install -d -o postgres "$folder/postgres"
+    install -d -m 700 -o postgres "$folder/postgres"
     chown postgres "$socket"
 fi
 
