@@ -194,6 +194,16 @@ def test_only_the_tracking_modules_import_mlflow():
     assert {name.partition("_")[0] for name in users} == {"recrepro.tracking"}
 
 
+def test_only_the_cluster_modules_import_dask():
+    users = {
+        name
+        for name, tree in modules("recrepro")
+        for target in imported(tree)
+        if target.split(".")[0] in {"dask", "distributed"}
+    }
+    assert users == {"recrepro.cluster", "recrepro.cluster_worker"}
+
+
 def test_only_the_randomness_module_makes_generators_in_the_core():
     makers = {
         name
