@@ -9,6 +9,7 @@
     ├── ModelError           a model broke its contract (NaN scores, wrong shape)
     ├── SealError            the test part was asked for against the rules, or does not open
     └── LedgerError          the ledger refused a write (lost lease, two different results)
+        └── LedgerUnreachable    its server does not answer
 
 Every message says what is wrong, what was given, what is allowed and what to do next.
 """
@@ -78,3 +79,7 @@ class SealError(RecreproError):
 
 class LedgerError(RecreproError):
     """The ledger refused a write: the lease was lost, or two results contradict each other."""
+
+
+class LedgerUnreachable(LedgerError):
+    """The ledger's server does not answer; what was to be written may be tried again later."""

@@ -107,6 +107,7 @@ def evaluate_on_experiment(
     *,
     file_format: str | None = None,
     columns: Mapping[str, str] | None = None,
+    ledger_url: str | None = None,
 ) -> None:
     """Score a run file on the test part of an experiment's split; print the leaderboard with it.
 
@@ -122,7 +123,7 @@ def evaluate_on_experiment(
         The experiment; nothing of it has to be run before.
     choice : Choice
         Which of its splits.
-    data_dir, workspace : Path
+    data_dir, workspace, ledger_url
         As for `recrepro run`.
     file_format, columns
         As in `recrepro.data.runs.read_run`.
@@ -176,7 +177,7 @@ def evaluate_on_experiment(
         "ended_at": time.time(),
         "provenance": environment(),
     }
-    with contextlib.closing(Ledger.in_workspace(place.root)) as ledger:
+    with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:
         source = experiment_file.read_text(encoding="utf-8")
         planned = [(one.member, one.identity) for one in plan.cells]
         ledger.plan(experiment_file.stem, experiment.grid_hash, source, planned)

@@ -1,4 +1,4 @@
-"""Where jobs run: each in a fresh local process with its own number of threads."""
+"""Where jobs run: each in a fresh process with its own number of threads, here on this machine."""
 
 import contextlib
 import json
@@ -7,10 +7,10 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from recrepro.records import Job
 
@@ -24,16 +24,112 @@ THREAD_VARIABLES = (
 )
 
 
-SAYINGS = frozenset({"stage", "trial", "epoch", "failed", "unseal"})
+SAYINGS = frozenset({"stage", "trial", "epoch", "failed", "unseal", "blob"})
 """The events that a job's process may send; anything else on its standard output is ignored."""
+
+
+TRY_AGAIN = 75
+"""Exit code of a job's process that could not reach the ledger: nothing is wrong with its cell."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something a job's process said, or its end (``{"event": "exit", "code": ...}``)."""
+    """Something a job's process said, or its end.
+
+    The end is ``{"event": "exit", "code": ...}``; or, if the machine that it ran on has gone,
+    ``{"event": "lost", "reason": ...}``: then it may be started again.
+    """
 
     cell: str
     content: dict[str, Any]
+
+
+class Executor(Protocol):
+    """Runs jobs side by side and tells what happens to them in `events`."""
+
+    events: queue.Queue[Event]
+
+    @property
+    def running(self) -> list[str]:
+        """Cells that were started and whose end was not taken note of with `forget`."""
+
+    @property
+    def slots(self) -> int:
+        """How many jobs find a place at the same time."""
+
+    def start(self, job: Job) -> None:
+        """Start a job."""
+
+    def answer(self, cell: str, content: dict[str, str]) -> None:
+        """Send a line to a job's process."""
+
+    def forget(self, cell: str) -> None:
+        """Let go of a job that has ended."""
+
+    def stop(self) -> None:
+        """End all jobs."""
+
+
+def start_process(log: IO[str], threads: int, secrets: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start the process of one job; it waits for the job on its standard input.
+
+    Parameters
+    ----------
+    log : file
+        Keeps what the process prints.
+    threads : int
+        Threads of the numeric libraries.
+    secrets : mapping of str to str
+        Environment variables that it gets beside ours.
+    """
+    environment = os.environ | secrets | dict.fromkeys(THREAD_VARIABLES, str(threads))
+    environment["PYTHONHASHSEED"] = "0"
+    # Threads that spin while they wait slow down whatever shares their cores, tenfold at worst.
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    return subprocess.Popen(
+        # -P: the folder that recrepro is called from must not shadow installed packages.
+        [sys.executable, "-P", "-m", "recrepro.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env=environment,
+        text=True,
+        start_new_session=True,  # Ctrl-C is for the coordinator, which ends us in order
+    )
+
+
+def send_line(process: subprocess.Popen[str], line: str) -> None:
+    """Write a line to a process, unless it has died: its end is reported anyway."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
+
+
+def sayings(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    """Yield what a process says, until it closes its standard output."""
+    assert process.stdout is not None
+    with process.stdout as lines:
+        for line in lines:
+            try:
+                content = json.loads(line)
+            except ValueError:
+                continue  # the process was killed inside a line
+            if isinstance(content, dict) and content.get("event") in SAYINGS:
+                yield content
+
+
+def end_process(process: subprocess.Popen[str]) -> None:
+    """End a process, in order if it can, and close the pipe to it."""
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
 
 
 class LocalProcesses:
@@ -45,12 +141,22 @@ class LocalProcesses:
         From a cell's key to the file that keeps what its process prints.
     threads : int
         Threads of the numeric libraries in each process. Results are bit-equal for equal numbers.
+    secrets : mapping of str to str
+        Environment variables for the processes, such as the password of the ledger.
     """
 
-    def __init__(self, log_path: Callable[[str], Path], threads: int = 1) -> None:
+    slots = 1
+
+    def __init__(
+        self,
+        log_path: Callable[[str], Path],
+        threads: int = 1,
+        secrets: Mapping[str, str] | None = None,
+    ) -> None:
         self.events: queue.Queue[Event] = queue.Queue()
         self._log_path = log_path
         self._threads = threads
+        self._secrets = secrets or {}
         self._processes: dict[str, subprocess.Popen[str]] = {}
 
     @property
@@ -60,66 +166,28 @@ class LocalProcesses:
 
     def start(self, job: Job) -> None:
         """Start a job."""
-        environment = dict(os.environ)
-        environment |= dict.fromkeys(THREAD_VARIABLES, str(self._threads))
-        environment["PYTHONHASHSEED"] = "0"
-        # Threads that spin while they wait slow down whatever shares their cores, tenfold at worst.
-        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         with self._log_path(job.cell).open("w", encoding="utf-8") as log:
-            process = subprocess.Popen(
-                # -P: the folder that recrepro is called from must not shadow installed packages.
-                [sys.executable, "-P", "-m", "recrepro.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=environment,
-                text=True,
-                start_new_session=True,  # Ctrl-C is for the coordinator, which ends us in order
-            )
+            process = start_process(log, self._threads, self._secrets)
         self._processes[job.cell] = process
-        assert process.stdout is not None
-        threading.Thread(
-            target=self._listen, args=(job.cell, process, process.stdout), daemon=True
-        ).start()
-        self._send(process, job.to_json())
+        threading.Thread(target=self._listen, args=(job.cell, process), daemon=True).start()
+        send_line(process, job.to_json())
 
     def answer(self, cell: str, content: dict[str, str]) -> None:
         """Send a line to a job's process."""
-        self._send(self._processes[cell], json.dumps(content))
+        send_line(self._processes[cell], json.dumps(content))
 
-    @staticmethod
-    def _send(process: subprocess.Popen[str], line: str) -> None:
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has died, and its end is reported
-            process.stdin.write(line + "\n")
-            process.stdin.flush()
-
-    def _listen(self, cell: str, process: subprocess.Popen[str], lines: IO[str]) -> None:
-        with lines:
-            for line in lines:
-                try:
-                    content = json.loads(line)
-                except ValueError:
-                    continue  # the process was killed inside a line
-                if isinstance(content, dict) and content.get("event") in SAYINGS:
-                    self.events.put(Event(cell, content))
+    def _listen(self, cell: str, process: subprocess.Popen[str]) -> None:
+        for content in sayings(process):
+            self.events.put(Event(cell, content))
         self.events.put(Event(cell, {"event": "exit", "code": process.wait()}))
 
     def forget(self, cell: str) -> None:
         """Let go of a process that has ended."""
-        process = self._processes.pop(cell)
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
+        end_process(self._processes.pop(cell))
 
     def stop(self) -> None:
         """End all processes."""
         for process in self._processes.values():
             process.terminate()
-        for cell, process in list(self._processes.items()):
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        for cell in self.running:
             self.forget(cell)

@@ -4,18 +4,21 @@ import contextlib
 import queue
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Protocol
 
 from recrepro.admission import MemoryBudget
 from recrepro.errors import LedgerError, RecreproError, SealError
-from recrepro.executors import Event, LocalProcesses
+from recrepro.executors import TRY_AGAIN, Event, Executor, LocalProcesses
 from recrepro.interrupts import signals_as_interrupt
 from recrepro.ledger import LEASE_SECONDS, Ledger
 from recrepro.plan import Cell, Plan
 from recrepro.workspace import Workspace
+
+MOST_LOSSES = 3
+"""A cell fails that was lost so often: it may be what its workers died of."""
 
 
 class Observer(Protocol):
@@ -25,7 +28,7 @@ class Observer(Protocol):
         """A cell's process has been started."""
 
     def said(self, cell: Cell, event: Event) -> None:
-        """A cell's process reported a stage or a trial."""
+        """A cell's process reported a stage or a trial; or it was lost, and starts again."""
 
     def ended(self, cell: Cell, reason: str | None) -> None:
         """A cell is done, or has failed for a reason."""
@@ -45,8 +48,8 @@ class Grid:
         Where they are leased and where their results go.
     workspace : Workspace
         Where splits and blobs go.
-    jobs : int
-        How many cells run side by side.
+    jobs : int or None
+        How many cells run side by side; None for as many as the executor has places.
     threads : int
         Threads of the numeric libraries in each of them.
     observer : Observer
@@ -58,6 +61,8 @@ class Grid:
         Whether to store what the final models have learned.
     memory : MemoryBudget, optional
         Which cells may run side by side; by default all.
+    executor : Executor, optional
+        Where they run; in processes of this machine when absent.
     """
 
     def __init__(
@@ -66,12 +71,13 @@ class Grid:
         ledger: Ledger,
         workspace: Workspace,
         *,
-        jobs: int,
+        jobs: int | None,
         threads: int,
         observer: Observer,
         reopen: Collection[str] = (),
         keep_models: bool = False,
         memory: MemoryBudget | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self._memory = memory
         self._plan = plan
@@ -80,7 +86,9 @@ class Grid:
         self._jobs = jobs
         self._keep_models = keep_models
         self._observer = observer
-        self._executor = LocalProcesses(workspace.log, threads)
+        self._executor = executor or LocalProcesses(workspace.log, threads, ledger.address.secrets)
+        self._waiting = deque(plan.cells)
+        self._losses: Counter[str] = Counter()
         self._cells = {cell.key: cell for cell in plan.cells}
         self._tokens: dict[str, str] = {}
         self._reasons: dict[str, str] = {}
@@ -93,12 +101,11 @@ class Grid:
         Cells that another process is working on are waited for. On Ctrl-C (or SIGTERM, SIGHUP) the
         processes are ended, their leases given back, and the interrupt goes on to the caller.
         """
-        waiting = deque(self._cells.values())
         renewed = time.monotonic()
         with signals_as_interrupt():
             try:
-                while waiting or self._executor.running:
-                    self._start_what_fits(waiting)
+                while self._waiting or self._executor.running:
+                    self._start_what_fits()
                     with contextlib.suppress(queue.Empty):
                         self._handle(self._executor.events.get(timeout=1.0))
                     if time.monotonic() - renewed > LEASE_SECONDS / 4:
@@ -109,13 +116,13 @@ class Grid:
                 for cell, token in self._tokens.items():
                     self._ledger.release(cell, token)
 
-    def _start_what_fits(self, waiting: deque[Cell]) -> None:
-        for _ in range(len(waiting)):
-            if len(self._executor.running) >= self._jobs:
+    def _start_what_fits(self) -> None:
+        for _ in range(len(self._waiting)):
+            if len(self._executor.running) >= (self._jobs or self._executor.slots):
                 return
-            cell = waiting.popleft()
+            cell = self._waiting.popleft()
             if self._memory and not self._memory.admits(cell.key, self._executor.running):
-                waiting.append(cell)
+                self._waiting.append(cell)
                 continue
             reopen = cell.key in self._reopen
             token = self._ledger.lease(cell.key, reopen=reopen)
@@ -124,12 +131,12 @@ class Grid:
             elif not reopen and self._ledger.status(cell.key).state == "done":
                 self._observer.skipped(cell)
             else:  # another run is at it: ask again later
-                waiting.append(cell)
+                self._waiting.append(cell)
 
     def _start(self, cell: Cell, token: str) -> None:
         self._tokens[cell.key] = token
         try:
-            job = self._plan.job(cell, token, self._workspace, self._ledger.url)
+            job = self._plan.job(cell, token, self._workspace, str(self._ledger.address))
             job = replace(job, keep_model=self._keep_models)
         except RecreproError as error:
             self._fail(cell, str(error))
@@ -146,7 +153,13 @@ class Grid:
                 self._unseal(cell)
             case "exit":
                 self._executor.forget(cell.key)
-                self._end(cell, event.content["code"])
+                if event.content["code"] == TRY_AGAIN:
+                    self._lost(cell, self._reasons.pop(cell.key, "the ledger was out of reach"))
+                else:
+                    self._end(cell, event.content["code"])
+            case "lost":
+                self._executor.forget(cell.key)
+                self._lost(cell, event.content["reason"])
             case _:
                 self._observer.said(cell, event)
 
@@ -169,6 +182,18 @@ class Grid:
             self._observer.ended(cell, None)
         else:
             self._fail(cell, reason or _died(code))
+
+    def _lost(self, cell: Cell, reason: str) -> None:
+        """Take a cell up again that is not to blame for its end; it goes on after its trials."""
+        self._losses[cell.key] += 1
+        done = self._ledger.status(cell.key).state == "done" and cell.key not in self._reopen
+        if done or self._losses[cell.key] == MOST_LOSSES:
+            self._reasons[cell.key] = reason
+            self._end(cell, 1)
+            return
+        self._observer.said(cell, Event(cell.key, {"event": "lost", "reason": reason}))
+        self._ledger.release(cell.key, self._tokens.pop(cell.key))
+        self._waiting.append(cell)
 
     def _fail(self, cell: Cell, reason: str) -> None:
         self._ledger.fail(cell.key, self._tokens.pop(cell.key), reason)

@@ -7,21 +7,24 @@ first result of a cell stays; a different second one is a determinism alarm, nev
 A done cell that is run again on request stays done and keeps its result meanwhile; only its lease
 says that someone is at it.
 
-SQLite in write-ahead mode by default; the address may be that of any database that SQLAlchemy
-reaches.
+SQLite in write-ahead mode by default, or PostgreSQL, by address. What reads before it writes holds
+a lock from its first read to its commit: that of the whole file in SQLite, in PostgreSQL that of
+the cell's row (or of all who plan). A server that goes away for some seconds holds nothing up for
+good: each step that is the same done twice as done once is tried again.
 """
 
+import functools
 import json
 import os
 import re
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 import psutil
 import sqlalchemy as sa
@@ -31,12 +34,19 @@ from recrepro import externals
 from recrepro import ledger_tables as tables
 from recrepro.budget import Budget
 from recrepro.errors import LedgerError, SealError
+from recrepro.ledger_address import LedgerAddress
 from recrepro.openings import Opening, ask, openings
 
 LEASE_SECONDS = 60.0
 """A lease that was not renewed for this long may be taken over."""
 
+PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between the tries to reach a database server again; much less than a lease lasts."""
+
 SCHEMA_VERSION = 2
+
+_PLANNING = 0x7265637265
+"""Number of the lock that PostgreSQL gives to one of those who make tables or plan."""
 
 CellState = Literal["pending", "leased", "done", "failed"]
 
@@ -110,38 +120,77 @@ class Planned:
     source: str
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _idempotent(
+    step: Callable[Concatenate["Ledger", P], T],
+) -> Callable[Concatenate["Ledger", P], T]:
+    """Try a step again when the connection to a server was lost, for as long as `PAUSES` are."""
+
+    @functools.wraps(step)
+    def tried(self: "Ledger", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        for pause in PAUSES:
+            try:
+                return step(self, *args, **kwargs)
+            except sa.exc.OperationalError:
+                if not self.address.is_server:
+                    raise
+                time.sleep(pause)
+        try:
+            return step(self, *args, **kwargs)
+        except sa.exc.OperationalError as error:
+            raise self.address.unreachable(error) from error
+
+    return tried
+
+
 class Ledger:
     """Access to a ledger, created on first use.
 
     Parameters
     ----------
     url : str
-        SQLAlchemy address, such as ``sqlite:////home/me/recrepro-runs/ledger.db``.
+        SQLAlchemy address, such as ``sqlite:////home/me/recrepro-runs/ledger.db`` or
+        ``postgresql://me@host/recrepro``.
     read_only : bool
         For a ledger that cannot be written, on a read-only disk.
+    patient : bool
+        Whether to wait some seconds for a server that does not answer.
     """
 
-    def __init__(self, url: str, *, read_only: bool = False) -> None:
-        self.url = url
-        self._engine = sa.create_engine(url)
-        if self._engine.dialect.name == "sqlite" and not read_only:
+    def __init__(self, url: str, *, read_only: bool = False, patient: bool = False) -> None:
+        self.address = LedgerAddress(url)
+        self._engine = self.address.engine()
+        if not self.address.is_server and not read_only:
             sa.event.listen(self._engine, "connect", _configure_sqlite)
         try:
-            self._set_up(read_only=read_only)
+            if patient:
+                self._set_up_patiently()
+            else:
+                self._set_up(read_only=read_only)
         except sa.exc.DatabaseError as error:
             self.close()
             if isinstance(error, sa.exc.OperationalError):
-                raise  # the disk or the server, not the file's content
+                if self.address.is_server:
+                    raise self.address.unreachable(error) from error
+                raise  # the disk, not the file's content
             raise LedgerError(
-                f"{url} cannot be read as a ledger: {error.orig}. It is damaged or something else: "
-                "restore it from a copy, or use another workspace (--workspace DIR)."
+                f"{self.address} cannot be read as a ledger: {error.orig}. It is damaged or "
+                "something else: restore it from a copy, or use another workspace "
+                "(--workspace DIR)."
             ) from error
         except BaseException:
             self.close()
             raise
 
+    @_idempotent
+    def _set_up_patiently(self) -> None:
+        self._set_up(read_only=False)
+
     def _set_up(self, *, read_only: bool) -> None:
-        with self._engine.connect() if read_only else self._writing() as connection:
+        with self._engine.connect() if read_only else self._writing(alone=True) as connection:
             if not read_only:
                 tables.METADATA.create_all(connection)
             version = connection.scalar(
@@ -153,13 +202,15 @@ class Ledger:
                 )
             elif int(version) != SCHEMA_VERSION:
                 raise LedgerError(
-                    f"the ledger {self.url} has schema {version}, this recrepro reads "
+                    f"the ledger {self.address} has schema {version}, this recrepro reads "
                     f"{SCHEMA_VERSION}. Use another workspace, or the recrepro that wrote it."
                 )
 
     @classmethod
-    def in_workspace(cls, workspace: Path) -> "Ledger":
-        """Open the SQLite ledger of a workspace folder, which must exist."""
+    def in_workspace(cls, workspace: Path, url: str | None = None) -> "Ledger":
+        """Open the ledger of a workspace folder, which must exist: its own, or one on a server."""
+        if url is not None:
+            return cls(url)
         path = (workspace / "ledger.db").resolve()
         if path.is_file() and not os.access(workspace, os.W_OK):
             return cls(f"sqlite:///file:{path}?mode=ro&immutable=1&uri=true", read_only=True)
@@ -173,21 +224,29 @@ class Ledger:
         self._engine.dispose()
 
     @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
+    def _writing(self, *, alone: bool = False) -> Iterator[sa.Connection]:
+        """Give a connection in a transaction, which is committed in the end.
+
+        On a server it locks nothing by itself, unless it is to be the only one of its kind: see
+        `_locked`.
+        """
         with self._engine.connect() as connection:
-            if self._engine.dialect.name == "sqlite":
+            if not self.address.is_server:
                 # Take the write lock before the first read: what was read stays true until commit.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
+            elif alone:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_PLANNING)))
             yield connection
             connection.commit()
 
     # experiments
 
+    @_idempotent
     def plan(
         self, name: str, grid_hash: str, source: str, cells: Sequence[tuple[Member, dict[str, Any]]]
     ) -> None:
         """Write down an experiment and its cells with their identities; what is there stays."""
-        with self._writing() as connection:
+        with self._writing(alone=True) as connection:
             key = {"name": name, "grid_hash": grid_hash}
             for table in (tables.MEMBERS, tables.EXPERIMENTS):
                 connection.execute(
@@ -217,15 +276,17 @@ class Ledger:
 
         Of several with the same titles in an experiment, the last one counts; each adds an opening.
         """
-        with self._writing() as connection:
+        with self._writing(alone=True) as connection:
             externals.add(connection, name, member.cell, member.titles, identity, record)
 
+    @_idempotent
     def externals(self, name: str, grid_hash: str) -> list[Member]:
         """Return results from files that were measured as the cells of an experiment are."""
         with self._engine.connect() as connection:
             found = externals.comparable(connection, name, grid_hash)
         return [Member(cell, titles) for cell, titles in found]
 
+    @_idempotent
     def members(self, name: str, grid_hash: str) -> list[Member]:
         """Return the cells of an experiment in their order; none if it was never planned."""
         query = (
@@ -236,6 +297,7 @@ class Ledger:
         with self._engine.connect() as connection:
             return [Member(cell, json.loads(titles)) for cell, titles in connection.execute(query)]
 
+    @_idempotent
     def done(self) -> list[Member]:
         """Return every cell that has a result, once for each of its titles."""
         found: dict[tuple[str, str], None] = {}
@@ -249,6 +311,7 @@ class Ledger:
                 found |= {(row.cell, row.titles): None for row in connection.execute(query)}
         return [Member(cell, json.loads(titles)) for cell, titles in found]
 
+    @_idempotent
     def planned(self) -> list[Planned]:
         """Return every version of every experiment, the latest first."""
         table = tables.EXPERIMENTS
@@ -260,6 +323,7 @@ class Ledger:
 
     # cells
 
+    @_idempotent
     def work(self) -> dict[str, CellWork]:
         """Return how far every cell is, by key."""
         cells, trials = tables.CELLS, tables.TRIALS
@@ -272,18 +336,20 @@ class Ledger:
             finished, finished.c.cell == cells.c.cell
         )
         with self._engine.connect() as connection:
+            now = _now(connection)
             return {
                 row.cell: CellWork(
                     row.cell,
                     json.loads(row.identity),
                     row.state,
                     row.reason,
-                    None if row.token is None else _lease(row.owner, row.deadline),
+                    None if row.token is None else _lease(row.owner, row.deadline, now),
                     row.finished or 0,
                 )
                 for row in connection.execute(query)
             }
 
+    @_idempotent
     def records(self, latest: int = 1000) -> list[dict[str, Any]]:
         """Return the records of the cells that were done last."""
         cells = tables.CELLS
@@ -292,6 +358,7 @@ class Ledger:
         with self._engine.connect() as connection:
             return [json.loads(text) for text in connection.scalars(query)]
 
+    @_idempotent
     def referenced(self) -> set[str]:
         """Return every SHA-256 that stands in a record, or in that of an alarm."""
         queries = [sa.select(table.c.record) for table in (tables.CELLS, tables.ALARMS)]
@@ -307,6 +374,7 @@ class Ledger:
                 connection.execute(sa.text("LOCK TABLE cells IN SHARE ROW EXCLUSIVE MODE"))
             yield
 
+    @_idempotent
     def status(self, cell: str) -> CellStatus:
         """Return what is known of a cell."""
         with self._engine.connect() as connection:
@@ -317,6 +385,7 @@ class Ledger:
         record = json.loads(row.record) if row.record else None
         return CellStatus(cell, row.state, row.reason, record, alarmed, opened)
 
+    @_idempotent
     def states(self) -> dict[str, CellState]:
         """Return the state of every cell."""
         with self._engine.connect() as connection:
@@ -338,15 +407,20 @@ class Ledger:
         str or None
             The token of the lease, or None if the cell is done or someone else is at it.
         """
+        return self._lease(cell, secrets.token_hex(16), reopen=reopen)
+
+    @_idempotent
+    def _lease(self, cell: str, token: str, *, reopen: bool) -> str | None:
         with self._writing() as connection:
-            row = _row(connection, cell)
+            row, now = _locked(connection, cell), _now(connection)
+            if row.token == token:  # a first try had been committed
+                return token
             if row.state == "done" and not reopen:
                 return None
-            if row.token is not None and _holds(row.owner, row.deadline):
+            if row.token is not None and _holds(row.owner, row.deadline, now):
                 return None
             if row.state == "failed":
                 _forget_failed_trials(connection, cell)
-            token = secrets.token_hex(16)
             connection.execute(
                 tables.CELLS.update()
                 .where(tables.CELLS.c.cell == cell)
@@ -354,35 +428,39 @@ class Ledger:
                     state="done" if row.state == "done" else "leased",
                     token=token,
                     owner=_this_process(),
-                    deadline=time.time() + LEASE_SECONDS,
+                    deadline=now + LEASE_SECONDS,
                     reason=None,
                 )
             )
             return token
 
+    @_idempotent
     def renew(self, tokens: Sequence[str]) -> None:
         """Push back the deadline of leases that are still held."""
         with self._writing() as connection:
             connection.execute(
                 tables.CELLS.update()
                 .where(tables.CELLS.c.token.in_(tokens))
-                .values(deadline=time.time() + LEASE_SECONDS)
+                .values(deadline=_now(connection) + LEASE_SECONDS)
             )
 
+    @_idempotent
     def release(self, cell: str, token: str) -> None:
         """Give a lease back without a result, or without a new one."""
         self._end(cell, token, state="pending")
 
+    @_idempotent
     def fail(self, cell: str, token: str, reason: str) -> None:
         """End a cell as failed, with the reason; one that has a result stays done."""
         self._end(cell, token, state="failed", reason=reason, ended_at=time.time())
 
     def _end(self, cell: str, token: str, **values: Any) -> None:
         with self._writing() as connection:
-            row = _row(connection, cell)
+            row = _locked(connection, cell)
             if row.token == token:
                 _give_up_lease(connection, cell, {} if row.state == "done" else values)
 
+    @_idempotent
     def commit(self, cell: str, token: str, record: dict[str, Any], result_digest: str) -> None:
         """Write the result of a cell.
 
@@ -394,7 +472,7 @@ class Ledger:
         """
         text = json.dumps(record)
         with self._writing() as connection:
-            row = _row(connection, cell)
+            row = _locked(connection, cell)
             alarm = row.state == "done" and row.result_digest != result_digest
             if alarm:
                 connection.execute(
@@ -414,15 +492,17 @@ class Ledger:
 
     # trials and openings
 
+    @_idempotent
     def add_trial(self, cell: str, token: str, number: int, trial: dict[str, Any]) -> None:
         """Write a finished trial."""
+        text, table = json.dumps(trial), tables.TRIALS
+        same = (table.c.cell == cell, table.c.number == number, table.c.trial == text)
         with self._writing() as connection:
-            row = _row(connection, cell)
-            _check_lease(row, token)
-            connection.execute(
-                tables.TRIALS.insert().values(cell=cell, number=number, trial=json.dumps(trial))
-            )
+            _check_lease(_locked(connection, cell), token)
+            if connection.scalar(sa.select(table.c.number).where(*same)) is None:
+                connection.execute(table.insert().values(cell=cell, number=number, trial=text))
 
+    @_idempotent
     def trials(self, cell: str) -> list[dict[str, Any]]:
         """Return the finished trials of a cell in their order."""
         query = (
@@ -453,18 +533,23 @@ class Ledger:
             If the cell has a result and is not being reopened, if it is still being tuned, or if
             this attempt has asked for the test part before.
         """
+        refusal = self._open_seal(cell, token, Budget(n_trials, seconds), time.time())
+        if refusal is not None:
+            raise SealError(refusal)
+
+    @_idempotent
+    def _open_seal(self, cell: str, token: str, budget: Budget, now: float) -> str | None:
         with self._writing() as connection:
-            row = _row(connection, cell)
+            row = _locked(connection, cell)
             if row.state == "done" and row.token != token:
                 raise SealError(
                     f"cell {cell[:12]} has a result: its test part stays sealed. To open it again, "
                     "and have every table say so: recrepro run EXPERIMENT --reopen NAME."
                 )
             _check_lease(row, token)
-            refusal = ask(connection, row, token, Budget(n_trials, seconds))
-        if refusal is not None:
-            raise SealError(refusal)
+            return ask(connection, row, token, budget, now)
 
+    @_idempotent
     def openings(self, cell: str) -> tuple[Opening, ...]:
         """Return when and why the test part was opened for a cell."""
         with self._engine.connect() as connection:
@@ -509,6 +594,19 @@ def _forget_failed_trials(connection: sa.Connection, cell: str) -> None:
         )
 
 
+def _locked(connection: sa.Connection, cell: str) -> Any:
+    """Return a cell that nobody else writes to before the transaction ends."""
+    query = sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell).with_for_update()
+    return connection.execute(query).one()
+
+
+def _now(connection: sa.Connection) -> float:
+    """Return the time that leases go by: machines that share a server go by the server's."""
+    if connection.dialect.name == "sqlite":
+        return time.time()
+    return float(connection.scalar(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))) or 0)
+
+
 def _give_up_lease(connection: sa.Connection, cell: str, values: dict[str, Any]) -> None:
     connection.execute(
         tables.CELLS.update()
@@ -530,15 +628,15 @@ def _this_process() -> str:
     return json.dumps({**owner, "since": time.time()})
 
 
-def _lease(owner: str, deadline: float) -> Lease:
+def _lease(owner: str, deadline: float, now: float) -> Lease:
     process = json.loads(owner)
-    alive = _holds(owner, deadline)
+    alive = _holds(owner, deadline, now)
     return Lease(process["host"], process["pid"], process.get("since"), alive)
 
 
-def _holds(owner: str, deadline: float) -> bool:
+def _holds(owner: str, deadline: float, now: float) -> bool:
     """Say whether a lease is alive: in time, and its process not known to be dead."""
-    if time.time() > deadline:
+    if now > deadline:
         return False
     process = json.loads(owner)
     if process["host"] != socket.gethostname():

@@ -55,7 +55,7 @@ class FoundRun:
     read_per_user: Callable[[], bytes | None]
 
 
-def find_run(name: str, workspace: Path) -> FoundRun:
+def find_run(name: str, workspace: Path, ledger_url: str | None = None) -> FoundRun:
     """Find a run.
 
     Parameters
@@ -64,6 +64,8 @@ def find_run(name: str, workspace: Path) -> FoundRun:
         A record file, a cell's path or the start of its key, or an MLflow run id.
     workspace : Path
         Where cells and MLflow runs are looked for.
+    ledger_url : str, optional
+        Address of the ledger, if it is not in the workspace.
 
     Raises
     ------
@@ -76,8 +78,8 @@ def find_run(name: str, workspace: Path) -> FoundRun:
         return _from_file(Path(name))
     place = Workspace(workspace.resolve())
     known = []
-    if (workspace / "ledger.db").is_file():
-        with contextlib.closing(Ledger.in_workspace(place.root)) as ledger:
+    if ledger_url or (workspace / "ledger.db").is_file():
+        with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:
             known = ledger.done()
             found = CellNames(known).find(name)
             if len(found) == 1:

@@ -5,7 +5,6 @@ opening is on disk before the process of the cell gets the key.
 """
 
 import json
-import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,7 +35,7 @@ def openings(connection: sa.Connection, cell: str) -> tuple[Opening, ...]:
     return tuple(Opening(at, reason) for at, reason in rows)
 
 
-def ask(connection: sa.Connection, row: Any, token: str, budget: Budget) -> str | None:
+def ask(connection: sa.Connection, row: Any, token: str, budget: Budget, now: float) -> str | None:
     """Write an opening for the holder of a lease, or say why it must not happen.
 
     Parameters
@@ -49,6 +48,9 @@ def ask(connection: sa.Connection, row: Any, token: str, budget: Budget) -> str 
         The lease.
     budget : Budget
         What the search of the cell may spend.
+    now : float
+        When it was asked for, in seconds since 1970. Asking again at the very same time is the
+        same question, whose first answer may have been lost on its way.
 
     Returns
     -------
@@ -57,12 +59,12 @@ def ask(connection: sa.Connection, row: Any, token: str, budget: Budget) -> str 
     """
     table, trials = tables.OPENINGS, tables.TRIALS
     name = f"the test part of cell {row.cell[:12]}"
-    before = connection.execute(
-        sa.select(table.c.reason).where(table.c.cell == row.cell, table.c.token == token)
-    ).scalar()
-    if before is not None:
-        what = "was asked for" if before == "refused" else "was opened"
-        when = "before its tuning was over" if before == "refused" else "once in this attempt"
+    mine = sa.select(table).where(table.c.cell == row.cell, table.c.token == token)
+    before = connection.execute(mine).one_or_none()
+    if before is not None and before.opened_at != now:
+        early = before.reason == "refused"
+        what = "was asked for" if early else "was opened"
+        when = "before its tuning was over" if early else "once in this attempt"
         return (
             f"{name} {what} {when}, by something else than the step that tests the final model. "
             "The attempt is void. The model, or what it imports, reaches for test data: read its "
@@ -75,9 +77,10 @@ def ask(connection: sa.Connection, row: Any, token: str, budget: Budget) -> str 
     reason: Reason = "refused"
     if not refused:
         reason = _reason(row, openings(connection, row.cell))
-    connection.execute(
-        table.insert().values(cell=row.cell, token=token, opened_at=time.time(), reason=reason)
-    )
+    if before is None:
+        connection.execute(
+            table.insert().values(cell=row.cell, token=token, opened_at=now, reason=reason)
+        )
     if refused:
         spent = "" if budget.seconds is None else f" trials in {sum(times):.1f} s"
         return f"{name} stays sealed: {len(times)}{spent} of {budget} of its tuning are finished."

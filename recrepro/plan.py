@@ -132,6 +132,13 @@ class Plan:
         model = model_class(make_config(model_class, cell.model.title, cell.model.params))
         return model.memory_needed(self.datasets[cell.dataset].interactions)
 
+    def wants(self, cell: Cell) -> dict[str, int]:
+        """Return what a cell needs of the machine that it runs on: bytes of MEMORY, a GPU."""
+        config = make_config(MODELS.resolve(cell.model.name), cell.model.title, cell.model.params)
+        memory = self.memory_needed(cell)
+        gpu = getattr(config, "device", "cpu") != "cpu"
+        return ({"MEMORY": memory} if memory else {}) | ({"GPU": 1} if gpu else {})
+
     def stored_split(self, cell: Cell, workspace: Workspace) -> StoredSplit:
         """Return the split of a cell, drawing and storing it if the workspace lacks it."""
         stored = StoredSplit(workspace.split(cell.identity["split"]))
@@ -197,6 +204,7 @@ class Plan:
                 cell.dataset, cell.split, cell.model.title, cell.seed
             ).to_json(),
             base=str(self.base.resolve()),
+            wants=self.wants(cell),
         )
 
 

@@ -120,6 +120,11 @@ class Progress:
         """Take note of a stage, a trial or an epoch."""
         _, state, _ = self._running[cell.key]
         content = event.content
+        if content["event"] == "lost":
+            del self._running[cell.key]
+            self._totals.trials_done -= state.finished
+            self._line("lost", cell, f"{content['reason']}; goes on after its last trial")
+            return
         if content["event"] == "stage":
             state.stage, state.epoch = content["stage"], ""
             return

@@ -61,6 +61,10 @@ class Job:
         Folder that its file names start from.
     keep_model : bool
         Whether to store what the final model has learned.
+    wants : dict of str to int
+        What it needs of a machine: bytes of `MEMORY`, a `GPU`.
+    deliver_blobs : bool
+        Whether the coordinator has to fetch blobs, because it does not see the workspace.
     """
 
     cell: str
@@ -82,6 +86,8 @@ class Job:
     experiment: dict[str, Any]
     base: str
     keep_model: bool = False
+    wants: dict[str, int] = field(default_factory=dict)
+    deliver_blobs: bool = False
 
     def to_json(self) -> str:
         """Write as one line."""

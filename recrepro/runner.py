@@ -59,7 +59,12 @@ class _Stopwatch:
         self._mark = now
 
 
-def run_cell(job: Job, unseal: Callable[[], bytes], emit: Emit = lambda _: None) -> None:
+def run_cell(
+    job: Job,
+    unseal: Callable[[], bytes],
+    emit: Emit = lambda _: None,
+    deliver: Callable[[str], None] = lambda _: None,
+) -> None:
     """Run a leased cell and commit its record.
 
     Parameters
@@ -71,8 +76,10 @@ def run_cell(job: Job, unseal: Callable[[], bytes], emit: Emit = lambda _: None)
         `SealError` if it must not be opened.
     emit : callable
         Is told about stages and trials as they happen, as plain values.
+    deliver : callable
+        Has a blob, named by its hash, where the coordinator finds it when it returns.
     """
-    ledger = Ledger(job.ledger)
+    ledger = Ledger(job.ledger, patient=True)
     workspace = Workspace(Path(job.workspace))
     model_class = MODELS.resolve(job.model_spec.name)
     split = StoredSplit(Path(job.split_folder))
@@ -141,6 +148,8 @@ def run_cell(job: Job, unseal: Callable[[], bytes], emit: Emit = lambda _: None)
     if job.keep_model:
         weights = weights_of(model)
         record["weights"] = None if weights is None else workspace.write_blob(weights)
+    for blob in filter(None, (record["per_user"], record.get("weights"))):
+        deliver(blob)
     ledger.commit(job.cell, job.token, record, digest)
     ledger.close()
     shutil.rmtree(workspace.checkpoints(job.cell), ignore_errors=True)

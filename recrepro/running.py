@@ -15,10 +15,12 @@ from recrepro.admission import MemoryBudget, default_budget, expected_memory
 from recrepro.background import BackgroundMirror
 from recrepro.budget import in_all
 from recrepro.cell_names import CellNames, paths
+from recrepro.cluster import DaskCluster, check_address
 from recrepro.errors import RecreproError, UnknownName, UsageError
 from recrepro.experiment import Experiment, load_experiment
 from recrepro.grid import Grid
 from recrepro.ledger import CellState, Ledger
+from recrepro.ledger_address import LedgerAddress
 from recrepro.listing import make_console, show_leaderboard
 from recrepro.memory import available_bytes, in_words
 from recrepro.plan import Cell, Plan, make_plan
@@ -26,7 +28,7 @@ from recrepro.progress import Progress, count, short_titles
 from recrepro.results import results_in
 from recrepro.threads import cores, share_cores
 from recrepro.tracking import MlflowMirror
-from recrepro.tracking_store import tracking_uri
+from recrepro.tracking_store import printable, tracking_uri
 from recrepro.verdict import BoardVerdict, judge, may_be_judged
 from recrepro.workspace import Workspace
 
@@ -44,6 +46,8 @@ def run_experiment(
     memory: int | None = None,
     reopen: Iterable[str] = (),
     keep_models: bool = False,
+    ledger_url: str | None = None,
+    scheduler: str | None = None,
 ) -> None:
     """Run what is left of an experiment and print its leaderboard.
 
@@ -56,7 +60,7 @@ def run_experiment(
     workspace : Path
         Folder that keeps the results; made if it is not there.
     jobs : int, optional
-        Cells that run side by side; by default as many as the cores allow.
+        Cells that run side by side; by default as many as the cores, or the workers, allow.
     threads : int or "auto"
         Threads of the numeric libraries in each cell's process; or the cores divided by the jobs.
     memory : int, optional
@@ -66,6 +70,10 @@ def run_experiment(
         Names of done cells that are tested again, see `cells_to_reopen`.
     keep_models : bool
         Whether to store what the final models have learned, of the cells that are run.
+    ledger_url : str, optional
+        Address of the ledger, if it is not in the workspace.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers run the cells.
 
     Raises
     ------
@@ -75,10 +83,16 @@ def run_experiment(
         After what is done has been kept, and the command to go on printed.
     """
     console = make_console()
+    if scheduler is not None:
+        _check_cluster(scheduler, ledger_url or f"sqlite:///{workspace / 'ledger.db'}")
     experiment = load_experiment(path)
     plan = make_plan(experiment, path.parent, data_dir, progress=sys.stderr.isatty())
     place = Workspace.create(workspace)
-    with contextlib.closing(Ledger.in_workspace(place.root)) as ledger:
+    with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:
+        cluster = None
+        n_threads = 1 if threads == "auto" else threads
+        if scheduler is not None:
+            cluster = _cluster(console, scheduler, place, n_threads)
         source = path.read_text(encoding="utf-8")
         members = [(cell.member, cell.identity) for cell in plan.cells]
         ledger.plan(path.stem, experiment.grid_hash, source, members)
@@ -88,20 +102,23 @@ def run_experiment(
         )
         mirror.poke()
         progress = _announce(console, plan, ledger, place, path.stem, mirror, again)
-        jobs, threads = share_cores(jobs, threads)
-        total = default_budget(available_bytes()) if memory is None else memory
-        budget = MemoryBudget(total, expected_memory(plan, ledger.records()))
-        _warn(console, plan, ledger, budget, jobs * threads)
+        budget = None
+        if cluster is None:
+            jobs, n_threads = share_cores(jobs, threads)
+            total = default_budget(available_bytes()) if memory is None else memory
+            budget = MemoryBudget(total, expected_memory(plan, ledger.records()))
+            _warn(console, plan, ledger, budget, jobs * n_threads)
         grid = Grid(
             plan,
             ledger,
             place,
             jobs=jobs,
-            threads=threads,
+            threads=n_threads,
             observer=progress,
             reopen=again,
             keep_models=keep_models,
             memory=budget,
+            executor=cluster,
         )
         try:
             with progress:
@@ -139,6 +156,26 @@ def _warn(console: Console, plan: Plan, ledger: Ledger, budget: MemoryBudget, th
             style="yellow",
             soft_wrap=True,
         )
+
+
+def _check_cluster(scheduler: str, ledger_url: str) -> None:
+    """Refuse, before any work, a cluster that must not or cannot be used."""
+    try:
+        check_address(scheduler, LedgerAddress(ledger_url))
+    except ImportError as error:
+        raise UsageError(
+            f"--executor dask needs Dask, which cannot be loaded: {error}. Install it: pip install "
+            "'recrepro[cluster]'."
+        ) from error
+
+
+def _cluster(console: Console, scheduler: str, place: Workspace, threads: int) -> DaskCluster:
+    cluster = DaskCluster(scheduler, place, threads)
+    there = f"places for {count(cluster.places, 'cell')} at a time"
+    if not cluster.places:
+        there = "no workers yet; cells start when some have come (dask worker ...)"
+    console.print(f"Dask cluster {scheduler}: {there}", style="dim", soft_wrap=True)
+    return cluster
 
 
 def cells_to_reopen(
@@ -247,7 +284,7 @@ def _announce(
 def _say_how_to_go_on(console: Console, plan: Plan, ledger: Ledger) -> None:
     states = ledger.states()
     done = sum(_done(cell, states) for cell in plan.cells)
-    arguments = " ".join(_without_reopen(sys.argv[1:]))
+    arguments = " ".join(map(printable, _without_reopen(sys.argv[1:])))
     console.print(
         f"\nStopped. {done} of {len(plan.cells)} cells are done and kept, with every finished "
         f"trial of the others. To go on: {_program()} {arguments}",

@@ -4,8 +4,9 @@ Started by an executor as ``python -m recrepro.worker``. What a model prints goe
 error, which the executor keeps in the cell's log. Standard input stays open as long as the
 coordinator lives; when it closes, the worker ends at once.
 
-The one thing that the worker asks for is the key of the test part (event ``unseal``). The answer
-is a line on standard input: ``{"key": ...}``, or ``{"refused": ...}`` with the reason.
+The worker asks for the key of the test part (event ``unseal``) and, where the coordinator does not
+see the workspace, to have its blobs fetched (event ``blob``). The answer is a line on standard
+input: ``{"key": ...}``, ``{"stored": ...}``, or ``{"refused": ...}`` with the reason.
 """
 
 import json
@@ -16,7 +17,8 @@ import threading
 import traceback
 from typing import Any
 
-from recrepro.errors import RecreproError, SealError
+from recrepro.errors import LedgerUnreachable, RecreproError, SealError
+from recrepro.executors import TRY_AGAIN
 from recrepro.records import Job
 
 
@@ -38,16 +40,23 @@ def main() -> None:
             raise SealError(answer["refused"])
         return bytes.fromhex(answer["key"])
 
+    def deliver(digest: str) -> None:
+        if job.deliver_blobs:
+            emit({"event": "blob", "sha256": digest})
+            answer = answers.get()
+            if "stored" not in answer:
+                raise RecreproError(answer["refused"])
+
     try:
         from recrepro.runner import run_cell
 
-        run_cell(job, unseal, emit)
+        run_cell(job, unseal, emit, deliver)
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the coordinator records it
         traceback.print_exc()
         own = isinstance(error, RecreproError)
         reason = str(error) if own else f"{type(error).__name__}: {error}"
         emit({"event": "failed", "reason": reason})
-        sys.exit(1)
+        sys.exit(TRY_AGAIN if isinstance(error, LedgerUnreachable) else 1)
 
 
 def _listen_to_coordinator(answers: "queue.SimpleQueue[dict[str, str]]") -> None:

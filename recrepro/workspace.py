@@ -33,9 +33,9 @@ class Workspace:
         return cls(root.resolve())
 
     @classmethod
-    def existing(cls, root: Path) -> "Workspace":
-        """Return a workspace that an earlier run has made."""
-        if not (root / "ledger.db").is_file():
+    def existing(cls, root: Path, ledger: str | None = None) -> "Workspace":
+        """Return a workspace that an earlier run has made; its ledger may be elsewhere."""
+        if not (root.is_dir() if ledger else (root / "ledger.db").is_file()):
             raise UsageError(
                 f"there is no workspace in {root}: nothing was run there yet. Start with "
                 "`recrepro run EXPERIMENT`, or name its folder with --workspace DIR."

@@ -8,7 +8,16 @@ import os
 # meet than they save.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import contextlib
+import itertools
+import pwd
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +25,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+import requests
 from hypothesis import settings
 from numpy.typing import ArrayLike
+from sqlalchemy import make_url
 
 from recrepro.identity import cell_key
 from recrepro.interactions import Interactions
@@ -148,3 +159,150 @@ def make_result() -> Callable[..., Result]:
         return Result(titles, found, lambda: [best], lambda: per_user)
 
     return make
+
+
+DEADLINE = 180.0
+"""Seconds that a server may take to come up, however loaded the machine is."""
+
+
+@pytest.fixture(scope="session")
+def free_port():
+    """Give `unused_port` to tests."""
+    return unused_port
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(ready, process: subprocess.Popen, what: str) -> None:
+    """Ask again and again, until it is so, its process has ended, or the deadline is over."""
+    end = time.monotonic() + DEADLINE
+    while not ready():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.1)
+        assert process.poll() is None, f"{what} ended with {process.returncode}"
+        assert time.monotonic() < end, f"{what} did not come up in {DEADLINE} s"
+
+
+@pytest.fixture(scope="session")
+def until():
+    """Give `wait_until` to tests."""
+    return wait_until
+
+
+@pytest.fixture(scope="session")
+def run_until():
+    """Give `started` to tests."""
+    return started
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/health", timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+@contextlib.contextmanager
+def started(command: list[str], log: Path, **options):
+    """Run a program in a process group of its own, which ends with the block."""
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command, stdout=out, stderr=subprocess.STDOUT, start_new_session=True, **options
+        )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """Address of a PostgreSQL of our own, on a socket in a folder that only its user can enter."""
+    found = [*Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    initdb = shutil.which("initdb", path=str(found[-1].parent) if found else None)
+    if initdb is None:
+        pytest.skip("PostgreSQL: no initdb here; apt install postgresql")
+    user = {}
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        try:
+            who = pwd.getpwnam("postgres")
+        except KeyError:
+            pytest.skip("PostgreSQL: it does not run as root, and there is no user postgres")
+        user = {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
+    with tempfile.TemporaryDirectory(prefix="pg-") as folder:  # short: a socket's path is limited
+        if user:
+            os.chown(folder, user["user"], user["group"])
+        data = f"{folder}/data"
+        making = [initdb, "-D", data, "-U", "recrepro", "--auth=trust", "--no-sync", "-E", "UTF8"]
+        subprocess.run([*making, "--locale=C"], cwd=folder, check=True, capture_output=True, **user)
+        command = [str(Path(initdb).with_name("postgres")), "-D", data, "-k", folder]
+        command += ["-c", "listen_addresses=", "-c", "fsync=off"]
+        log = tmp_path_factory.mktemp("postgres") / "log"
+        with started(command, log, cwd=folder, **user) as process:
+            import psycopg
+
+            def ready():
+                try:
+                    psycopg.connect(f"host={folder} user=recrepro dbname=postgres").close()
+                except psycopg.OperationalError:
+                    return False
+                return True
+
+            wait_until(ready, process, "PostgreSQL")
+            yield f"postgresql+psycopg://recrepro@/postgres?host={folder}"
+
+
+@contextlib.contextmanager
+def serving(store: str, folder: Path, port: int | None = None):
+    """Run an MLflow server on the loopback interface."""
+    url = f"http://127.0.0.1:{port or unused_port()}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command += ["--port", url.rpartition(":")[2], "--workers", "1", "--backend-store-uri", store]
+    command += ["--artifacts-destination", (folder / "artifacts").as_uri()]
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with started(command, folder / "log", cwd=folder, env=os.environ | quiet) as process:
+        wait_until(lambda: answers(url), process, f"MLflow ({folder / 'log'})")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def new_ledger(postgres):
+    """Make an empty schema on the server of the tests; give the address of a ledger in it."""
+    import psycopg
+
+    server = make_url(postgres)
+    numbers = itertools.count()
+
+    def make() -> str:
+        name = f"ledger_{next(numbers)}"
+        whom = f"host={server.query['host']} user={server.username} dbname={server.database}"
+        with psycopg.connect(whom, autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {name}")
+        own = server.update_query_dict({"options": f"-csearch_path={name}"})
+        return own.render_as_string(hide_password=False)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def mlflow_serving():
+    """Give `serving` to tests."""
+    return serving
+
+
+@pytest.fixture(scope="session")
+def mlflow_on_postgres(postgres, tmp_path_factory):
+    """Address of an MLflow server on PostgreSQL."""
+    folder = tmp_path_factory.mktemp("mlflow-postgresql")
+    with serving(postgres, folder) as url:
+        yield url

@@ -33,8 +33,10 @@ LAYERS = [
         "recrepro.budget",
         "recrepro.identity",
         "recrepro.registry",
+        "recrepro.transfer",
         "recrepro.workspace",
         "recrepro.ledger_tables",
+        "recrepro.ledger_address",
     },
     {"recrepro.data", "recrepro.splits", "recrepro.evaluation", "recrepro.openings"},
     {"recrepro.externals"},
@@ -52,7 +54,14 @@ LAYERS = [
         "recrepro.weights",
         "recrepro.cell_names",
     },
-    {"recrepro.worker", "recrepro.executors", "recrepro.plan", "recrepro.per_user"},
+    {
+        "recrepro.worker",
+        "recrepro.executors",
+        "recrepro.cluster",
+        "recrepro.cluster_worker",
+        "recrepro.plan",
+        "recrepro.per_user",
+    },
     {
         "recrepro.grid",
         "recrepro.leaderboard",
@@ -184,7 +193,7 @@ def test_heavy_libraries_are_never_imported_at_module_level():
         (name, target)
         for name, tree in modules("recrepro")
         for target in imported(tree, everywhere=False)
-        if target.split(".")[0] in {"torch", "mlflow", "optuna"}
+        if target.split(".")[0] in {"torch", "mlflow", "optuna", "dask", "distributed"}
     ]
     assert wrong == []
 
@@ -197,6 +206,16 @@ def test_only_the_tracking_modules_import_mlflow():
         if target.split(".")[0] == "mlflow"
     }
     assert {name.partition("_")[0] for name in users} == {"recrepro.tracking"}
+
+
+def test_only_the_cluster_modules_import_dask():
+    users = {
+        name
+        for name, tree in modules("recrepro")
+        for target in imported(tree)
+        if target.split(".")[0] in {"dask", "distributed"}
+    }
+    assert users == {"recrepro.cluster", "recrepro.cluster_worker"}
 
 
 def test_only_the_randomness_module_makes_generators_in_the_core():
@@ -215,7 +234,7 @@ def test_only_the_randomness_module_makes_generators_in_the_core():
     [
         (
             ["--help"],
-            {"torch", "mlflow", "optuna", "numpy", "pandas", "sqlalchemy", "rich"},
+            {"torch", "mlflow", "optuna", "numpy", "pandas", "sqlalchemy", "rich", "distributed"},
             "leaderboard",
         ),
         (["ls", "models"], {"torch", "mlflow"}, "toppopular"),

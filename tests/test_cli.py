@@ -408,3 +408,28 @@ def test_a_reader_that_leaves_does_not_stop_the_run(recrepro):
         said = errors.read()
     assert process.wait(timeout=120) == 0, said
     assert recrepro("leaderboard", "e.toml")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "--executor dask needs the address of a scheduler"),
+        (["--scheduler", "tcp://node1:8786"], "name the scheduler as tls://HOST:PORT"),
+        (["--scheduler", "127.0.0.1:1", "--ledger", "mysql://me:s3cret@h/x"], "cannot be in mysql"),
+    ],
+)
+def test_a_cluster_that_cannot_be_used_is_refused_before_any_work(recrepro, options, said):
+    code, _, err = recrepro("run", "e.toml", "--executor", "dask", *options)
+    assert code == 2, err
+    assert said in err
+    assert "s3cret" not in err
+    assert not (recrepro.folder / "recrepro-runs").exists()
+
+
+def test_the_password_of_a_ledger_that_does_not_answer_is_not_shown(recrepro, free_port):
+    url = f"postgresql://me:s3cret@127.0.0.1:{free_port()}/ledger"
+    (recrepro.folder / "recrepro-runs").mkdir()
+    code, out, err = recrepro("leaderboard", "e.toml", "--ledger", url)
+    assert code == 3
+    assert "cannot be reached" in err
+    assert "s3cret" not in out + err

@@ -1,12 +1,12 @@
 """Leases, fencing, first result wins, and what survives a dead process."""
 
 import contextlib
-import sqlite3
 import subprocess
 import sys
 from itertools import takewhile
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,15 +18,23 @@ CELL = "c" * 64
 
 
 @contextlib.contextmanager
-def planned(folder):
-    with contextlib.closing(Ledger.in_workspace(folder)) as ledger:
+def planned(url):
+    with contextlib.closing(Ledger(url)) as ledger:
         ledger.plan("toy", "hash", "text", [(Member(CELL, {"model": "a"}), {"what": 1})])
         yield ledger
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def url(request, tmp_path):
+    """Address of an empty ledger."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    return request.getfixturevalue("new_ledger")()
+
+
 @pytest.fixture
-def ledger(tmp_path):
-    with planned(tmp_path) as ledger:
+def ledger(url):
+    with planned(url) as ledger:
         yield ledger
 
 
@@ -76,12 +84,12 @@ def test_the_lease_of_another_host_holds_until_its_deadline(ledger, monkeypatch)
     assert ledger.lease(CELL) is not None
 
 
-def test_the_lease_of_a_dead_process_is_free_at_once(ledger, tmp_path):
+def test_the_lease_of_a_dead_process_is_free_at_once(ledger, url):
     code = (
-        "import os, sys; from pathlib import Path; from recrepro.ledger import Ledger;"
-        f"Ledger.in_workspace(Path(sys.argv[1])).lease({CELL!r}); os._exit(9)"
+        "import os, sys; from recrepro.ledger import Ledger;"
+        f"Ledger(sys.argv[1]).lease({CELL!r}); os._exit(9)"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    subprocess.run([sys.executable, "-c", code, url], check=False)
     assert ledger.status(CELL).state == "leased"
     assert ledger.lease(CELL) is not None
 
@@ -253,21 +261,20 @@ def test_planning_again_keeps_what_is_done(ledger):
 
 LEASE_ALL = """
 import sys
-from pathlib import Path
 from recrepro.ledger import Ledger
-ledger = Ledger.in_workspace(Path(sys.argv[1]))
+ledger = Ledger(sys.argv[1])
 print(*[cell for cell in ledger.states() if ledger.lease(cell) is not None], flush=True)
 sys.stdin.read()  # stay alive until all have answered: a dead process's leases are free
 """
 
 
-def test_processes_that_lease_at_the_same_time_never_share_a_cell(tmp_path):
+def test_processes_that_lease_at_the_same_time_never_share_a_cell(url):
     cells = [f"{n:064d}" for n in range(40)]
-    ledger = Ledger.in_workspace(tmp_path)
+    ledger = Ledger(url)
     ledger.plan("toy", "hash", "", [(Member(c, {}), {}) for c in cells])
     ledger.close()
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    command = [sys.executable, "-c", LEASE_ALL, str(tmp_path)]
+    command = [sys.executable, "-c", LEASE_ALL, url]
     workers = [subprocess.Popen(command, **pipes) for _ in range(3)]
     taken = [cell for worker in workers for cell in worker.stdout.readline().split()]
     for worker in workers:
@@ -275,13 +282,14 @@ def test_processes_that_lease_at_the_same_time_never_share_a_cell(tmp_path):
     assert sorted(taken) == cells
 
 
-def test_a_ledger_of_another_schema_is_refused(ledger, tmp_path):
+def test_a_ledger_of_another_schema_is_refused(ledger, url):
     ledger.close()
-    with sqlite3.connect(tmp_path / "ledger.db") as raw:
-        raw.execute("UPDATE meta SET value = '999'")
-    raw.close()
+    engine = sa.create_engine(url)
+    with engine.begin() as raw:
+        raw.execute(sa.text("UPDATE meta SET value = '999'"))
+    engine.dispose()
     with pytest.raises(LedgerError, match="schema 999"):
-        Ledger.in_workspace(tmp_path)
+        Ledger(url)
 
 
 def content(folder):
@@ -294,7 +302,7 @@ def content(folder):
 def whole(tmp_path_factory):
     """The file of a ledger with a result, and what it says."""
     folder = tmp_path_factory.mktemp("whole")
-    with planned(folder) as ledger:
+    with planned(f"sqlite:///{folder / 'ledger.db'}") as ledger:
         token = ledger.lease(CELL)
         for number in range(20):
             ledger.add_trial(CELL, token, number, {"value": number, "long": "x" * 1000})
@@ -322,21 +330,24 @@ import sys
 from pathlib import Path
 from recrepro.ledger import Ledger
 print("ready", flush=True)
-for folder in sys.stdin:
-    Ledger.in_workspace(Path(folder.strip())).close()
+for line in sys.stdin:
+    folder, *url = line.split()
+    Ledger.in_workspace(Path(folder), *url).close()
     print("opened", flush=True)
 """
 
 
-def test_a_new_ledger_can_be_opened_by_many_processes_at_once(tmp_path):
+@pytest.mark.parametrize("where", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def test_a_new_ledger_can_be_opened_by_many_processes_at_once(tmp_path, where, request):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     workers = [subprocess.Popen([sys.executable, "-c", OPEN_EACH], **pipes) for _ in range(4)]
     assert [worker.stdout.readline() for worker in workers] == ["ready\n"] * 4
     for attempt in range(20):
         folder = tmp_path / str(attempt)
         folder.mkdir()
+        url = request.getfixturevalue("new_ledger")() if where == "postgresql" else ""
         for worker in workers:
-            worker.stdin.write(f"{folder}\n")
+            worker.stdin.write(f"{folder} {url}\n")
             worker.stdin.flush()
         answers = [worker.stdout.readline() for worker in workers]
         if answers != ["opened\n"] * 4:

@@ -1,7 +1,8 @@
 """What several commands share: arguments, and how they open a workspace."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from recrepro.workspace import Workspace
 
 experiment_argument = click.argument("experiment", type=click.Path(path_type=Path))
-workspace_option = click.option(
+_workspace = click.option(
     "--workspace",
     type=click.Path(path_type=Path, file_okay=False),
     default="recrepro-runs",
@@ -21,6 +22,38 @@ workspace_option = click.option(
     show_envvar=True,
     help="Folder that keeps results, splits and the MLflow store.",
 )
+
+LEDGER = "recrepro.cli.ledger"
+"""Where click keeps the address for the time of a command."""
+
+
+def _keep_address(context: click.Context, _: click.Parameter, url: str | None) -> None:
+    context.meta[LEDGER] = url
+
+
+_ledger = click.option(
+    "--ledger",
+    metavar="URL",
+    envvar="RECREPRO_LEDGER",
+    show_envvar=True,
+    expose_value=False,
+    callback=_keep_address,
+    help="Ledger on PostgreSQL: postgresql://USER@HOST/DATABASE.  [default: in the workspace]",
+)
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def workspace_option(command: Command) -> Command:
+    """Add --workspace to a command, and --ledger, for which there is `ledger_url`."""
+    return _workspace(_ledger(command))
+
+
+def ledger_url() -> str | None:
+    """Return the address of the ledger, if it is not the one in the workspace."""
+    url: str | None = click.get_current_context().meta.get(LEDGER)
+    return url
+
+
 data_option = click.option(
     "--data",
     "data_dir",
@@ -119,12 +152,12 @@ def results_of(
 
 
 def existing(workspace: Path) -> "tuple[Workspace, Ledger]":
-    """Open a workspace that an earlier run has made, and its ledger."""
+    """Open a workspace that an earlier run has made, and its ledger: the one door for reading."""
     from recrepro.ledger import Ledger
     from recrepro.workspace import Workspace
 
-    place = Workspace.existing(workspace)
-    return place, until_the_end(Ledger.in_workspace(place.root))
+    place = Workspace.existing(workspace, ledger_url())
+    return place, until_the_end(Ledger.in_workspace(place.root, ledger_url()))
 
 
 def until_the_end(ledger: "Ledger") -> "Ledger":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from recrepro.cli.options import data_option, workspace_option
+from recrepro.cli.options import data_option, ledger_url, workspace_option
 
 run_argument = click.argument("run")
 
@@ -33,7 +33,7 @@ def show(run: str, workspace: Path, form: str) -> None:
     from recrepro.locating import find_run
     from recrepro.showing import show_record
 
-    record = find_run(run, workspace).record
+    record = find_run(run, workspace, ledger_url()).record
     if form == "json":
         click.echo(json.dumps(record, indent=1))
     else:
@@ -82,7 +82,7 @@ def reproduce(
 
     agreement = run_again(
         make_console(),
-        find_run(run, workspace),
+        find_run(run, workspace, ledger_url()),
         base=base,
         data_dir=data_dir,
         retune=retune,
@@ -109,5 +109,5 @@ def export(run: str, folder: Path, workspace: Path, wheel: Path | None) -> None:
     from recrepro.bundles import write_bundle
     from recrepro.locating import find_run
 
-    write_bundle(find_run(run, workspace), folder, wheel)
+    write_bundle(find_run(run, workspace, ledger_url()), folder, wheel)
     click.echo(f"{folder} is written. Its README.md has the two commands to reproduce the run.")

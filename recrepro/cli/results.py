@@ -10,6 +10,7 @@ import click
 from recrepro.cli.options import (
     data_option,
     experiment_argument,
+    ledger_url,
     mlflow_option,
     results_of,
     workspace_option,
@@ -197,6 +198,7 @@ def evaluate(
         workspace,
         file_format=file_format,
         columns=mapping,
+        ledger_url=ledger_url(),
     )
 
 
@@ -209,7 +211,7 @@ def ui(workspace: Path, port: int) -> None:
     from recrepro.tracking_store import is_server, printable, runs_pages, tracking_uri
     from recrepro.workspace import Workspace
 
-    place = Workspace.existing(workspace)
+    place = Workspace.existing(workspace, ledger_url())
     uri = tracking_uri(place)
     remote = is_server(uri)
     server = uri.rstrip("/") if remote else f"http://127.0.0.1:{port}"

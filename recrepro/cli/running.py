@@ -9,6 +9,7 @@ from recrepro.cli.options import (
     data_option,
     experiment_argument,
     jobs_option,
+    ledger_url,
     memory_option,
     text_or_json,
     threads_option,
@@ -39,6 +40,20 @@ from recrepro.cli.options import (
 @click.option(
     "--dry-run", is_flag=True, help="Say what would be run, as `check` does; write nothing."
 )
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    show_default=True,
+    help="Where the cells are run: on this machine, or by the workers of a Dask cluster.",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    envvar="RECREPRO_SCHEDULER",
+    show_envvar=True,
+    help="The cluster's scheduler, with --executor dask; tls:// if it is on another machine.",
+)
 def run(
     experiment: Path,
     data_dir: Path | None,
@@ -49,6 +64,8 @@ def run(
     reopen: tuple[str, ...],
     keep_models: bool,
     dry_run: bool,
+    executor: str,
+    scheduler: str | None,
 ) -> None:
     """Run what is left of an experiment, then print its leaderboard.
 
@@ -63,6 +80,16 @@ def run(
             raise UsageError("--dry-run does not go with --reopen: it says what is left to run.")
         _check(experiment, data_dir, workspace, jobs, threads, memory)
         return
+    if executor == "dask" and scheduler is None:
+        raise UsageError(
+            "--executor dask needs the address of a scheduler: --scheduler tls://HOST:PORT, or "
+            "tcp://127.0.0.1:PORT on this machine. Start one with `dask scheduler`."
+        )
+    if executor == "dask" and (threads == "auto" or memory is not None):
+        raise UsageError(
+            "--threads auto and --memory divide what this machine has. With --executor dask, give "
+            "a number of threads, and each worker its memory: dask worker --resources MEMORY=8e9."
+        )
     run_experiment(
         experiment,
         data_dir,
@@ -72,6 +99,8 @@ def run(
         memory=memory,
         reopen=reopen,
         keep_models=keep_models,
+        ledger_url=ledger_url(),
+        scheduler=scheduler if executor == "dask" else None,
     )
 
 
@@ -125,8 +154,8 @@ def _check(
     from recrepro.listing import make_console
 
     ledger: Ledger | None = None
-    if (workspace / "ledger.db").is_file():
-        ledger = until_the_end(Ledger.in_workspace(workspace))
+    if (url := ledger_url()) or (workspace / "ledger.db").is_file():
+        ledger = until_the_end(Ledger.in_workspace(workspace, url))
     found = checking.check(
         experiment,
         data_dir,

@@ -1,0 +1,90 @@
+"""The address of a ledger: what it may be, how it is opened, and shown without its password."""
+
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+
+from recrepro.errors import LedgerUnreachable, UsageError
+
+SCHEMES = "postgresql://user@host/database (or sqlite:////folder/ledger.db)"
+
+SERVER_OPTIONS = {"connect_timeout": "10", "keepalives_idle": "30", "tcp_user_timeout": "30000"}
+"""So that a server that has gone without a word is missed within half a minute; libpq's names."""
+
+
+class LedgerAddress:
+    """The address of a database.
+
+    As a string it has no password: so it may be printed, written to logs and sent to other
+    machines, where libpq finds the password by itself (``PGPASSWORD``, ``~/.pgpass``).
+
+    Parameters
+    ----------
+    url : str
+        As SQLAlchemy writes it; ``postgresql://`` stands for the driver psycopg.
+
+    Raises
+    ------
+    UsageError
+        If it is no address of a database that can be a ledger.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            found = sa.make_url(url)
+        except sa.exc.ArgumentError as error:
+            raise UsageError(
+                f"the ledger's address cannot be read as one. Write it as {SCHEMES}."
+            ) from error
+        if found.drivername in ("postgresql", "postgres"):
+            found = found.set(drivername="postgresql+psycopg")
+        if found.get_backend_name() not in ("sqlite", "postgresql"):
+            raise UsageError(
+                f"a ledger cannot be in {found.get_backend_name()}. Its address is {SCHEMES}."
+            )
+        self._url, self._given = found, url
+        self.is_server = found.get_backend_name() == "postgresql"
+
+    def __str__(self) -> str:
+        if not self.is_server:
+            return self._given
+        whole = self._url.difference_update_query(["password"])
+        bare = sa.URL.create(**whole._asdict() | {"password": None})  # `set` would keep it
+        return bare.render_as_string(hide_password=False)
+
+    @cached_property
+    def secrets(self) -> dict[str, str]:
+        """Environment variables from which a process that has the bare address knows the rest."""
+        password = self._url.password or self._url.query.get("password")
+        return {} if password is None else {"PGPASSWORD": str(password)}
+
+    def engine(self) -> sa.Engine:
+        """Return what opens connections."""
+        if not self.is_server:
+            return sa.create_engine(self._given)
+        options: dict[str, Any] = {
+            k: v for k, v in SERVER_OPTIONS.items() if k not in self._url.query
+        }
+        try:
+            return sa.create_engine(
+                self._url,
+                connect_args=options,
+                isolation_level="READ COMMITTED",
+                pool_pre_ping=True,
+                hide_parameters=True,
+            )
+        except ImportError as error:
+            raise UsageError(
+                f"the ledger {self} needs psycopg 3, which cannot be loaded: {error}. Install it: "
+                "pip install 'recrepro[cluster]'."
+            ) from error
+
+    def unreachable(self, error: Exception) -> LedgerUnreachable:
+        """Return an error that says that the server does not answer, and what to do."""
+        reason = " ".join(str(getattr(error, "orig", error)).split())
+        return LedgerUnreachable(
+            f"the ledger {self} cannot be reached: {reason}. What was committed is kept. See that "
+            "PostgreSQL runs and that this user may enter (a password may stand in PGPASSWORD or "
+            "~/.pgpass of each machine), then run the same command again."
+        )

@@ -1,0 +1,114 @@
+"""What the grid does with cells whose machine is lost, with an executor that loses them."""
+
+import contextlib
+import queue
+
+import pytest
+
+from recrepro.executors import TRY_AGAIN, Event
+from recrepro.experiment import load_experiment
+from recrepro.grid import MOST_LOSSES, Grid
+from recrepro.ledger import Ledger
+from recrepro.plan import make_plan
+from recrepro.workspace import Workspace
+
+TOY = """
+schema = 1
+claim = "two cells"
+[[datasets]]
+name = "toy"
+synthetic = { users = 30, items = 20, interactions = 300, seed = 3 }
+[[splits]]
+name = "random-holdout"
+seeds = [1, 2]
+[evaluate]
+metrics = ["ndcg@10"]
+[[models]]
+name = "toppopular"
+"""
+LOST = {"event": "lost", "reason": "its worker has gone"}
+
+
+class Careless:
+    """Writes a trial, and loses each cell a number of times before it commits a result."""
+
+    slots = 2
+
+    def __init__(self, ledger, losses, end):
+        self.events, self.running = queue.Queue(), []
+        self.ledger, self.losses, self.end = ledger, losses, end
+        self.started = []
+
+    def start(self, job):
+        self.running.append(job.cell)
+        self.started.append(job.cell)
+        attempt = self.started.count(job.cell)
+        assert len(self.ledger.trials(job.cell)) == attempt - 1
+        self.ledger.add_trial(job.cell, job.token, attempt, {"number": attempt})
+        if attempt <= self.losses:
+            self.events.put(Event(job.cell, self.end))
+            return
+        self.ledger.commit(job.cell, job.token, {"attempt": attempt}, "digest")
+        self.events.put(Event(job.cell, {"event": "exit", "code": 0}))
+
+    def answer(self, cell, content):
+        raise AssertionError
+
+    def forget(self, cell):
+        self.running.remove(cell)
+
+    def stop(self):
+        assert self.running == []
+
+
+class Silent:
+    def __init__(self):
+        self.told = []
+
+    def started(self, cell):
+        self.told.append("started")
+
+    def said(self, cell, event):
+        self.told.append(event.content["event"])
+
+    def ended(self, cell, reason):
+        self.told.append(reason)
+
+    def skipped(self, cell):
+        raise AssertionError
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "toy.toml").write_text(TOY)
+    experiment = load_experiment(tmp_path / "toy.toml")
+    plan = make_plan(experiment, tmp_path, None, progress=False)
+    place = Workspace.create(tmp_path / "runs")
+    with contextlib.closing(Ledger.in_workspace(place.root)) as ledger:
+        ledger.plan("toy", "hash", TOY, [(cell.member, cell.identity) for cell in plan.cells])
+
+        def run(losses, end):
+            executor, observer = Careless(ledger, losses, end), Silent()
+            Grid(
+                plan, ledger, place, jobs=None, threads=1, observer=observer, executor=executor
+            ).run()
+            states = {cell.key: ledger.status(cell.key) for cell in plan.cells}
+            return executor, observer.told, states.values()
+
+        yield run
+
+
+@pytest.mark.parametrize("end", [LOST, {"event": "exit", "code": TRY_AGAIN}])
+def test_a_lost_cell_is_taken_up_again_with_its_trials(run, end):
+    executor, told, states = run(MOST_LOSSES - 1, end)
+    assert [status.record for status in states] == [{"attempt": MOST_LOSSES}] * 2
+    assert len(executor.started) == 2 * MOST_LOSSES
+    assert told.count("lost") == 2 * (MOST_LOSSES - 1)
+    assert told.count(None) == 2
+
+
+def test_a_cell_that_is_lost_again_and_again_fails_with_the_reason(run):
+    executor, told, states = run(MOST_LOSSES, LOST)
+    assert [(s.state, s.reason) for s in states] == [("failed", LOST["reason"])] * 2
+    assert len(executor.started) == 2 * MOST_LOSSES
+    assert told.count(LOST["reason"]) == 2
