@@ -563,7 +563,8 @@ def _refuse_if_cut_off(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(100)
     page_size = int.from_bytes(head[16:18]) if head[16:18] != b"\0\1" else 65536
-    wanted = page_size * int.from_bytes(head[28:32])
+    # SQLite takes a file of a byte or two for a new one, as it does with one of none.
+    wanted = max(page_size * int.from_bytes(head[28:32]), 100 if head else 0)
     log = path.with_name(f"{path.name}-wal")  # may have what the file lacks
     if path.stat().st_size < wanted and not log.is_file():
         raise LedgerError(

@@ -159,7 +159,7 @@ def test_nobody_takes_a_lease_while_it_is_decided_what_goes(tmp_path, monkeypatc
     state = State(tmp_path / "runs")
     state.add_cells({KEYS[0]: ("done", 0), KEYS[1]: ("failed", 1)})
     monkeypatch.setattr("recrepro.ledger._configure_sqlite", _impatient)
-    other = Ledger(state.ledger.url)
+    other = Ledger(str(state.ledger.address))
     refused = []
 
     def listing(workspace, work):

@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+import time
 from itertools import takewhile
 
 import pytest
@@ -78,9 +79,8 @@ def test_the_lease_of_another_host_holds_until_its_deadline(ledger, monkeypatch)
         ledger.lease(CELL)
     monkeypatch.setattr("psutil.Process", None)  # nobody asks this host about that process
     assert ledger.lease(CELL) is None
-    late = module.time.time() + module.LEASE_SECONDS + 1
-    monkeypatch.setattr(module, "_this_process", lambda: "{}")
-    monkeypatch.setattr(module.time, "time", lambda: late)
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "_now", lambda _: time.time() + module.LEASE_SECONDS + 1)
     assert ledger.lease(CELL) is not None
 
 
@@ -129,7 +129,7 @@ def test_trials_survive_a_release(ledger):
 def test_a_cell_that_failed_goes_on_with_the_trials_before_the_first_failed_one(
     tmp_path_factory, states
 ):
-    with planned(tmp_path_factory.mktemp("ledger")) as ledger:
+    with planned(f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.db'}") as ledger:
         token = ledger.lease(CELL)
         for number, state in enumerate(states):
             ledger.add_trial(CELL, token, number, {"state": state})

@@ -58,8 +58,8 @@ def test_each_step_is_done_once_though_its_connection_is_cut(ledger, cut):
     ledger.fail(CELL, token, "broken")
     assert ledger.status(CELL).reason == "broken"
     token = ledger.lease(CELL)
-    ledger.add_trial(CELL, token, 0, {"value": 0.25})
-    ledger.open_seal(CELL, token, 1)
+    ledger.add_trial(CELL, token, 1, {"value": 0.25})
+    ledger.open_seal(CELL, token, 2)
     assert [opening.reason for opening in ledger.openings(CELL)] == ["first"]
     ledger.commit(CELL, token, {"x": 1}, "digest")
     other = Member("d" * 64, {"model": "b"})
@@ -67,7 +67,7 @@ def test_each_step_is_done_once_though_its_connection_is_cut(ledger, cut):
     assert [m.titles["model"] for m in ledger.members("toy", "hash")] == ["b", "new"]
     status = ledger.status(CELL)
     assert (status.state, status.record, status.alarmed) == ("done", {"x": 1}, False)
-    assert ledger.trials(CELL) == [{"value": 0.25}]
+    assert ledger.trials(CELL) == [{"value": 0.5}, {"value": 0.25}]
     assert len(cut) == 2 * 11
 
 
