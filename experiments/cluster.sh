@@ -25,7 +25,7 @@ bin=$(dirname "$(readlink -f "$initdb")") # beside its link, there may be no oth
 socket=$(mktemp -d) # a socket's path must be short, and only we may enter its folder
 as=()
 if [ "$(id -u)" = 0 ]; then # PostgreSQL refuses to run as root
-    as=(runuser -u postgres --)
+    as=("$(PATH=$PATH:/usr/sbin:/sbin command -v runuser)" -u postgres --)
     install -d -m 700 -o postgres "$folder/postgres"
     chown postgres "$socket"
 fi

@@ -562,6 +562,8 @@ def _refuse_if_cut_off(path: Path) -> None:
         return
     with path.open("rb") as file:
         head = file.read(100)
+    if not b"SQLite format 3\0".startswith(head[:16]):
+        return  # something else, which SQLite refuses
     page_size = int.from_bytes(head[16:18]) if head[16:18] != b"\0\1" else 65536
     # SQLite takes a file of a byte or two for a new one, as it does with one of none.
     wanted = max(page_size * int.from_bytes(head[28:32]), 100 if head else 0)

@@ -97,7 +97,8 @@ def _without_times(record: dict) -> dict:
     differs = {"openings", "times", "energy_joules", "peak_memory_bytes", "started_at", "ended_at"}
     kept = {k: v for k, v in record.items() if k not in {*differs, "base", "provenance"}}
     if kept["tuning"]:
-        kept["tuning"] = {**kept["tuning"], "best": {**kept["tuning"]["best"], "seconds": None}}
+        tuning = {**kept["tuning"], "seconds": None}
+        kept["tuning"] = {**tuning, "best": {**tuning["best"], "seconds": None}}
     return kept
 
 

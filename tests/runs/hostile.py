@@ -57,7 +57,10 @@ class Wanted:
         return False
 
     def in_file(self, path):
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:  # a journal or draft of the database that is being written beside
+            return False
         if self.in_bytes(content):
             return True
         if not zipfile.is_zipfile(path):

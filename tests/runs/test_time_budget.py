@@ -63,8 +63,8 @@ def test_the_budget_is_said_before_and_after(hasty):
     assert "Tuned with 0.0001 s each (TPE), on validation ndcg@10: 1 trial made" in done.stdout
     checked = place.call("check", str(place.file), "--workspace", str(place.workspace))
     assert "budget: 0.0001 s each (TPE), on validation ndcg@10" in checked.stdout
-    assert re.search(r"toppopular +1 trial or 0.0001 s, done", checked.stdout)
-    assert re.search(r"ease +0.0001 s, done", checked.stdout)
+    assert re.search(r"toppopular +done", checked.stdout)
+    assert re.search(r"ease +done", checked.stdout)
 
 
 @pytest.mark.parametrize("more", [(), ("--retune",)])
