@@ -3,6 +3,9 @@
 import threading
 from typing import Protocol
 
+THREAD = "recrepro-mlflow"
+"""Name of the thread that copies."""
+
 
 class Mirror(Protocol):
     """A copy of the ledger that can be brought up to date."""
@@ -25,7 +28,7 @@ class BackgroundMirror:
         self._wanted = threading.Event()
         self._closing = False
         self._working = False
-        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread = threading.Thread(target=self._work, name=THREAD, daemon=True)
         self.error: Exception | None = None
         self._thread.start()
 

@@ -410,6 +410,33 @@ def test_a_reader_that_leaves_does_not_stop_the_run(recrepro):
     assert recrepro("leaderboard", "e.toml")[0] == 0
 
 
+def test_an_interrupt_does_not_wait_for_the_copying_to_mlflow_nor_takes_it_apart(tmp_path):
+    code = """
+import atexit, sys, threading
+from recrepro import cli
+from recrepro.background import BackgroundMirror
+
+class Stuck:
+    def sync(self):
+        copying.set()
+        threading.Event().wait()
+
+def interrupted(*arguments, **options):
+    mirror = BackgroundMirror(Stuck())
+    mirror.poke()
+    copying.wait()
+    print("kept")
+    raise KeyboardInterrupt
+
+copying = threading.Event()
+atexit.register(print, "the thread was taken apart")
+cli.cli.main = interrupted
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "kept\n", "")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

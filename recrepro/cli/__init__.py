@@ -3,10 +3,13 @@
 import io
 import os
 import sys
+import threading
+from typing import NoReturn
 
 import click
 
 from recrepro import __version__
+from recrepro.background import THREAD
 from recrepro.cli import listing, publishing, records, reporting, results, running, splits, upkeep
 from recrepro.errors import RecreproError
 
@@ -60,12 +63,12 @@ def main() -> None:
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     try:
         code = cli.main(arguments, prog_name="recrepro", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
+        _leave(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(EXIT_INTERRUPTED)
+        _leave(EXIT_INTERRUPTED)
     except BrokenPipeError:  # `recrepro ls | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -73,7 +76,20 @@ def main() -> None:
         if debug:
             raise
         click.echo(f"error: {_message(error)}", err=True)
-        sys.exit(error.exit_code if isinstance(error, RecreproError) else EXIT_FAILURE)
+        _leave(error.exit_code if isinstance(error, RecreproError) else EXIT_FAILURE)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process, at once if something is still being copied to MLflow.
+
+    Python would stop that thread in the middle of C++ code, which then aborts the process. What it
+    leaves half done is made again by the next copy.
+    """
+    if any(thread.name == THREAD for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _message(error: Exception) -> str:
