@@ -433,7 +433,8 @@ atexit.register(print, "the thread was taken apart")
 cli.cli.main = interrupted
 cli.main()
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (130, "kept\n", "")
 
 
