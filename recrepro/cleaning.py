@@ -21,14 +21,16 @@ from recrepro.memory import in_words
 from recrepro.progress import count
 from recrepro.workspace import Workspace
 
+_FOLDERS = ("splits", "features", "logs", "checkpoints")
 GRACE_SECONDS = 24 * 3600.0
 """What is younger may belong to a process that is about to use it."""
 TRASH = ".gc-"
 """Start of the name that something has between the decision to delete it and its end."""
 
-Kind = Literal["split", "log", "checkpoint", "blob", "leftover"]
+Kind = Literal["split", "features", "log", "checkpoint", "blob", "leftover"]
 KINDS: dict[Kind, str] = {
     "split": "splits that no cell needs which is left or running; they are drawn again on demand",
+    "features": "side information that no cell needs which is left or running; it is read again",
     "log": "what the processes of done cells printed",
     "checkpoint": "checkpoints of done cells",
     "blob": "blobs that no record refers to, a day old",
@@ -89,6 +91,11 @@ def _leased(workspace: Workspace, work: dict[str, CellWork]) -> Iterator[Waste]:
     for folder in sorted(workspace.splits.glob("[!.]*")):
         if folder not in needed:
             yield Waste("split", folder, _size(folder))
+    described = [w.identity["features"] for w in open_cells if "features" in w.identity]
+    needed = {workspace.features(fingerprints) for fingerprints in described}
+    for folder in sorted((workspace.root / "features").glob("[!.]*")):
+        if folder not in needed:
+            yield Waste("features", folder, _size(folder))
     for one in work.values():
         if one.state == "done" and one.lease is None:
             places: dict[Kind, Path] = {
@@ -120,8 +127,9 @@ def _leftovers(workspace: Workspace, now: float) -> Iterator[Path]:
     places: Iterable[tuple[Path, str]] = (
         (workspace.root / "blobs", "??/.draft-*"),
         (workspace.splits, ".draft-*"),
+        (workspace.root / "features", ".draft-*"),
         (workspace.root / "checkpoints", "*/*.draft"),
-        *((workspace.root / name, f"{TRASH}*") for name in ("splits", "logs", "checkpoints")),
+        *((workspace.root / name, f"{TRASH}*") for name in _FOLDERS),
     )
     for folder, pattern in places:
         yield from sorted(path for path in folder.glob(pattern) if _is_old(path, now))

@@ -241,7 +241,7 @@ class DaskCluster:
             wrong = [f"{n} {theirs.get(n)} (here {v})" for n, v in mine.items() if theirs[n] != v]
             self._fail(one, f"the worker {one.worker} has {', '.join(wrong)}: install the same.")
         elif word["shared"]:
-            self._tell(one, {"split": None})
+            self._tell(one, {"split": None, "features": None})
         elif not LedgerAddress(one.job.ledger).is_server:
             self._fail(
                 one,
@@ -249,7 +249,9 @@ class DaskCluster:
                 "ledger in it. Give one on PostgreSQL: --ledger postgresql://USER@HOST/DATABASE.",
             )
         else:
-            self._tell(one, {"split": self._manifest(one.job.split_folder)})
+            folders = _folders(one.job)
+            files = {of: self._manifest(folder) for of, folder in folders.items()}
+            self._tell(one, {"features": None, **files})
 
     def _manifest(self, folder: str) -> Manifest:
         if folder not in self._manifests:
@@ -261,9 +263,9 @@ class DaskCluster:
         event = word["event"]
         try:
             if event == "fetch":
-                folder = one.job.split_folder
+                folder = _folders(one.job)[word["of"]]
                 if word["name"] not in self._manifest(folder):
-                    raise DataError(f"{word['name']!r} is no file of the split")
+                    raise DataError(f"{word['name']!r} is no file of the {word['of']}")
                 chunk = read_chunk(Path(folder) / word["name"], word["offset"])
                 self._tell(one, {"bytes": chunk})
             elif event == "blob":
@@ -326,3 +328,10 @@ class DaskCluster:
             self.forget(cell)
         self._mail.put(None)
         self._client.close(timeout=1)
+
+
+def _folders(job: Job) -> dict[str, str]:
+    """Return the folders that a job reads, by what is in them."""
+    return {"split": job.split_folder} | (
+        {} if job.features_folder is None else {"features": job.features_folder}
+    )

@@ -116,11 +116,12 @@ def run_job(spec: str) -> None:
     with contextlib.suppress(_UnwantedError), _line(order) as line:
         shared = log.is_file() and log.read_text("utf-8").startswith(order["mark"])
         word = {"event": "begin", "worker": line.worker.address, "shared": shared}
-        parts = line.ask({**word, "versions": versions()})["split"]
+        files = line.ask({**word, "versions": versions()})
         if not shared:
-            split = _fetched(line, parts)
-            here = {"workspace": str(line.place.root), "split_folder": str(split)}
-            job |= here | {"deliver_blobs": True}
+            job |= {"workspace": str(line.place.root), "deliver_blobs": True}
+            for of in ("split", "features"):
+                if files[of] is not None:
+                    job[f"{of}_folder"] = str(_fetched(line, of, files[of]))
             log = line.place.log(line.cell)
         with log.open("a" if shared else "w", encoding="utf-8") as out:
             code = _run(line, json.dumps(job), start_process(out, order["threads"], {}))
@@ -143,18 +144,19 @@ def _line(order: dict[str, Any]) -> Iterator[_Line]:
         del _LINES[line.attempt]
 
 
-def _fetched(line: _Line, parts: Manifest) -> Path:
-    """Return the folder of a split, whose files are fetched if this worker has not had them yet."""
+def _fetched(line: _Line, of: str, parts: Manifest) -> Path:
+    """Return a folder of a job, whose files are fetched if this worker has not had them yet."""
     folder = line.place.splits / canonical_hash(parts)
     with FileLock(folder.with_suffix(".lock")):
         for name, (size, sha256) in parts.items():
             if not (folder / name).is_file():
-                receive(folder / name, sha256, size, partial(_ask_for, line, name))
+                receive(folder / name, sha256, size, partial(_ask_for, line, of, name))
     return folder
 
 
-def _ask_for(line: _Line, name: str, offset: int) -> bytes:
-    content: bytes = line.ask({"event": "fetch", "name": name, "offset": offset})["bytes"]
+def _ask_for(line: _Line, of: str, name: str, offset: int) -> bytes:
+    word = {"event": "fetch", "of": of, "name": name, "offset": offset}
+    content: bytes = line.ask(word)["bytes"]
     return content
 
 

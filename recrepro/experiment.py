@@ -79,6 +79,33 @@ class FilterSpec(_Optioned):
     """A filter and its options."""
 
 
+class FeatureSpec(Table):
+    """A file of side information: what is known of users or items.
+
+    `layout` is ``"columns"``: a line a user or item, its label first, and below each other column's
+    name what it is, several values separated by ``|``; or ``"pairs"``: a line for each label and
+    feature, and how much of it if there is a third column. Columns that `numeric` names stay
+    numbers; of the others, each value is a feature. `links` says that the features in pairs are
+    users or items themselves.
+    """
+
+    side: Literal["user", "item"]
+    name: Name
+    file: str
+    layout: Literal["columns", "pairs"] = "columns"
+    columns: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
+    links: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "FeatureSpec":
+        if self.layout == "columns" and self.links:
+            raise ValueError("'links' goes with layout = 'pairs'")
+        if self.layout == "pairs" and (self.columns or self.numeric):
+            raise ValueError("'columns' and 'numeric' go with layout = 'columns'")
+        return self
+
+
 class DatasetSpec(Table):
     """Where interactions come from, and what is done to them before the split.
 
@@ -99,6 +126,17 @@ class DatasetSpec(Table):
     min_value: float | None = None
     filters: tuple[FilterSpec, ...] = ()
     values: Literal["binary", "keep"] = "binary"
+    features: tuple[FeatureSpec, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out features if there are none: what was run before keeps its hash."""
+        return {k: v for k, v in write(self).items() if v or k != "features"}
+
+    @model_validator(mode="after")
+    def _distinct_features(self) -> "DatasetSpec":
+        _refuse_repeats("feature set", tuple(f"{f.side} {f.name}" for f in self.features))
+        return self
 
     @model_validator(mode="after")
     def _one_source(self) -> "DatasetSpec":

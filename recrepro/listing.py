@@ -93,6 +93,10 @@ def _show_model(console: Console, name: str) -> None:
 
     model = MODELS.resolve(name)
     console.print(Text(name, style="bold"), f"(version {model.version})\n\n{_doc(model)}\n")
+    if model.needs_features:
+        console.print(
+            f"It needs features of {' and '.join(f'{s}s' for s in model.needs_features)}.\n"
+        )
     space = declared_space(model.Config)
     rows = []
     for field, of in model.Config.model_fields.items():
@@ -176,13 +180,19 @@ def _show_datasets(console: Console) -> None:
                 count(d.items),
                 f"{d.rows:,} rows" if d.interactions is None and d.rows else count(d.interactions),
                 "download" if all(s.url for s in d.sources.values()) else "your copy",
+                ", ".join(d.features),
                 # Its name says all there is to say of a category.
                 "" if name.startswith("amazon-") and d.family.endswith("5-core") else d.title,
             )
             for name, d in DATASETS.items()
             if d.family == family
         ]
-        _print(console, family, ("name", "users", "items", "interactions", "from", ""), rows)
+        _print(
+            console,
+            family,
+            ("name", "users", "items", "interactions", "from", "features", ""),
+            rows,
+        )
     console.print(
         "?: not known, and not checked; rows: before repeated pairs become one; your copy: put the "
         "files below --data DIR yourself\nAddresses, checksums and licence of one: recrepro ls "
@@ -206,7 +216,8 @@ def _show_dataset(console: Console, name: str) -> None:
         ("cite", entry.citation),
         ("content", f"sha256:{entry.content}" if entry.content else "no checksum known"),
     ]
-    for part, source in entry.sources.items():
+    features = {f"{f.side} {name}": f.source for name, f in entry.features.items()}
+    for part, source in {**entry.sources, **features}.items():
         rows += [("", ""), (part, " or ".join(source.local) + ", below --data DIR")]
         if source.archives:
             rows.append(("or the archive", ", ".join(source.archives)))

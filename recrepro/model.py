@@ -16,6 +16,7 @@ from scipy.sparse import csr_array
 
 from recrepro.checkpoint import Checkpoint
 from recrepro.errors import ModelError
+from recrepro.features import ALL, Features, Side
 from recrepro.interactions import Interactions
 
 
@@ -48,11 +49,59 @@ class Recommender(ABC):
     """Whether it can score a user it was not fitted on, from the history alone."""
     needs_times: ClassVar[bool] = False
     """Whether it learns from the time of an interaction."""
+    needs_features: ClassVar[tuple[Side, ...]] = ()
+    """Of whom it needs side information. A field `item_features` (or `user_features`) in its
+    Config, with the default "all", lets an experiment name the feature sets that it gets."""
     family: ClassVar[Literal["simple", "neural"]] = "simple"
     """What verdicts count it as: a simple baseline, or one that has to beat those."""
+    features: Features | None = None
+    """What is known of users and items; the harness gives it before `fit`."""
 
     def __init__(self, config: ModelConfig | None = None, **hyperparameters: Any) -> None:
         self.config: Any = config if config is not None else self.Config(**hyperparameters)
+
+    def with_features(self, features: Features | None) -> Self:
+        """Take side information, aligned to the labels of what the model will be fitted on."""
+        self.features = features
+        return self
+
+    def feature_names(self, side: Side) -> str:
+        """Return which feature sets of a side the hyperparameters name; "all" by default."""
+        return str(getattr(self.config, f"{side}_features", ALL))
+
+    def feature_matrix(self, side: Side, train: Interactions) -> csr_array:
+        """Return the side information of users or items.
+
+        Parameters
+        ----------
+        side : {"user", "item"}
+            Of whom.
+        train : Interactions
+            What the model is fitted on.
+
+        Returns
+        -------
+        csr_array of float32, shape (n_users or n_items, n_features)
+            The feature sets that the hyperparameters name, side by side.
+
+        Raises
+        ------
+        ModelError
+            If there is none, or it is of other users or items.
+        """
+        name = type(self).__name__
+        if self.features is None:
+            raise ModelError(
+                f"{name} needs features of {side}s: give it some with with_features(features)."
+            )
+        matrix = self.features.matrix(side, self.feature_names(side))
+        n = train.n_users if side == "user" else train.n_items
+        if matrix.shape[0] != n:
+            raise ModelError(
+                f"{name} got features of {matrix.shape[0]} {side}s, and is fitted on {n}: align "
+                "them first (Features.aligned)."
+            )
+        return matrix
 
     @abstractmethod
     def fit(self, train: Interactions, rng: np.random.Generator) -> Self:

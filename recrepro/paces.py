@@ -15,12 +15,10 @@ from recrepro.errors import RecreproError
 from recrepro.experiment import TuneSpec, canonical_json
 from recrepro.ledger import CellWork, Ledger
 from recrepro.plan import Cell, Plan
-from recrepro.runner import MODELS
 from recrepro.splits.draw import Drawn
 from recrepro.splits.sealed import TuningView
 from recrepro.threads import limited
 from recrepro.timing import seconds_a_trial
-from recrepro.tuning import make_config
 
 OTHER = {"model": "settings", "data": "data"}
 """What two cells may differ in, and what that is called."""
@@ -117,8 +115,7 @@ class Pacer:
         return None if timed is None else timed.times(n_train / before)
 
     def _try(self, cell: Cell, view: TuningView) -> Pace | None:
-        model_class = MODELS.resolve(cell.model.name)
-        model = model_class(make_config(model_class, cell.model.title, cell.model.params))
+        model = self._plan.model(cell)
         every = (self._plan.experiment.tune or TuneSpec(trials=1)).evaluate_every
         evaluator = self._plan.evaluator(cell.seed)
         try:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from recrepro.budget import Budget
 from recrepro.data.dataset import Dataset, content_checksum
 from recrepro.data.filters import make_filter
-from recrepro.data.source import load_dataset
+from recrepro.data.source import load_dataset, load_features
 from recrepro.errors import UsageError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
@@ -24,6 +24,7 @@ from recrepro.experiment import (
     canonical_json,
     explain,
 )
+from recrepro.features import ALL, Features, FeatureSet, described
 from recrepro.identity import cell_key
 from recrepro.ledger import Member
 from recrepro.model import Recommender
@@ -98,6 +99,8 @@ class Plan:
         What may be recommended: a rule, or labels.
     base : Path
         Folder that file names start from.
+    features : dict
+        Side information by title of the data set, aligned to its labels, if a model needs some.
     repeated : Budget, optional
         What a search had spent that is repeated, in place of what is declared.
     """
@@ -109,6 +112,7 @@ class Plan:
     items: Literal["all", "train"] | list[str] = "all"
     base: Path = Path()
     repeated: Budget | None = None
+    features: dict[str, Features] = field(default_factory=dict)
     _secrets: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     def budget(self, cell: Cell) -> Budget:
@@ -128,15 +132,26 @@ class Plan:
 
         With the declared defaults of what is searched.
         """
+        return self.model(cell).memory_needed(self.datasets[cell.dataset].interactions)
+
+    def model(self, cell: Cell) -> Recommender:
+        """Return the model of a cell, with the declared defaults of what is searched."""
         model_class = MODELS.resolve(cell.model.name)
-        model = model_class(make_config(model_class, cell.model.title, cell.model.params))
-        return model.memory_needed(self.datasets[cell.dataset].interactions)
+        config = make_config(model_class, cell.model.title, cell.model.params)
+        return model_class(config).with_features(self.needed_features(cell))
+
+    def needed_features(self, cell: Cell) -> Features | None:
+        """Return the side information that a cell's model gets, or None if it needs none."""
+        wanted = cell.identity.get("features")
+        if wanted is None:
+            return None
+        sets = self.features[cell.dataset].sets
+        return Features(tuple(one for one in sets if f"{one.side} {one.name}" in wanted))
 
     def wants(self, cell: Cell) -> dict[str, int]:
         """Return what a cell needs of the machine that it runs on: bytes of MEMORY, a GPU."""
-        config = make_config(MODELS.resolve(cell.model.name), cell.model.title, cell.model.params)
         memory = self.memory_needed(cell)
-        gpu = getattr(config, "device", "cpu") != "cpu"
+        gpu = getattr(self.model(cell).config, "device", "cpu") != "cpu"
         return ({"MEMORY": memory} if memory else {}) | ({"GPU": 1} if gpu else {})
 
     def stored_split(self, cell: Cell, workspace: Workspace) -> StoredSplit:
@@ -145,6 +160,16 @@ class Plan:
         if stored.is_whole:
             return stored
         return self.draw(cell).store(stored.folder, self.split_keys(cell))
+
+    def stored_features(self, cell: Cell, workspace: Workspace) -> Path | None:
+        """Return the folder of the features that a cell needs, storing them if they are not."""
+        features = self.needed_features(cell)
+        if features is None:
+            return None
+        folder = workspace.features(cell.identity["features"])
+        if not folder.is_dir():
+            features.store(folder)
+        return folder
 
     def split_keys(self, cell: Cell) -> SplitKeys:
         """Return the keys of a cell's split, which are stored nowhere."""
@@ -183,6 +208,7 @@ class Plan:
         """Return a leased cell as it is handed to a process."""
         experiment = self.experiment
         tune = experiment.tune if cell.model.tune else None
+        features = self.stored_features(cell, workspace)
         return Job(
             cell=cell.key,
             token=token,
@@ -205,6 +231,7 @@ class Plan:
             ).to_json(),
             base=str(self.base.resolve()),
             wants=self.wants(cell),
+            features_folder=None if features is None else str(features),
         )
 
 
@@ -266,6 +293,10 @@ def make_plan(
     for dataset_spec in experiment.datasets:
         dataset = load_dataset(dataset_spec, base, data_dir, progress=progress)
         plan.datasets[dataset.name] = dataset
+        if any(model.needs_features for model in models.values()):
+            whole = load_features(dataset_spec, base, data_dir, progress=progress)
+            labels = dataset.interactions
+            plan.features[dataset.name] = whole.aligned(labels.user_ids, labels.item_ids)
         fingerprint = content_checksum(dataset, times=True)
         check_items(items, dataset, evaluate.item_file)
         data = {"fingerprint": fingerprint, "preprocessing": list(dataset.preprocessing)}
@@ -288,7 +319,7 @@ def make_plan(
                 for spec in experiment.models:
                     model = models[spec.title]
                     _check_capability(model, spec, dataset, splitter)
-                    identity = {
+                    identity: dict[str, Any] = {
                         "data": data,
                         "split": split,
                         "model": _model_identity(model, spec),
@@ -297,6 +328,9 @@ def make_plan(
                         "ranking": ranking,
                         "harness": HARNESS_VERSION,
                     }
+                    if model.needs_features:
+                        have = plan.features[dataset.name]
+                        identity["features"] = _features_identity(model, spec, have, dataset.name)
                     one = splitter.n_folds == 1
                     plan.cells.append(
                         Cell(
@@ -362,6 +396,29 @@ def _check_capability(
             f"the model {spec.title!r} learns from times, and the data set {dataset.name!r} has "
             "none. Leave one of them out."
         )
+
+
+def _features_identity(
+    model: type[Recommender], spec: ModelSpec, have: Features, dataset: str
+) -> dict[str, str]:
+    """Return the fingerprints of the feature sets that a model gets; refuse if some are missing."""
+    config = model.Config(**spec.params)
+    wanted: list[FeatureSet] = []
+    for side in model.needs_features:
+        key = f"{side}_features"
+        names = [str(getattr(config, key, ALL))]
+        if key in spec.search:
+            names = [str(option) for option in spec.search[key].choice or ()]
+        try:
+            wanted += [one for text in names for one in have.chosen(side, text)]
+        except UsageError as error:
+            known = described(have.sets) or "nothing"
+            raise UsageError(
+                f"the model {spec.title!r} needs features of {side}s, and the data set "
+                f"{dataset!r} has {known}: {error} Leave one of them out, or describe a file under "
+                "[[datasets.features]]."
+            ) from error
+    return Features(tuple(dict.fromkeys(wanted))).fingerprints
 
 
 def _model_identity(model: type[Recommender], spec: ModelSpec) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluation, Evaluator, Outside
 from recrepro.evaluation.groups import by_activity, by_popularity
 from recrepro.experiment import ModelSpec, TuneSpec, canonical_json
+from recrepro.features import Features
 from recrepro.interactions import Interactions
 
 RECORD_SCHEMA = 2
@@ -63,6 +65,8 @@ class Job:
         Whether to store what the final model has learned.
     wants : dict of str to int
         What it needs of a machine: bytes of `MEMORY`, a `GPU`.
+    features_folder : str or None
+        Where the features are stored that the model needs.
     deliver_blobs : bool
         Whether the coordinator has to fetch blobs, because it does not see the workspace.
     """
@@ -87,6 +91,7 @@ class Job:
     base: str
     keep_model: bool = False
     wants: dict[str, int] = field(default_factory=dict)
+    features_folder: str | None = None
     deliver_blobs: bool = False
 
     def to_json(self) -> str:
@@ -103,6 +108,12 @@ class Job:
     def model_spec(self) -> ModelSpec:
         """The model as the experiment file gives it."""
         return ModelSpec.model_validate_json(canonical_json(self.model))
+
+    @property
+    def features(self) -> Features | None:
+        """The side information that the model needs, read from where it is stored."""
+        folder = self.features_folder
+        return None if folder is None else Features.stored(Path(folder))
 
     @property
     def tune_spec(self) -> TuneSpec | None:

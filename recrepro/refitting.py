@@ -62,6 +62,7 @@ def own_files(experiment: Experiment) -> list[str]:
     """Return the names of the files that an experiment reads, relative to its base."""
     parts = ("file", "train", "test", "validation", "negatives")
     found = [getattr(d, part) for d in experiment.datasets for part in parts]
+    found += [features.file for d in experiment.datasets for features in d.features]
     return [name for name in [*found, experiment.evaluate.item_file] if name is not None]
 
 

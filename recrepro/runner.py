@@ -15,6 +15,7 @@ from recrepro.budget import Budget
 from recrepro.checkpoint import Checkpoint
 from recrepro.energy import EnergyMeter
 from recrepro.evaluation.evaluator import Evaluator
+from recrepro.features import Features
 from recrepro.identity import protocol_fingerprint
 from recrepro.ledger import Ledger
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
@@ -92,13 +93,14 @@ def run_cell(
         energy.read()
         emit(event)
 
-    trials = _tune(job, model_class, split, evaluator, ledger, workspace, say)
+    features = job.features
+    trials = _tune(job, model_class, split, evaluator, ledger, workspace, say, features)
     watch.lap("tune")
 
     say({"event": "stage", "stage": "final fit"})
     config = chosen_params(model_class, job.model_spec, trials)
     known = split.known(bytes.fromhex(job.tuning_key))
-    model = model_class(config)
+    model = model_class(config).with_features(features)
     rng = generator(job.seed, "fit")
     if isinstance(model, IterativeRecommender):
         model.checkpoint = Checkpoint(workspace.checkpoints(job.cell) / "fit.npz")
@@ -163,6 +165,7 @@ def _tune(
     ledger: Ledger,
     workspace: Workspace,
     emit: Emit,
+    features: Features | None,
 ) -> list[Trial]:
     tune = job.tune_spec
     if tune is None:
@@ -178,6 +181,7 @@ def _tune(
         budget=Budget(**job.budget),
         checkpoints=workspace.checkpoints(job.cell),
         on_epoch=lambda stats: emit(_epoch(stats)),
+        features=features,
     )
     trials = [Trial(**stored) for stored in ledger.trials(job.cell)]
 

@@ -20,6 +20,7 @@ from recrepro.errors import DataError, RecreproError, UsageError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.experiment import ModelSpec, TuneSpec, explain
+from recrepro.features import Features
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
 from recrepro.randomness import generator
 from recrepro.space import Choice, Range, contains, declared_space
@@ -144,6 +145,8 @@ class Tuner:
         Folder where a long trial leaves what it needs to go on after an interruption.
     on_epoch : callable
         Called with every epoch of every trial.
+    features : Features, optional
+        Side information for models that need some.
     """
 
     def __init__(
@@ -159,6 +162,7 @@ class Tuner:
         budget: Budget | None = None,
         checkpoints: Path | None = None,
         on_epoch: Callable[[EpochStats], None] = lambda _: None,
+        features: Features | None = None,
     ) -> None:
         for part, name in ((view.train, "train"), (view.validation, "validation")):
             if not len(part):
@@ -175,6 +179,7 @@ class Tuner:
         self._seed = seed
         self._checkpoints = checkpoints
         self._on_epoch = on_epoch
+        self._features = features
         self._space = search_space(model, spec)
         self.budget = budget or tune.budget(searched=bool(self._space))
 
@@ -229,7 +234,8 @@ class Tuner:
         clock = _Clock(spent)
         curve: list[dict[str, float]] = []
         try:
-            model = self._model(make_config(self._model, self._spec.title, self._all(params)))
+            config = make_config(self._model, self._spec.title, self._all(params))
+            model = self._model(config).with_features(self._features)
             rng = generator(self._seed, "trial", number, "fit")
             if isinstance(model, IterativeRecommender):
                 model.checkpoint = self._checkpoint(number)

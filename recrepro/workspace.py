@@ -51,6 +51,10 @@ class Workspace:
         """Folder of a split, by what decides its content."""
         return self.splits / canonical_hash(identity)[:32]
 
+    def features(self, fingerprints: Mapping[str, str]) -> Path:
+        """Folder of feature sets, by what they contain."""
+        return self.root / "features" / canonical_hash(fingerprints)[:32]
+
     def log(self, cell: str) -> Path:
         """File that holds what the process of a cell printed."""
         return self.root / "logs" / f"{cell[:16]}.log"

@@ -21,6 +21,7 @@ LAYERS = [
     },
     {
         "recrepro.interactions",
+        "recrepro.features",
         "recrepro.randomness",
         "recrepro.space",
         "recrepro.memory",
@@ -103,6 +104,7 @@ LAYERS = [
 ]
 FOR_MODELS = {
     "interactions",
+    "features",
     "model",
     "space",
     "errors",

@@ -21,6 +21,7 @@ from recrepro.data.formats import (
 )
 from recrepro.data.parsing import parse_frame
 from recrepro.errors import DataError, UnknownName, UsageError
+from recrepro.features import Features, FeatureSet
 from recrepro.interactions import Duplicates
 
 _MB = 1_000_000
@@ -90,6 +91,34 @@ def load_named(
             raise
         # The columns of a known data set are known: with others it is another file.
         raise DataError(f"this is not the data set {name!r}: {error} {_leave(entry)}") from error
+
+
+def load_named_features(
+    name: str, data_dir: Path | None = None, *, progress: bool = True
+) -> Features:
+    """Load all side information of a named data set, as `load_named` its interactions.
+
+    Raises
+    ------
+    DataError
+        If a part cannot be had, or what was found is not it.
+    """
+    entry = find_entry(name)
+    sets = []
+    for title, wanted in entry.features.items():
+        found = _locate(entry, wanted.source, data_dir, progress=progress)
+        raw = b"".join(content for _, content in _contents(found.source, found.paths[0]))
+        rows = wanted.layout.read(raw, str(found))
+        one = FeatureSet(wanted.side, title, rows.ids, rows.matrix, rows.columns, wanted.links)
+        if wanted.content not in {None, one.fingerprint}:
+            n_rows, n_columns = rows.matrix.shape
+            raise DataError(
+                f"{found}: these are not the {wanted.side} features {title!r} of {name!r}: their "
+                f"content differs ({n_rows} x {n_columns}, {rows.matrix.nnz} values). "
+                f"{_leave(entry)}"
+            )
+        sets.append(one)
+    return Features(tuple(sets))
 
 
 def _folders(data_dir: Path | None) -> list[Path]:
@@ -168,18 +197,25 @@ def _frames(entry: NamedDataset, part: str, source: Source, path: Path) -> Itera
 
     # Some splits hold users whose train part is empty; what is known of the data set is checked.
     empty = part != "interactions"
-    archives = _archives(source)
-    if is_archive(path) and archives:
-        # The cache puts something before the names of what it keeps.
-        pattern = next((p for name, p in archives.items() if path.name.endswith(name)), "")
-        limit = source.limit_mb * _MB * _UNPACKED
-        for name, raw in read_members(path, pattern or source.member, limit):
+    if is_archive(path) and _archives(source):
+        for name, raw in _contents(source, path):
             where = f"{path}:{name}"
             yield parse_frame(raw, where, fmt(name), source.columns, allow_empty_users=empty)
     elif part == "negatives":
         yield parse_negatives(read_bytes(path), str(path))
     else:
         yield read_frame(path, fmt(path.name), source.columns, allow_empty_users=empty)
+
+
+def _contents(source: Source, path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of what belongs to a part, in an archive or a file of its own."""
+    archives = _archives(source)
+    if not (is_archive(path) and archives):
+        yield path.name, read_bytes(path)
+        return
+    # The cache puts something before the names of what it keeps.
+    pattern = next((p for name, p in archives.items() if path.name.endswith(name)), "")
+    yield from read_members(path, pattern or source.member, source.limit_mb * _MB * _UNPACKED)
 
 
 def _build(

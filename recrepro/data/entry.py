@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from recrepro.data.feature_layouts import Layout
+from recrepro.features import Side
+
 
 @dataclass(frozen=True)
 class Source:
@@ -41,6 +44,31 @@ class Source:
 
 
 @dataclass(frozen=True)
+class FeatureSource:
+    """One feature set of a data set.
+
+    Parameters
+    ----------
+    side : {"user", "item"}
+        Of whom.
+    source : Source
+        Where it is.
+    layout : Layout
+        How its file is laid out.
+    links : bool
+        Whether its columns are users or items themselves.
+    content : str or None
+        Its fingerprint (`recrepro.features.FeatureSet`), before it is aligned.
+    """
+
+    side: Side
+    source: Source
+    layout: Layout
+    links: bool = False
+    content: str | None = None
+
+
+@dataclass(frozen=True)
 class NamedDataset:
     """A named data set.
 
@@ -63,6 +91,8 @@ class NamedDataset:
         `content_checksum` of the right data; None where nobody has computed it yet.
     family : str
         The heading that it is listed under.
+    features : mapping of str to FeatureSource
+        Its side information, by name.
     """
 
     title: str
@@ -77,3 +107,4 @@ class NamedDataset:
     rows: int | None = None
     content: str | None = None
     family: str = ""
+    features: Mapping[str, FeatureSource] = field(default_factory=dict)

@@ -5,13 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from recrepro.data.catalogue import load_named, missing_locally
+from recrepro.data.catalogue import load_named, load_named_features, missing_locally
 from recrepro.data.dataset import Dataset, PublishedSplit
+from recrepro.data.feature_layouts import Columns, Layout, Pairs
+from recrepro.data.files import read_bytes, unpacked_name
 from recrepro.data.filters import Filter, MinValue, make_filter
 from recrepro.data.formats import build_interactions, read_frame, read_published
-from recrepro.data.synthetic import synthetic
+from recrepro.data.synthetic import synthetic, synthetic_features
 from recrepro.errors import UsageError
 from recrepro.experiment import DatasetSpec
+from recrepro.features import Features, FeatureSet
 from recrepro.interactions import Interactions
 
 
@@ -134,6 +137,47 @@ def _read(spec: DatasetSpec, base: Path, data_dir: Path | None, *, progress: boo
             duplicates=spec.duplicates,
         )
     return load_named(spec.name, data_dir, duplicates=spec.duplicates, progress=progress)
+
+
+def load_features(
+    spec: DatasetSpec, base: Path, data_dir: Path | None = None, *, progress: bool = True
+) -> Features:
+    """Load the side information of a data set: what a named one brings, and files beside it.
+
+    Its rows have labels of their own; `Features.aligned` puts them into the order of others.
+
+    Parameters
+    ----------
+    spec, base, data_dir, progress
+        As in `load_dataset`.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `load_dataset`.
+    """
+    sets: dict[tuple[str, str], FeatureSet] = {}
+    own = spec.file is not None or spec.train is not None
+    if spec.synthetic is not None:
+        made = spec.synthetic
+        known = synthetic_features(made.users, made.items, made.interactions, seed=made.seed)
+    elif own:
+        known = Features()
+    else:
+        known = load_named_features(spec.name, data_dir, progress=progress)
+    for one in known.sets:
+        sets[one.side, one.name] = one
+    for described in spec.features:
+        path = base / described.file
+        mark = "\t" if unpacked_name(path.name).endswith(".tsv") else ","
+        layout: Layout = Pairs(delimiter=mark, header=True)
+        if described.layout == "columns":
+            take, numeric = described.columns, described.numeric
+            layout = Columns(take=take, header=True, delimiter=mark, numeric=numeric)
+        rows = layout.read(read_bytes(path), str(path))
+        key = (described.side, described.name)
+        sets[key] = FeatureSet(*key, rows.ids, rows.matrix, rows.columns, described.links)
+    return Features(tuple(sets.values()))
 
 
 def unavailable(spec: DatasetSpec, data_dir: Path | None = None) -> str | None:

@@ -2,8 +2,10 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from recrepro.errors import UsageError
+from recrepro.features import Features, FeatureSet, Side
 from recrepro.interactions import Interactions
 from recrepro.randomness import generator
 
@@ -70,10 +72,7 @@ def synthetic(
             f"{n_users} users and {n_items} items have {n_users * n_items} pairs, fewer than the "
             f"{n_interactions} interactions asked for. Ask for fewer, or for more users or items."
         )
-    rng = generator(seed, "synthetic")
-    catalogue = _Catalogue(rng, n_items, min(n_topics, n_items))
-    degrees = _activity(rng, n_users, n_items, n_interactions)
-    tastes = rng.integers(len(catalogue.mass), size=(n_users, _TOPICS_OF_A_USER))
+    rng, catalogue, degrees, tastes = _world(n_users, n_items, n_interactions, seed, n_topics)
     arrivals = rng.uniform(0, 0.95 * N_DAYS, n_users)
     stays = (N_DAYS - arrivals) * rng.beta(1, 3, n_users)
 
@@ -110,13 +109,55 @@ def synthetic(
     )
 
 
+def synthetic_features(
+    n_users: int, n_items: int, n_interactions: int, seed: int = 0, n_topics: int = 20
+) -> Features:
+    """Make side information of the users and items of `synthetic`, with the same arguments.
+
+    Items have their topic and two topics more by chance, users the topics that they like and one
+    more: what is known of them helps, and is not all.
+    """
+    _, catalogue, _, tastes = _world(n_users, n_items, n_interactions, seed, n_topics)
+    rng = generator(seed, "synthetic", "features")
+    n_topics = len(catalogue.mass)
+    strays = (rng.integers(n_topics, size=(n_items, 2)), rng.integers(n_topics, size=(n_users, 1)))
+    of_items = np.column_stack([catalogue.topics, strays[0]])
+    return Features(
+        (
+            _topics("item", "topics", of_items, n_topics),
+            _topics("user", "tastes", np.column_stack([tastes, strays[1]]), n_topics),
+        )
+    )
+
+
+def _topics(side: Side, name: str, chosen: NDArray[np.int64], n_topics: int) -> FeatureSet:
+    rows = np.repeat(np.arange(len(chosen)), chosen.shape[1])
+    ones = np.ones(chosen.size, np.float32)
+    matrix = csr_array((ones, (rows, chosen.ravel())), shape=(len(chosen), n_topics))
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    columns = np.array([f"topic {number + 1}" for number in range(n_topics)])
+    return FeatureSet(side, name, np.arange(len(chosen)), matrix, columns)
+
+
+def _world(
+    n_users: int, n_items: int, n_interactions: int, seed: int, n_topics: int
+) -> "tuple[np.random.Generator, _Catalogue, NDArray[np.int64], NDArray[np.int64]]":
+    """Draw the items, and how active users are and what they like, before anything happens."""
+    rng = generator(seed, "synthetic")
+    catalogue = _Catalogue(rng, n_items, min(n_topics, n_items))
+    degrees = _activity(rng, n_users, n_items, n_interactions)
+    tastes = rng.integers(len(catalogue.mass), size=(n_users, _TOPICS_OF_A_USER))
+    return rng, catalogue, degrees, tastes
+
+
 class _Catalogue:
     """The items: popularity, topic and release; kept in the order of their topics."""
 
     def __init__(self, rng: np.random.Generator, n_items: int, n_topics: int) -> None:
         self.popularity = rng.permutation((np.arange(n_items) + 10.0) ** -0.9)
         topics = np.concatenate([np.arange(n_topics), rng.integers(n_topics, size=n_items)])
-        topics = topics[:n_items]
+        self.topics = topics = topics[:n_items]
         self.order = np.argsort(topics, kind="stable")
         self.reach = np.cumsum(self.popularity[self.order])
         self.mass = np.bincount(topics, self.popularity, minlength=n_topics)

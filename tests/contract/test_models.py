@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from scipy.sparse import csr_array
 
 from recrepro.errors import ModelError
+from recrepro.features import Features, FeatureSet
 from recrepro.interactions import Interactions
 from recrepro.model import ModelConfig, Recommender
 from recrepro.registry import Registry
@@ -104,13 +105,31 @@ def fit(model: type[Recommender], train: Interactions, seed: int = 1) -> Recomme
     """Fit with the defaults; neural models for three epochs, as nothing has to be learned well."""
     neural = model.__module__.startswith("recrepro.neural.")
     epochs = [n for n in model.Config.model_fields if n == "epochs" or n.endswith("_epochs")]
-    return model(**dict.fromkeys(epochs if neural else (), 3)).fit(
-        train, np.random.default_rng(seed)
-    )
+    made = model(**dict.fromkeys(epochs if neural else (), 3)).with_features(features_of(train))
+    return made.fit(train, np.random.default_rng(seed))
 
 
-def learn(model: type[Recommender], train: Interactions, small_world: dict) -> Recommender:
-    return model(**small_world).fit(train, np.random.default_rng(1))
+def learn(
+    model: type[Recommender], train: Interactions, small_world: dict, kinds: tuple = (None, None)
+) -> Recommender:
+    made = model(**small_world).with_features(features_of(train, *kinds))
+    return made.fit(train, np.random.default_rng(1))
+
+
+def features_of(
+    train: Interactions,
+    users: NDArray[np.int64] | None = None,
+    items: NDArray[np.int64] | None = None,
+) -> Features:
+    """Make features that tell of which of two kinds users and items are, and nothing of use."""
+    sets = []
+    for side, kinds, ids in (("user", users, train.user_ids), ("item", items, train.item_ids)):
+        n = np.arange(len(ids))
+        chosen = np.column_stack([n % 2 if kinds is None else kinds, 2 + n % 3])
+        ones, rows = np.ones(chosen.size, np.float32), np.repeat(n, 2)
+        matrix = csr_array((ones, (rows, chosen.ravel())), shape=(len(ids), 5))
+        sets.append(FeatureSet(side, "kinds", ids, matrix, np.arange(5).astype(str)))
+    return Features(tuple(sets))
 
 
 def score_all(fitted: Recommender, train: Interactions) -> NDArray[np.float32]:
@@ -130,7 +149,8 @@ def test_separate_communities_get_their_own_items_first(personal, small_world):
     rng = np.random.default_rng(3)
     own = np.kron(np.eye(2), np.ones((30, 20))).astype(bool)
     train = interactions((own & (rng.random(own.shape) < 0.5)).astype(np.float32))
-    scores = score_all(learn(personal, train, small_world), train)
+    kinds = (np.repeat([0, 1], 30), np.repeat([0, 1], 20))
+    scores = score_all(learn(personal, train, small_world, kinds), train)
     scores[train.matrix.toarray() > 0] = -np.inf
     first = scores.argmax(axis=1)
     assert own[np.arange(len(own)), first].mean() >= 0.95
@@ -166,7 +186,7 @@ def test_the_same_seed_gives_the_same_scores(model):
 def test_a_second_fit_forgets_the_first(model):
     train = some_interactions()
     twice = fit(model, some_interactions(30, 12))
-    twice.fit(train, np.random.default_rng(1))
+    twice.with_features(features_of(train)).fit(train, np.random.default_rng(1))
     np.testing.assert_array_equal(score_all(twice, train), score_all(fit(model, train), train))
 
 

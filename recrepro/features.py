@@ -1,0 +1,215 @@
+"""Side information: what is known of users and items besides interactions, as sparse matrices."""
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, hstack
+
+from recrepro.errors import UnknownName, UsageError
+
+Side = Literal["user", "item"]
+SIDES: tuple[Side, ...] = ("user", "item")
+ALL = "all"
+"""Stands for every feature set of a side but links, where a hyperparameter names feature sets."""
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSet:
+    """One kind of side information, such as the genres of movies, or friendships.
+
+    Parameters
+    ----------
+    side : {"user", "item"}
+        What it is known of.
+    name : str
+        What experiments call it.
+    ids : array, shape (n,)
+        The data set's labels of the rows, sorted and distinct.
+    matrix : csr_array of float32, shape (n, n_columns)
+        Mostly ones: whether a user or item has a feature; or how much of it.
+    columns : array, shape (n_columns,)
+        Names of the features; of links labels of users or items, like `ids`.
+    links : bool
+        Whether the columns are users or items themselves: friends, citations.
+    """
+
+    side: Side
+    name: str
+    ids: NDArray[Any]
+    matrix: csr_array
+    columns: NDArray[Any]
+    links: bool = False
+
+    def aligned(self, ids: NDArray[Any]) -> Self:
+        """Return a row for each label, without values where nothing is known.
+
+        Columns of links become the same labels; links to others are left out.
+        """
+        matrix = _rows_of(self.matrix, self.ids, ids)
+        if not self.links:
+            return replace(self, ids=ids, matrix=matrix)
+        turned = _rows_of(csr_array(matrix.T), self.columns, ids)
+        return replace(self, ids=ids, matrix=csr_array(turned.T), columns=ids)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of labels, names and values."""
+        matrix = self.matrix.sorted_indices()
+        digest = hashlib.sha256(f"{self.side}:{self.name}:{self.links};{matrix.shape};".encode())
+        for labels in (self.ids, self.columns):
+            digest.update("\x00".join(map(str, labels.tolist())).encode())
+        digest.update(matrix.indptr.astype(np.int64).tobytes())
+        digest.update(matrix.indices.astype(np.int64).tobytes())
+        digest.update(matrix.data.astype(np.float32).tobytes())
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        n_rows, n_columns = self.matrix.shape
+        return f"FeatureSet({self.side} {self.name}: {n_rows} x {n_columns}, {self.matrix.nnz})"
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """The side information of a data set.
+
+    Parameters
+    ----------
+    sets : tuple of FeatureSet
+        Their names differ within a side.
+    """
+
+    sets: tuple[FeatureSet, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.sets)
+
+    def of(self, side: Side) -> dict[str, FeatureSet]:
+        """Return the feature sets of users or of items, by name."""
+        return {one.name: one for one in self.sets if one.side == side}
+
+    def chosen(self, side: Side, names: str = ALL) -> tuple[FeatureSet, ...]:
+        """Return feature sets by name.
+
+        Parameters
+        ----------
+        side : {"user", "item"}
+            Of whom.
+        names : str
+            Names separated by commas, or "all", which leaves links out.
+
+        Raises
+        ------
+        UsageError
+            If there is no such feature set, or none at all.
+        """
+        known = self.of(side)
+        if names == ALL:
+            found = tuple(one for one in known.values() if not one.links)
+            if not found:
+                links = f" (there are links: {', '.join(known)})" if known else ""
+                raise UsageError(f"there are no features of {side}s{links}.")
+            return found
+        wanted = [name.strip() for name in names.split(",")]
+        for name in wanted:
+            if name not in known:
+                raise UnknownName(f"{side} features", name, known)
+        return tuple(known[name] for name in dict.fromkeys(wanted))
+
+    def matrix(self, side: Side, names: str = ALL) -> csr_array:
+        """Return feature sets side by side: float32, a row for each label."""
+        found = [one.matrix for one in self.chosen(side, names)]
+        joined = found[0] if len(found) == 1 else csr_array(hstack(found, format="csr"))
+        joined.sort_indices()
+        return joined
+
+    def aligned(self, user_ids: NDArray[Any], item_ids: NDArray[Any]) -> Self:
+        """Return the same for these users and items, in this order."""
+        ids = {"user": user_ids, "item": item_ids}
+        return replace(self, sets=tuple(one.aligned(ids[one.side]) for one in self.sets))
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """The SHA-256 of each set, by side and name."""
+        return {f"{one.side} {one.name}": one.fingerprint for one in self.sets}
+
+    def store(self, folder: Path) -> None:
+        """Write to a folder, which appears whole or not at all; nothing if it is there."""
+        arrays: dict[str, NDArray[Any]] = {}
+        for number, one in enumerate(self.sets):
+            facts = np.array([one.side, one.name, str(int(one.links))])
+            parts = {
+                "facts": facts,
+                "ids": one.ids,
+                "columns": one.columns,
+                "shape": np.array(one.matrix.shape),
+                **{name: getattr(one.matrix, name) for name in _PARTS},
+            }
+            arrays |= {f"{number}.{name}": array for name, array in parts.items()}
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = folder.with_name(f".draft-{secrets.token_hex(8)}")
+        draft.mkdir()
+        try:
+            with (draft / _FILE).open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy stubs: allow_pickle
+                file.flush()
+                os.fsync(file.fileno())
+            with FileLock(folder.parent / ".lock"):
+                if not folder.is_dir():  # else another process has stored the same
+                    draft.rename(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    @classmethod
+    def stored(cls, folder: Path) -> Self:
+        """Read what `store` wrote (no pickle)."""
+        with np.load(folder / _FILE, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        return cls(tuple(_stored(arrays)))
+
+
+_FILE = "features.npz"
+_PARTS = ("data", "indices", "indptr")
+
+
+def _stored(arrays: Mapping[str, NDArray[Any]]) -> Iterator[FeatureSet]:
+    for number in range(sum(name.endswith(".facts") for name in arrays)):
+        side, name, links = arrays[f"{number}.facts"].tolist()
+        shape = tuple(arrays[f"{number}.shape"].tolist())
+        matrix = csr_array(tuple(arrays[f"{number}.{part}"] for part in _PARTS), shape=shape)
+        ids, columns = arrays[f"{number}.ids"], arrays[f"{number}.columns"]
+        yield FeatureSet(side, name, ids, matrix, columns, links == "1")
+
+
+def _rows_of(matrix: csr_array, labels: NDArray[Any], wanted: NDArray[Any]) -> csr_array:
+    """Return the rows of the wanted labels; empty ones for labels that are not there."""
+    if labels.dtype.kind != wanted.dtype.kind:  # "007" beside numbers
+        labels, wanted = labels.astype(str), wanted.astype(str)
+    order = np.argsort(labels, kind="stable")
+    place = np.minimum(np.searchsorted(labels, wanted, sorter=order), max(len(labels) - 1, 0))
+    rows = order[place] if len(labels) else place
+    known = labels[rows] == wanted if len(labels) else np.zeros(len(wanted), bool)
+    picker = csr_array(
+        (np.ones(known.sum(), np.float32), (np.flatnonzero(known), rows[known])),
+        shape=(len(wanted), matrix.shape[0]),
+    )
+    found = csr_array(picker @ matrix, dtype=np.float32)
+    found.sort_indices()
+    return found
+
+
+def described(sets: Iterable[FeatureSet]) -> str:
+    """Return what there is in words: ``item genres (18), user friends (links)``."""
+    return ", ".join(
+        f"{one.side} {one.name} ({'links' if one.links else f'{one.matrix.shape[1]:,}'})"
+        for one in sets
+    )
