@@ -77,7 +77,7 @@ def test_sets_are_chosen_by_name_and_stand_side_by_side():
     np.testing.assert_array_equal(features.matrix("item").toarray(), [[1, 0, 3], [0, 4, 0]])
     np.testing.assert_array_equal(features.matrix("item", "cites").toarray(), [[0, 1], [1, 0]])
     assert features.chosen("item", "w, tags") == (words, tags)
-    with pytest.raises(UnknownName, match="unknown item features 'tag'. Did you mean 'tags'"):
+    with pytest.raises(UnknownName, match=r"unknown item features 'tag'\. Did you mean 'tags'"):
         features.matrix("item", "tag")
     with pytest.raises(UsageError, match="there are no features of users"):
         features.matrix("user")
