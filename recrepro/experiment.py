@@ -240,7 +240,11 @@ class EvaluateSpec(Table):
 
 
 class TuneSpec(Table):
-    """The budget that every model gets, and what it is spent on."""
+    """The budget that every model gets, and what it is spent on.
+
+    With `hindsight`, neural models are trained once more after their test, to see what picking the
+    epoch on the test part would have gained.
+    """
 
     trials: PositiveInt | None = None
     seconds: PositiveFloat | None = None
@@ -250,6 +254,7 @@ class TuneSpec(Table):
     pruner: Literal["median"] | None = None
     evaluate_every: PositiveInt = 5
     patience: PositiveInt = 5
+    hindsight: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> "TuneSpec":
@@ -268,7 +273,8 @@ class TuneSpec(Table):
 
         What was tuned before an option was there keeps its identity; `metric` was always written.
         """
-        return {k: v for k, v in write(self).items() if v is not None or k == "metric"}
+        written = write(self).items()
+        return {k: v for k, v in written if v not in (None, False) or k == "metric"}
 
     def budget(self, *, searched: bool) -> Budget:
         """Return what a model may spend: one trial if nothing of it is searched."""

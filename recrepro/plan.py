@@ -25,6 +25,7 @@ from recrepro.experiment import (
     explain,
 )
 from recrepro.features import ALL, Features, FeatureSet, described
+from recrepro.hindsight import looks_back
 from recrepro.identity import cell_key
 from recrepro.ledger import Member
 from recrepro.model import Recommender
@@ -323,7 +324,7 @@ def make_plan(
                         "data": data,
                         "split": split,
                         "model": _model_identity(model, spec),
-                        "tuning": _tuning_identity(experiment, spec),
+                        "tuning": _tuning_identity(experiment, model, spec),
                         "metrics": list(evaluate.metrics),
                         "ranking": ranking,
                         "harness": HARNESS_VERSION,
@@ -431,12 +432,17 @@ def _model_identity(model: type[Recommender], spec: ModelSpec) -> dict[str, Any]
     }
 
 
-def _tuning_identity(experiment: Experiment, spec: ModelSpec) -> dict[str, Any] | None:
+def _tuning_identity(
+    experiment: Experiment, model: type[Recommender], spec: ModelSpec
+) -> dict[str, Any] | None:
     if experiment.tune is None or not spec.tune:
         return None
+    written = experiment.tune.model_dump(mode="json")
+    if not looks_back(experiment.tune, model):
+        written.pop("hindsight", None)
     # Another Optuna may suggest other trials for the same seed.
     return {
-        **experiment.tune.model_dump(mode="json"),
+        **written,
         "metric": experiment.selection_metric,
         "optuna": version("optuna"),
     }

@@ -16,6 +16,7 @@ from recrepro.checkpoint import Checkpoint
 from recrepro.energy import EnergyMeter
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.features import Features
+from recrepro.hindsight import look_back, looks_back
 from recrepro.identity import protocol_fingerprint
 from recrepro.ledger import Ledger
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
@@ -24,7 +25,7 @@ from recrepro.randomness import generator
 from recrepro.records import RECORD_SCHEMA, Job, measured, per_user_table, result_digest
 from recrepro.registry import Registry
 from recrepro.space import at_edge
-from recrepro.splits.sealed import StoredSplit, histories
+from recrepro.splits.sealed import StoredSplit, TuningView, histories
 from recrepro.tuning import Trial, Tuner, best_of, chosen_params, search_space
 from recrepro.weights import weights_of
 from recrepro.workspace import Workspace
@@ -147,6 +148,23 @@ def run_cell(
         "ended_at": time.time(),
         "provenance": environment(),
     }
+    if looks_back(job.tune_spec, model_class):
+        say({"event": "stage", "stage": "hindsight"})
+        assert job.tune_spec is not None
+        seen = TuningView(known, opened.test, opened.negatives, opened.shown)
+        record["hindsight"] = look_back(
+            model_class,
+            job.model_spec,
+            config,
+            job.tune_spec,
+            seen,
+            evaluator,
+            job.selection_metric,
+            job.seed,
+            features=features,
+            on_epoch=lambda stats: say(_epoch(stats)),
+        )
+        watch.lap("hindsight")
     if job.keep_model:
         weights = weights_of(model)
         record["weights"] = None if weights is None else workspace.write_blob(weights)

@@ -31,6 +31,8 @@ def record_values(record: Mapping[str, Any]) -> list[StepValue]:
     values = [(metric_key(k), float(v), 0) for k, v in record.get("metrics", {}).items()]
     values += [(f"{lap}_seconds", t["wall_s"], 0) for lap, t in record.get("times", {}).items()]
     values += curve("training", record.get("curve"), ())
+    gain = (record.get("hindsight") or {}).get("gain")
+    values += [] if gain is None else [("hindsight_gain", float(gain), 0)]
     tuning = record.get("tuning")
     if tuning is not None:
         values += validation_values(tuning["best"])

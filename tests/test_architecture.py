@@ -43,6 +43,7 @@ LAYERS = [
     {"recrepro.externals"},
     {
         "recrepro.tuning",
+        "recrepro.hindsight",
         "recrepro.suggestions",
         "recrepro.ledger",
         "recrepro.records",

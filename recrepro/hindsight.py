@@ -1,0 +1,90 @@
+"""What it would have gained to pick the epoch on the test part, as the code of some papers does.
+
+It is looked at after the result of a cell is fixed, and changes nothing of it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from recrepro.budget import Budget
+from recrepro.evaluation.evaluator import Evaluator
+from recrepro.experiment import ModelSpec, TuneSpec
+from recrepro.features import Features
+from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
+from recrepro.splits.sealed import TuningView
+from recrepro.tuning import Tuner
+
+
+def looks_back(tune: TuneSpec | None, model: type[Recommender]) -> bool:
+    """Say whether a model is looked back at: a neural one that learns in epochs, on request."""
+    epochs = issubclass(model, IterativeRecommender) and model.family == "neural"
+    return tune is not None and tune.hindsight and epochs
+
+
+def look_back(
+    model: type[Recommender],
+    spec: ModelSpec,
+    config: ModelConfig,
+    tune: TuneSpec,
+    opened: TuningView,
+    evaluator: Evaluator,
+    metric: str,
+    seed: int,
+    *,
+    features: Features | None = None,
+    on_epoch: Callable[[EpochStats], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Train once more, for as many epochs as a trial may have, and rank the test part on the way.
+
+    Parameters
+    ----------
+    model : type of Recommender
+        A model that learns in epochs.
+    spec : ModelSpec
+        As in the experiment: says how many epochs a trial may have.
+    config : ModelConfig
+        Of the final fit.
+    tune : TuneSpec
+        After how many epochs to look.
+    opened : TuningView
+        What the final model was fitted on, with the test part in the place of validation.
+    evaluator, metric, seed, features, on_epoch
+        As in `recrepro.tuning.Tuner`.
+
+    Returns
+    -------
+    dict
+        ``epoch``, chosen on validation, and ``value`` of the metric on test after it;
+        ``best_epoch`` and ``best_value`` on test; ``gain``, their difference; ``curve``.
+    """
+    most = spec.params.get("epochs", model.Config.model_fields["epochs"].default)
+    params = {**config.model_dump(mode="json"), "epochs": max(most, config.epochs)}  # type: ignore[attr-defined]  # every config of a model that learns in epochs
+    fixed = ModelSpec(name=spec.name, label=spec.label, params=params)
+    without_end = tune.model_copy(update={"patience": params["epochs"], "seconds": None})
+    tuner = Tuner(
+        model,
+        fixed,
+        without_end,
+        opened,
+        evaluator,
+        metric,
+        seed,
+        budget=Budget(1),
+        on_epoch=on_epoch,
+        features=features,
+    )
+    (trial,) = tuner.run(())
+    curve = {int(row["epoch"]): row[metric] for row in trial.curve if metric in row}
+    chosen: int = config.epochs  # type: ignore[attr-defined]
+    value = curve.get(chosen)
+    best = trial.value
+    return {
+        "metric": metric,
+        "epoch": chosen,
+        "value": value,
+        "best_epoch": trial.epochs,
+        "best_value": best,
+        "gain": None if value is None or best is None else best - value,
+        "curve": [{"epoch": epoch, metric: value} for epoch, value in curve.items()],
+        "reason": trial.reason,
+    }

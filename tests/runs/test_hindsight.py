@@ -1,0 +1,53 @@
+"""A run that looks back: results are those of one that does not, and the record has more."""
+
+import pytest
+
+from recrepro.ledger import Ledger
+
+GRID = """
+schema = 1
+claim = "looking back changes nothing"
+[[datasets]]
+name = "toy"
+synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
+[[splits]]
+name = "random-holdout"
+[evaluate]
+metrics = ["ndcg@10"]
+[tune]
+trials = 2
+evaluate_every = 1
+patience = 1
+hindsight = true
+[[models]]
+name = "gmf"
+params = { epochs = 6 }
+[[models]]
+name = "itemknn"
+"""
+
+
+def records(place):
+    ledger = Ledger.in_workspace(place.workspace)
+    found = {r["model"]["name"]: r for r in ledger.records()}
+    ledger.close()
+    return found
+
+
+def test_looking_back_comes_after_the_result(make_place):
+    pytest.importorskip("torch", reason="neural models need torch")
+    asked, plain = make_place(GRID), make_place(GRID.replace("hindsight = true", ""))
+    for place in (asked, plain):
+        done = place.run()
+        assert done.returncode == 0, done.stderr
+    with_it, without = records(asked), records(plain)
+    for name in ("gmf", "itemknn"):
+        assert with_it[name]["metrics"] == without[name]["metrics"]
+        assert len(with_it[name]["openings"]) == 1
+    assert with_it["itemknn"]["cell"] == without["itemknn"]["cell"]
+    assert "hindsight" not in with_it["itemknn"] | without["gmf"]
+    seen = with_it["gmf"]["hindsight"]
+    assert [row["epoch"] for row in seen["curve"]] == [1, 2, 3, 4, 5, 6]
+    assert seen["best_value"] == max(row["ndcg@10"] for row in seen["curve"])
+    assert seen["gain"] >= 0
+    assert with_it["gmf"]["times"]["hindsight"]["wall_s"] > 0

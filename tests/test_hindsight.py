@@ -1,0 +1,87 @@
+"""What picking the epoch on the test part would have gained: with a model whose course is known."""
+
+from typing import Annotated
+
+import numpy as np
+import pytest
+from annotated_types import Ge
+
+from recrepro.evaluation.definitions import parse_metric
+from recrepro.evaluation.evaluator import Evaluator
+from recrepro.experiment import ModelSpec, TuneSpec
+from recrepro.hindsight import look_back, looks_back
+from recrepro.interactions import Interactions
+from recrepro.model import EpochStats, IterativeRecommender, ModelConfig
+from recrepro.splits.sealed import TuningView
+
+RANKS = {2: 5, 4: 1, 6: 2, 8: 5}
+"""Place of the test item after an epoch; the first ten places hold other items otherwise."""
+
+
+class Scripted(IterativeRecommender):
+    """Puts the test item (0) where the script says."""
+
+    family = "neural"
+
+    class Config(ModelConfig):
+        """Its epochs."""
+
+        epochs: Annotated[int, Ge(1)] = 9
+
+    def fit_epochs(self, train, rng):
+        epoch = 0
+        while True:
+            epoch += 1
+            self.place = RANKS.get(epoch, 12)
+            yield EpochStats(epoch)
+
+    def score(self, users, histories):
+        scores = -np.arange(20, dtype=np.float32)
+        scores[0] = 0.5 - self.place
+        return np.tile(scores, (len(users), 1))
+
+
+class Simple(Scripted):
+    """The same as a baseline."""
+
+    family = "simple"
+
+
+def pairs(*items):
+    of_one_user = np.array(items, np.int32)
+    values = np.ones(len(items), np.float32)
+    return Interactions(of_one_user * 0, of_one_user, values, None, np.arange(1), np.arange(20))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "value", "gain"),
+    [(8, 1 / 5, 1 - 1 / 5), (4, 1.0, 0.0), (6, 1 / 2, 1 / 2), (9, 0.0, 1.0)],
+)
+def test_the_gain_is_the_best_look_at_the_test_part_less_the_chosen_one(chosen, value, gain):
+    found = look_back(
+        Scripted,
+        ModelSpec(name="scripted"),
+        Scripted.Config(epochs=chosen),
+        TuneSpec(trials=7, evaluate_every=2, patience=1, seconds=1e-9, hindsight=True),
+        TuningView(pairs(19), pairs(0), None),
+        Evaluator([parse_metric("mrr@10")], tie_seed=1),
+        "mrr@10",
+        1,
+    )
+    assert (found["epoch"], found["best_epoch"], found["best_value"]) == (chosen, 4, 1.0)
+    assert found["value"] == pytest.approx(value)
+    assert found["gain"] == pytest.approx(gain)
+    assert [row["epoch"] for row in found["curve"]] == [2, 4, 6, 8, 9]
+
+
+def test_only_neural_models_are_looked_back_at_and_only_on_request():
+    asked = TuneSpec(trials=1, hindsight=True)
+    assert looks_back(asked, Scripted)
+    assert not looks_back(asked, Simple)
+    assert not looks_back(TuneSpec(trials=1), Scripted)
+    assert not looks_back(None, Scripted)
+
+
+def test_what_does_not_ask_for_it_keeps_its_hash():
+    assert "hindsight" not in TuneSpec(trials=1).model_dump(mode="json")
+    assert TuneSpec(trials=1, hindsight=True).model_dump(mode="json")["hindsight"] is True
