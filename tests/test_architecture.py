@@ -87,6 +87,10 @@ LAYERS = [
     {"recrepro.progress", "recrepro.listing", "recrepro.citation", "recrepro.costs"},
     {
         "recrepro.running",
+        "recrepro.study",
+        "recrepro.studying",
+        "recrepro.kept_records",
+        "recrepro.verdict_page",
         "recrepro.auditing",
         "recrepro.evaluating",
         "recrepro.comparing",

@@ -10,7 +10,17 @@ import click
 
 from recrepro import __version__
 from recrepro.background import THREAD
-from recrepro.cli import listing, publishing, records, reporting, results, running, splits, upkeep
+from recrepro.cli import (
+    listing,
+    publishing,
+    records,
+    reporting,
+    results,
+    running,
+    splits,
+    studying,
+    upkeep,
+)
 from recrepro.errors import RecreproError
 
 EXIT_FAILURE = 3
@@ -34,6 +44,7 @@ def cli(*, debug: bool) -> None:
 for _command in (
     running.run,
     running.check,
+    studying.study,
     upkeep.status,
     upkeep.sync,
     upkeep.collect_garbage,

@@ -1,0 +1,185 @@
+"""`recrepro study` with two small experiments: what runs, what is kept, what the page says."""
+
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="neural models need torch")
+
+TUNED = """
+schema = 1
+claim = "everything tuned alike"
+[[datasets]]
+name = "toy"
+synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
+[[splits]]
+name = "random-holdout"
+seeds = [1, 2]
+[evaluate]
+metrics = ["ndcg@10", "recall@5"]
+[tune]
+trials = 2
+evaluate_every = 1
+hindsight = true
+[[models]]
+name = "gmf"
+params = { epochs = 2 }
+[[models]]
+name = "itemknn"
+[[models]]
+name = "ease"
+"""
+PUBLISHED = """
+schema = 1
+claim = "as it was printed"
+[[datasets]]
+name = "toy"
+synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
+[[splits]]
+name = "random-holdout"
+[evaluate]
+metrics = ["ndcg@10"]
+[[models]]
+name = "gmf"
+label = "gmf-article"
+params = { epochs = 1 }
+[[expected]]
+model = "gmf-article"
+metric = "ndcg@10"
+value = 0.4321
+tolerance = 1
+source = "Table 1"
+"""
+STUDY = """
+schema = 1
+title = "A small study"
+notes = ["A trap."]
+[[papers]]
+name = "gmf-toy"
+method = "GMF"
+citation = "He et al., WWW 2017"
+dataset = "toy"
+models = ["gmf"]
+printed = ["gmf-article"]
+published = [{ file = "published.toml", minutes = 1 }]
+tuned = { file = "tuned.toml", minutes = 2 }
+flaws = ["It has a flaw."]
+[[papers]]
+name = "elsewhere"
+method = "GMF"
+citation = "He et al., WWW 2017"
+dataset = "Epinions"
+models = ["gmf"]
+tuned = { file = "elsewhere.toml", minutes = 2 }
+needs = "Epinions has to be brought."
+"""
+
+
+@pytest.fixture
+def study(place):
+    (place.root / "tuned.toml").write_text(TUNED)
+    (place.root / "published.toml").write_text(PUBLISHED)
+    elsewhere = TUNED.replace('name = "toy"\nsynthetic', 'name = "epinions"\n#')
+    (place.root / "elsewhere.toml").write_text(elsewhere)
+    (place.root / "study.toml").write_text(STUDY)
+    place.environment = {"RECREPRO_CACHE": str(place.root / "nothing")}
+    return place
+
+
+def call(place, *options):
+    return place.call("study", "study.toml", "--workspace", "runs", "--jobs", "2", *options)
+
+
+def record(place, name, folder="records"):
+    return json.loads((place.workspace / "study" / folder / f"{name}.json").read_text())
+
+
+def test_a_study_from_its_files_to_its_page(study):
+    done = call(study)
+    assert done.returncode == 0, done.stderr
+    assert "elsewhere: left out, the data set 'epinions' is not here" in done.stdout
+    tuned, published = record(study, "tuned"), record(study, "published")
+    assert tuned["seeds"] == [1, 2]
+    assert tuned["command"] == "recrepro study study.toml"
+    board = study.call("leaderboard", "tuned.toml", "--workspace", "runs", "--format", "json")
+    rows = {r["model"]: r for r in json.loads(board.stdout)["leaderboards"][0]["rows"]}
+    models = {m["model"]: m for m in tuned["models"]}
+    assert models.keys() == rows.keys()
+    for name, model in models.items():
+        assert model["metrics"] == rows[name]["means"]
+        assert model["trials"] == 2
+    assert models["gmf"]["hindsight"]["gain"] >= 0
+    (value,) = published["values"]
+    page = (study.workspace / "study" / "verdicts.md").read_text()
+    (verdict,) = tuned["verdicts"][0]["models"]
+    outcome = {"no": "beaten", "yes": "better", "not shown": "no difference shown"}
+    lines = page.splitlines()
+    (row,) = (line for line in lines if line.startswith("| [GMF, toy](#gmf-toy) | **"))
+    assert f"**{outcome[verdict['answer']]}**" in row
+    assert f"{models['gmf']['metrics']['ndcg@10']:.4f}" in row
+    beaten = int(verdict["answer"] == "no")
+    assert f"**beaten in {beaten} of 1**" in page
+    (row,) = (line for line in lines if "ndcg@10 of gmf-article" in line)
+    assert "0.4321" in row
+    assert f"{value['got']:.4f} | 1 of 1" in row
+    assert "| [GMF, Epinions](#elsewhere) | not run |" in page
+    assert "- It has a flaw." in page
+    assert "- A trap." in page
+    assert "Not run here: Epinions has to be brought." in page
+    again = call(study)
+    assert again.returncode == 0
+    assert "6 cells (6 done before), 0 trials to run" in again.stdout
+    assert (study.workspace / "study" / "verdicts.md").read_text() == page
+
+
+@pytest.mark.slow
+def test_a_study_stops_when_its_time_is_up_and_goes_on(study):
+    done = call(study, "--hours", "1e-6")
+    assert done.returncode == 0, done.stderr
+    assert "0 records" in done.stdout
+    page = (study.workspace / "study" / "verdicts.md").read_text()
+    assert "Of 2 papers on a data set, 0 were run" in page
+    assert call(study, "--only", "gmf-toy").returncode == 0
+    assert record(study, "tuned")["models"]
+
+
+@pytest.mark.slow
+def test_a_quick_study_is_marked_and_kept_apart(study):
+    done = call(study, "--quick")
+    assert done.returncode == 0, done.stderr
+    small = record(study, "tuned", "records-quick")
+    assert small["quick"]
+    assert small["seeds"] == [1]
+    assert small["command"] == "recrepro study study.toml --quick"
+    assert all("hindsight" not in m for m in small["models"])
+    page = (study.workspace / "study" / "verdicts-quick.md").read_text()
+    assert "1 of these verdicts are of a quick run" in page
+    assert "** Q |" in page
+    assert not (study.workspace / "study" / "records").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            'models = ["gmf"]\nprinted',
+            'models = ["gmff"]\nprinted',
+            "tuned.toml has no model 'gmff'",
+        ),
+        ("published.toml", "publish.toml", "unknown experiment file 'publish.toml'"),
+        ('method = "GMF"\ncitation', 'methods = "GMF"\ncitation', "Did you mean 'method'"),
+        ('name = "elsewhere"', 'name = "gmf-toy"', "two papers are called 'gmf-toy'"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_before_any_work(study, old, new, said):
+    (study.root / "study.toml").write_text(STUDY.replace(old, new, 1))
+    done = call(study)
+    assert done.returncode == 2, done.stdout
+    assert said in done.stderr
+    assert not study.workspace.exists()
+
+
+def test_a_name_that_is_no_paper(study):
+    done = call(study, "--only", "gmf")
+    assert done.returncode == 2
+    assert "unknown paper 'gmf'. Did you mean 'gmf-toy'" in done.stderr
