@@ -127,7 +127,7 @@ def main() -> None:
         )
         fitted = model(known, **fixed, **best).learn()
         found[name] = float(Evaluator(test, cutoff=10).get_score(fitted)["ndcg"])
-    print(json.dumps(found))
+    print(f"\n{json.dumps(found)}")  # a progress bar ends without a new line
 
 
 if __name__ == "__main__":
