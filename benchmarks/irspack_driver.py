@@ -67,7 +67,7 @@ MODELS = {
     "ials2022": (
         IALSRecommender,
         lambda t: {
-            "n_components": t.suggest_int("n_components", 1, 256),
+            "n_components": t.suggest_int("n_components", 1, 128),
             "alpha0": t.suggest_float("alpha0", 1e-3, 1.0, log=True),
             "reg": t.suggest_float("reg", 1e-4, 1e-1, log=True),
         },
@@ -93,7 +93,7 @@ def held_out(rng: np.random.Generator, users: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     """Tune, refit and test the models named; print a line of JSON."""
-    path, trials, *names = sys.argv[1:]
+    path, trials, solver, *names = sys.argv[1:]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.simplefilter("ignore")
     log = pd.read_csv(path)
@@ -114,6 +114,8 @@ def main() -> None:
     found = {}
     for name in names:
         model, suggest, fixed = MODELS[name]
+        if model is IALSRecommender:
+            fixed = {"solver_type": solver}
         best, _ = model.tune(
             train,
             Evaluator(validation, cutoff=10, target_metric="ndcg"),
