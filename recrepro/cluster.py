@@ -201,6 +201,9 @@ class DaskCluster:
             lambda future: self._mail.put({"event": "over", "cell": job.cell, "future": future})
         )
 
+    def prepare(self) -> None:
+        """Do nothing: which worker takes the next task is for the scheduler to say."""
+
     def answer(self, cell: str, content: dict[str, str]) -> None:
         """Send a line to a job's process."""
         self._tell(self._submitted[cell], content)

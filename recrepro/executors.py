@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import queue
+import secrets
 import subprocess
 import sys
 import threading
@@ -27,6 +28,9 @@ THREAD_VARIABLES = (
 SAYINGS = frozenset({"stage", "trial", "epoch", "failed", "unseal", "blob"})
 """The events that a job's process may send; anything else on its standard output is ignored."""
 
+
+READY = "ready-"
+"""Start of the name that the log of a process has before there is a job for it."""
 
 TRY_AGAIN = 75
 """Exit code of a job's process that could not reach the ledger: nothing is wrong with its cell."""
@@ -60,6 +64,9 @@ class Executor(Protocol):
     def start(self, job: Job) -> None:
         """Start a job."""
 
+    def prepare(self) -> None:
+        """Get ready for a job that will be started later."""
+
     def answer(self, cell: str, content: dict[str, str]) -> None:
         """Send a line to a job's process."""
 
@@ -70,7 +77,9 @@ class Executor(Protocol):
         """End all jobs."""
 
 
-def start_process(log: IO[str], threads: int, secrets: Mapping[str, str]) -> subprocess.Popen[str]:
+def start_process(
+    log: IO[str], threads: int, variables: Mapping[str, str]
+) -> subprocess.Popen[str]:
     """Start the process of one job; it waits for the job on its standard input.
 
     Parameters
@@ -79,10 +88,10 @@ def start_process(log: IO[str], threads: int, secrets: Mapping[str, str]) -> sub
         Keeps what the process prints.
     threads : int
         Threads of the numeric libraries.
-    secrets : mapping of str to str
+    variables : mapping of str to str
         Environment variables that it gets beside ours.
     """
-    environment = os.environ | secrets | dict.fromkeys(THREAD_VARIABLES, str(threads))
+    environment = os.environ | variables | dict.fromkeys(THREAD_VARIABLES, str(threads))
     environment["PYTHONHASHSEED"] = "0"
     # Threads that spin while they wait slow down whatever shares their cores, tenfold at worst.
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -135,13 +144,16 @@ def end_process(process: subprocess.Popen[str]) -> None:
 class LocalProcesses:
     """Runs every job in a process of its own, so that a crash touches one cell only.
 
+    It takes seconds until a process has loaded what it needs. So one can be started ahead
+    (`prepare`), and waits for its job.
+
     Parameters
     ----------
     log_path : callable
         From a cell's key to the file that keeps what its process prints.
     threads : int
         Threads of the numeric libraries in each process. Results are bit-equal for equal numbers.
-    secrets : mapping of str to str
+    variables : mapping of str to str
         Environment variables for the processes, such as the password of the ledger.
     """
 
@@ -151,13 +163,14 @@ class LocalProcesses:
         self,
         log_path: Callable[[str], Path],
         threads: int = 1,
-        secrets: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.events: queue.Queue[Event] = queue.Queue()
         self._log_path = log_path
         self._threads = threads
-        self._secrets = secrets or {}
+        self._variables = variables or {}
         self._processes: dict[str, subprocess.Popen[str]] = {}
+        self._ready: tuple[subprocess.Popen[str], Path] | None = None
 
     @property
     def running(self) -> list[str]:
@@ -165,12 +178,31 @@ class LocalProcesses:
         return list(self._processes)
 
     def start(self, job: Job) -> None:
-        """Start a job."""
-        with self._log_path(job.cell).open("w", encoding="utf-8") as log:
-            process = start_process(log, self._threads, self._secrets)
+        """Start a job, in the process that is ready if there is one."""
+        self.prepare()
+        assert self._ready is not None
+        process, log = self._ready
+        self._ready = None
+        log.replace(self._log_path(job.cell))
         self._processes[job.cell] = process
         threading.Thread(target=self._listen, args=(job.cell, process), daemon=True).start()
         send_line(process, job.to_json())
+
+    def prepare(self) -> None:
+        """Start a process that waits for a job, unless one does."""
+        if self._ready is not None and self._ready[0].poll() is None:
+            return
+        self._end_ready()
+        log = self._log_path(f".{READY}{secrets.token_hex(8)}")
+        with log.open("w", encoding="utf-8") as file:
+            self._ready = start_process(file, self._threads, self._variables), log
+
+    def _end_ready(self) -> None:
+        if self._ready is not None:
+            process, log = self._ready
+            self._ready = None
+            end_process(process)
+            log.unlink(missing_ok=True)
 
     def answer(self, cell: str, content: dict[str, str]) -> None:
         """Send a line to a job's process."""
@@ -191,3 +223,4 @@ class LocalProcesses:
             process.terminate()
         for cell in self.running:
             self.forget(cell)
+        self._end_ready()

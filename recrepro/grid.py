@@ -106,6 +106,8 @@ class Grid:
             try:
                 while self._waiting or self._executor.running:
                     self._start_what_fits()
+                    if self._waiting and self._executor.running:
+                        self._executor.prepare()
                     with contextlib.suppress(queue.Empty):
                         self._handle(self._executor.events.get(timeout=1.0))
                     if time.monotonic() - renewed > LEASE_SECONDS / 4:

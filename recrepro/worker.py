@@ -24,7 +24,13 @@ from recrepro.records import Job
 
 def main() -> None:
     """Run the job that stands in the first line of standard input."""
-    job = Job(**json.loads(sys.stdin.readline()))
+    # Before there is a job: a process that was started ahead is then ready when one comes.
+    from recrepro.runner import run_cell
+
+    line = sys.stdin.readline()
+    if not line:
+        return
+    job = Job(**json.loads(line))
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     answers: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
@@ -48,8 +54,6 @@ def main() -> None:
                 raise RecreproError(answer["refused"])
 
     try:
-        from recrepro.runner import run_cell
-
         run_cell(job, unseal, emit, deliver)
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the coordinator records it
         traceback.print_exc()

@@ -9,7 +9,7 @@ from recrepro.errors import UnknownName, UsageError
 from recrepro.experiment import Experiment, TuneSpec, canonical_json, load_experiment
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
-FILES = sorted(EXPERIMENTS.rglob("*.toml"))
+FILES = sorted(set(EXPERIMENTS.rglob("*.toml")) - {EXPERIMENTS / "study.toml"})
 
 BASE = """
 schema = 1

@@ -1,0 +1,65 @@
+"""The study of this repository, and the pages of made-up ones."""
+
+from pathlib import Path
+
+import pytest
+
+from recrepro.plan import check_names
+from recrepro.study import QUICK_SECONDS, load_study, quick
+from recrepro.verdict_page import render
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return load_study(EXPERIMENTS / "study.toml")
+
+
+def test_the_study_of_this_repository_can_be_meant(loaded):
+    pytest.importorskip("torch", reason="neural models need torch")
+    for file, experiment in loaded.experiments.items():
+        check_names(experiment)
+        assert len(experiment.datasets) == len(experiment.splits) == 1, file
+    for paper in loaded.study.papers:
+        assert paper.tuned or paper.needs, paper.name
+        if paper.tuned:
+            tune = loaded.experiments[paper.tuned.file].tune
+            assert tune.hindsight
+            assert tune.trials == 20
+
+
+def test_the_twelve_papers_are_there(loaded):
+    methods = {paper.method.split(",")[0].split(" ")[0] for paper in loaded.study.papers}
+    first = {"NeuMF", "CMN", "CVAE", "CDL", "MCRec", "SpectralCF", "Mult-VAE", "ConvNCF"}
+    assert methods == first | {"NeuRec", "DMF", "CoupledCF", "DELF"}
+
+
+def test_quick_ones_come_first_and_those_as_published_before_all(loaded):
+    stages = loaded.stages()
+    files = [stage.file for stage in stages]
+    assert len(set(files)) == len(files) == len(loaded.experiments)
+    tuned = [loaded.is_tuned(stage) for stage in stages]
+    assert tuned == sorted(tuned)
+    for kind in (False, True):
+        minutes = [s.minutes for s in stages if loaded.is_tuned(s) == kind]
+        assert minutes == sorted(minutes)
+
+
+def test_a_quick_experiment_has_another_hash_and_a_budget_of_seconds(loaded):
+    whole = loaded.experiments["study/movielens-100k-ratings.toml"]
+    small = quick(whole)
+    assert small.grid_hash != whole.grid_hash
+    assert small.tune.seconds == QUICK_SECONDS
+    assert [len(split.seeds) for split in small.splits] == [1]
+    assert not small.tune.hindsight
+
+
+def test_a_page_without_records_says_that_nothing_was_run(loaded):
+    page = render(loaded, {})
+    assert f"Of {len(loaded.study.papers)} papers on a data set, 0 were run" in page
+    assert page.count("| not run |") == len(loaded.study.papers)
+    for paper in loaded.study.papers:
+        assert f"### {paper.name}\n" in page
+        for flaw in paper.flaws:
+            assert flaw in page
