@@ -6,13 +6,13 @@ import numpy as np
 from annotated_types import Ge
 from numpy.typing import NDArray
 from pydantic import FiniteFloat
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, hstack
 
 from recrepro.model import ModelConfig
 from recrepro.space import Choice, IntRange, OnlyWhere, Uniform
 
 from ._similarity import Divisor, as_ones, largest_products, power
-from ._weighting import WeightingKind
+from ._weighting import Weighting, WeightingKind
 
 Similarity = Literal["cosine", "asymmetric", "adjusted", "pearson", "dice", "jaccard", "tversky"]
 OF_PAIRS = ("dice", "jaccard", "tversky")
@@ -21,8 +21,8 @@ EPSILON = 1e-6
 """Added to every denominator."""
 
 
-class NeighbourConfig(ModelConfig):
-    """What item and user neighbourhoods have in common."""
+class SimilarityConfig(ModelConfig):
+    """What all neighbourhoods have in common."""
 
     n_neighbors: Annotated[int, Ge(1), IntRange(5, 1000)] = 50
     """Number of nearest neighbours kept."""
@@ -48,17 +48,48 @@ class NeighbourConfig(ModelConfig):
         OnlyWhere("similarity", "cosine", "asymmetric"),
     ] = "none"
     """Weighting of interactions; similarities of pairs use it for weighted profiles only."""
+    normalise: Annotated[bool, Choice(True, False), OnlyWhere("similarity", "cosine")] = True
+    """Whether cosines divide by the norms; without, shrinkage only rescales."""
+
+
+class NeighbourConfig(SimilarityConfig):
+    """What neighbourhoods by interactions have in common."""
+
     profiles: Annotated[
         Literal["raw", "weighted"],
         Choice("raw", "weighted"),
         OnlyWhere("similarity", "cosine", "asymmetric"),
     ] = "raw"
     """Whether scores sum the interactions themselves, or weighted ones as the study's code does."""
-    normalise: Annotated[bool, Choice(True, False), OnlyWhere("similarity", "cosine")] = True
-    """Whether cosines divide by the norms; without, shrinkage only rescales."""
 
 
-def nearest_columns(matrix: csr_array, config: NeighbourConfig) -> csr_array:
+def nearest_described(described: csr_array, config: SimilarityConfig) -> csr_array:
+    """Find the nearest neighbours among users or items by what describes them.
+
+    Parameters
+    ----------
+    described : csr_array of float32, shape (n, n_features)
+        A row for each. For TF-IDF and BM25 it is a document, and the features are its terms.
+    config : SimilarityConfig
+        Similarity and weighting.
+
+    Returns
+    -------
+    csr_array of float32, shape (n, n)
+        As `nearest_columns`.
+    """
+    columns = described.T.tocsr()
+    return nearest_columns(Weighting.fit(config.weighting, columns).apply(columns), config)
+
+
+def beside(features: csr_array, weight: float, interactions: csr_array) -> csr_array:
+    """Put weighted features and interactions side by side; a weight of 0 leaves features out."""
+    if not weight:
+        return interactions
+    return csr_array(hstack([features * np.float32(weight), interactions], format="csr"))
+
+
+def nearest_columns(matrix: csr_array, config: SimilarityConfig) -> csr_array:
     r"""Find the nearest neighbours among the columns of a matrix.
 
     With c the sum of products of columns i and j, h the shrinkage, and :math:`\epsilon = 10^{-6}`:
@@ -102,7 +133,7 @@ def _squares(matrix: csr_array) -> NDArray[np.float64]:
     return np.asarray(np.bincount(matrix.indices, squares, minlength=matrix.shape[1]), np.float64)
 
 
-def _divisor(squares: NDArray[np.float64], config: NeighbourConfig) -> Divisor:
+def _divisor(squares: NDArray[np.float64], config: SimilarityConfig) -> Divisor:
     """Return what the sum of products is divided by; `squares` are numbers if all values are 1."""
     constant = config.shrinkage + EPSILON
     alpha = beta = share = 1.0

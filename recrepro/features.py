@@ -8,17 +8,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.sparse import csr_array, hstack
 
 from recrepro.errors import UnknownName, UsageError
 
 Side = Literal["user", "item"]
 SIDES: tuple[Side, ...] = ("user", "item")
+FeatureNames = Annotated[str, Field(pattern=r"^[a-z0-9._+-]+(\s*,\s*[a-z0-9._+-]+)*$")]
+"""Names of feature sets, separated by commas, as a hyperparameter."""
 ALL = "all"
 """Stands for every feature set of a side but links, where a hyperparameter names feature sets."""
 
