@@ -266,7 +266,9 @@ class DaskCluster:
         event = word["event"]
         try:
             if event == "fetch":
-                folder = _folders(one.job)[word["of"]]
+                folder = _folders(one.job).get(word["of"])
+                if folder is None:
+                    raise DataError(f"it reads no {word['of']!r}")
                 if word["name"] not in self._manifest(folder):
                     raise DataError(f"{word['name']!r} is no file of the {word['of']}")
                 chunk = read_chunk(Path(folder) / word["name"], word["offset"])

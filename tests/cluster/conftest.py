@@ -30,7 +30,7 @@ trials = 4
 [[models]]
 name = "stumbler"
 [[models]]
-name = "ease"
+name = "itemknncfcbf"
 """
 FITS = 2 * (4 + 1)
 """Of the model that writes them down: of two cells, four trials and the final one each."""

@@ -112,7 +112,7 @@ def test_answers_go_to_the_attempt_that_has_begun(at_work, clients):
     assert cluster.events.get(timeout=60).content == {"event": "unseal"}
     cluster.answer(job.cell, {"key": "00"})
     assert clients[0].ran == [
-        (hear, ("first", {"split": None}), ["tcp://w:1"]),
+        (hear, ("first", {"split": None, "features": None}), ["tcp://w:1"]),
         (hear, ("first", {"key": "00"}), ["tcp://w:1"]),
     ]
     assert cluster.events.empty()
@@ -144,15 +144,17 @@ def test_a_worker_with_another_version_is_refused(at_work, clients):
 def test_only_files_of_the_split_are_sent(at_work, clients):
     cluster, job, _ = at_work
     begin(cluster, job, "first", shared=False)
-    ask = {"event": "fetch", "cell": job.cell, "attempt": "first", "offset": 0}
+    ask = {"event": "fetch", "cell": job.cell, "attempt": "first", "of": "split", "offset": 0}
     cluster._mail.put({**ask, "name": "../../ledger.db"})
     cluster._mail.put({**ask, "name": "split.json"})
+    cluster._mail.put({**ask, "of": "ledger", "name": "split.json"})
     cluster._mail.put({"event": "stage", "cell": job.cell, "attempt": "first"})
     cluster.events.get(timeout=60)
     told = [arguments[1] for _, arguments, _ in clients[0].ran]
     assert set(told[0]["split"]) == {"known.bin", "sealed.bin", "split.json", "tuning.bin"}
     assert "is no file of the split" in told[1]["refused"]
     assert json.loads(told[2]["bytes"])["parts"]["train"]
+    assert "it reads no 'ledger'" in told[3]["refused"]
 
 
 def test_after_a_lost_connection_the_next_start_makes_a_new_one(at_work, clients):
