@@ -116,6 +116,7 @@ class CollaborativeModel(FactorModel):
         n_words = matrix.shape[1]
         rows = min(config.batch_size, train.n_items)
         numbers = 5 * n_words * config.n_hidden + 2 * rows * n_words + 3 * matrix.nnz
+        numbers += 3 * train.n_items * config.n_hidden
         total: int = 4 * (numbers + 8 * sum(train.shape) * config.n_factors)
         return total
 

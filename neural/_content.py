@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 from recrepro.errors import ModelError
 
@@ -17,8 +17,6 @@ Content = csr_array | NDArray[np.float32]
 """A row an item: sparse, as features come, or dense, as the layers above see them."""
 Rows = csr_array | Tensor
 """Some rows of it."""
-_LEAST = 1e-10
-"""Probabilities count as no smaller than this where their logarithm is taken."""
 
 
 def scaled(features: csr_array) -> csr_array:
@@ -109,15 +107,15 @@ class _Reconstruction(torch.autograd.Function):
             torch.from_numpy(part).to(block.device) for part in (places, rows.data, of_row)
         )
         flat = block.view(-1)
-        products = torch.zeros_like(block[:, 0]).index_add_(0, owners, values * flat[at])
-        block.sigmoid_()
         if squared:
-            slopes = block * (1 - block)
+            slopes = block.sigmoid_() * (1 - block)
             flat[at] -= values
             losses = block.square().sum(dim=1) / 2
             block *= slopes
         else:
-            losses = -(1 - block).clamp_(min=_LEAST).log_().sum(dim=1) - products
+            losses = softplus(block).sum(dim=1)
+            losses.index_add_(0, owners, values * flat[at], alpha=-1)
+            block.sigmoid_()
             flat[at] -= values
         ctx.save_for_backward(hidden, weight)
         ctx.block = block  # the gradient of the logits, but for a factor of each row

@@ -96,16 +96,16 @@ class PriorALS:
     def _solve(
         self, rows: csr_array, vectors: Vectors, counted: Vectors, ridge: float, right: Vectors
     ) -> Vectors:
-        """Find the vectors of one side; those of rows without interactions share a matrix."""
+        """Find the vectors of one side."""
         with single_blas_thread():
             whole = self.unseen * (counted.T @ counted) + ridge * np.eye(vectors.shape[1])
-            stored = np.diff(rows.indptr) > 0
-            found = np.empty_like(right)
-            found[~stored] = np.linalg.solve(whole, right[~stored].T).T
-            parts = np.flatnonzero(stored), rows.indptr, rows.indices, vectors, whole
+            inverse = np.linalg.inv(whole)
+            found = right @ inverse
+            stored = np.flatnonzero(np.diff(rows.indptr))
+            parts = stored, rows.indptr, rows.indices, vectors, whole, inverse
             weights = self.seen - self.unseen, self.seen
             share_rows(
                 lambda first, last: solve_rows(*parts, *weights, right, found, first, last),
-                len(parts[0]),
+                len(stored),
             )
         return found
