@@ -7,8 +7,10 @@ if __name__ != "recrepro.neural":
     )
 
 MODELS: dict[str, str] = {
+    "cdl": "recrepro.neural.cdl:CDL",
     "cmn": "recrepro.neural.cmn:CMN",
     "convncf": "recrepro.neural.convncf:ConvNCF",
+    "cvae": "recrepro.neural.cvae:CVAE",
     "dmf": "recrepro.neural.dmf:DMF",
     "dotmf": "recrepro.neural.dotmf:DotMF",
     "gmf": "recrepro.neural.gmf:GMF",

@@ -2,7 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="neural models need torch")
 
-from recrepro.neural._optimizers import TensorFlowRMSprop, make_optimizer  # noqa: E402
+from recrepro.neural._optimizers import Adadelta, TensorFlowRMSprop, make_optimizer  # noqa: E402
 
 
 def path(optimizer, parameter, gradients):
@@ -22,6 +22,30 @@ def test_rmsprop_of_tensorflow_starts_from_a_mean_square_of_one_with_momentum():
     first = 0.1 * 2 / 1.3**0.5
     second = 0.5 * first + 0.1 * -1 / 1.27**0.5
     assert path(optimizer, parameter, [2.0, -1.0]) == pytest.approx([1 - first, 1 - first - second])
+
+
+def test_adadelta_starts_from_the_first_gradient_and_step_and_penalises_apart_from_squares():
+    parameter = torch.nn.Parameter(torch.tensor([1.0]))
+    optimizer = Adadelta([parameter], decay=0.9, eps=0.01, weight_decay=0.5)
+    # the penalty's gradient is 0.5 times the parameter; worked by hand
+    first = (2 + 0.5) * (0.01 / (4 + 0.01)) ** 0.5
+    square, move = 0.9 * 4 + 0.1 * 1, first**2
+    second = (-1 + 0.5 * (1 - first)) * ((move + 0.01) / (square + 0.01)) ** 0.5
+    assert path(optimizer, parameter, [2.0, -1.0]) == pytest.approx([1 - first, 1 - first - second])
+
+
+def test_adadelta_does_not_depend_on_how_many_numbers_it_takes_at_once(monkeypatch):
+    found = []
+    for at_once in (3, 1000):
+        monkeypatch.setattr("recrepro.neural._optimizers._NUMBERS_AT_ONCE", at_once)
+        torch.manual_seed(0)
+        parameter = torch.nn.Parameter(torch.randn(4, 5))
+        optimizer = Adadelta([parameter])
+        for _ in range(3):
+            parameter.grad = torch.randn(4, 5)
+            optimizer.step()
+        found.append(parameter.detach())
+    torch.testing.assert_close(*found)
 
 
 def test_settings_reach_the_optimiser():

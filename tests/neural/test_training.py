@@ -4,11 +4,13 @@ from functools import partial
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 torch = pytest.importorskip("torch", reason="neural models need torch")
 
 from recrepro.checkpoint import Checkpoint  # noqa: E402
 from recrepro.errors import ModelError  # noqa: E402
+from recrepro.features import Features, FeatureSet  # noqa: E402
 from recrepro.interactions import Interactions  # noqa: E402
 from recrepro.neural import MODELS  # noqa: E402
 from recrepro.neural._training import NeuralConfig, NeuralRecommender  # noqa: E402
@@ -16,6 +18,8 @@ from recrepro.neural.gmf import GMF  # noqa: E402
 from recrepro.registry import Registry  # noqa: E402
 
 REGISTRY = Registry("model", group="recrepro.models")
+WORDS = csr_array((np.arange(20)[:, None] * np.arange(1, 8) % 5 < 2).astype(np.float32))
+FEATURES = Features((FeatureSet("item", "words", np.arange(20), WORDS, np.arange(7)),))
 
 
 @pytest.fixture(params=MODELS)
@@ -23,7 +27,8 @@ def model(request):
     """Return a model of which the stages before the first epoch are short."""
     found = REGISTRY.resolve(request.param)
     stages = [name for name in found.Config.model_fields if name.endswith("_epochs")]
-    return partial(found, **dict.fromkeys(stages, 2))
+    short = partial(found, **dict.fromkeys(stages, 2))
+    return lambda **settings: short(**settings).with_features(FEATURES)
 
 
 @pytest.fixture(scope="module")
@@ -141,10 +146,11 @@ def test_a_gpu_that_is_not_there_is_refused(train):
 
 
 @pytest.mark.parametrize(
-    "optimizer", ["adam", "adamw", "sgd", "adagrad", "rmsprop", "rmsprop-tf", "adafactor"]
+    "optimizer",
+    ["adam", "adamw", "sgd", "adagrad", "rmsprop", "rmsprop-tf", "adafactor", "adadelta"],
 )
 def test_every_optimiser_makes_the_loss_smaller(optimizer, train):
-    fast = {"sgd": 10.0, "adafactor": 0.5}.get(optimizer, 0.01)
+    fast = {"sgd": 10.0, "adafactor": 0.5, "adadelta": 20.0}.get(optimizer, 0.01)
     reports = epochs(GMF(optimizer=optimizer, learning_rate=fast), train, 30)
     assert reports[-1].values["loss"] < 0.95 * reports[0].values["loss"]
 
