@@ -67,8 +67,8 @@ class Progress:
         The same of a cell.
     metric : str
         The selection metric.
-    on_end : callable
-        Called when a cell has ended.
+    on_change : callable
+        Called when a cell has started or ended.
     """
 
     def __init__(
@@ -79,14 +79,14 @@ class Progress:
         n_trials: int,
         trials_of: Callable[[Cell], int],
         metric: str,
-        on_end: Callable[[], None],
+        on_change: Callable[[], None],
     ) -> None:
         self._console = console
         self._totals = _Totals(len(cells), n_trials)
         self._titles = short_titles(cells)
         self._trials_of = trials_of
         self._metric = metric
-        self._on_end = on_end
+        self._on_change = on_change
         self._running: dict[str, tuple[Cell, _Running, float]] = {}
         self._live: Live | None = None
 
@@ -113,6 +113,7 @@ class Progress:
     def started(self, cell: Cell) -> None:
         """Take note of a cell that has been started."""
         self._running[cell.key] = (cell, _Running(), time.monotonic())
+        self._on_change()
         if self._live is None:
             self._line("start", cell, "")
 
@@ -151,7 +152,7 @@ class Progress:
         tried = f"{count(state.finished, 'trial')}, {self._best(state)}, " if state.finished else ""
         seconds = f"{time.monotonic() - began:.1f} s"
         self._line("done" if reason is None else "FAIL", cell, reason or f"{tried}{seconds}")
-        self._on_end()
+        self._on_change()
 
     def skipped(self, cell: Cell) -> None:
         """Take note of a cell that was done before."""

@@ -104,7 +104,7 @@ def _progress(console: Console, plan: Plan, cell: Cell) -> Progress:
         n_trials=plan.n_trials(cell),
         trials_of=plan.n_trials,
         metric=plan.experiment.selection_metric,
-        on_end=lambda: None,
+        on_change=lambda: None,
     )
 
 

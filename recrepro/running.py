@@ -100,7 +100,6 @@ def run_experiment(
         mirror = BackgroundMirror(
             MlflowMirror(ledger, place, path.stem, experiment.grid_hash, source)
         )
-        mirror.poke()
         progress = _announce(console, plan, ledger, place, path.stem, mirror, again)
         budget = None
         if cluster is None:
@@ -277,7 +276,8 @@ def _announce(
         n_trials=plan.n_trials(*left, *reopened),
         trials_of=plan.n_trials,
         metric=plan.experiment.selection_metric,
-        on_end=mirror.poke,
+        # Not before a cell runs: loading MLflow would keep it waiting.
+        on_change=mirror.poke,
     )
 
 

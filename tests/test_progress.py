@@ -27,7 +27,7 @@ def test_the_running_cell_shows_its_epoch_and_loss_until_the_trial_ends():
         n_trials=3,
         trials_of=lambda _: 3,
         metric="ndcg@10",
-        on_end=lambda: None,
+        on_change=lambda: None,
     )
 
     def shown():
