@@ -123,6 +123,7 @@ class CollaborativeModel(FactorModel):
 
     def fit_epochs(self, train: Interactions, rng: np.random.Generator) -> Iterator[EpochStats]:
         """Learn epoch by epoch, or go on from the checkpoint."""
+        self.feature_matrix("item", train)  # is there one?
         require_memory(
             f"{type(self).__name__} for the content of {train.n_items:,} items",
             self.memory_needed(train),

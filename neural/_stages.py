@@ -72,12 +72,27 @@ class Stage(NeuralRecommender):
 
     def _identity(self, train: Interactions) -> str:
         inputs = self._inputs
-        values = inputs.data if isinstance(inputs, csr_array) else np.ascontiguousarray(inputs)
-        return hashlib.sha256(super()._identity(train).encode() + values.tobytes()).hexdigest()
+        parts: list[NDArray[Any]] = (
+            [inputs]
+            if isinstance(inputs, np.ndarray)
+            else [inputs.indptr, inputs.indices, inputs.data]
+        )
+        digest = hashlib.sha256(super()._identity(train).encode())
+        for part in parts:
+            digest.update(part.tobytes())
+        return digest.hexdigest()
 
 
 def penalised_optimizer(config: Any, module: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimiser that a configuration names, with its penalty `l2` of all parameters."""
+    """Return the optimiser that a configuration names, with its penalty `l2` of all parameters.
+
+    Raises
+    ------
+    ModelError
+        If the optimiser knows no penalty.
+    """
+    if config.l2 and config.optimizer == "rmsprop-tf":
+        raise ModelError('optimizer = "rmsprop-tf" knows no penalty: take another, or set l2 = 0.')
     settings = {"weight_decay": config.l2} if config.l2 else {}
     return make_optimizer(config.optimizer, module.parameters(), config.learning_rate, **settings)
 

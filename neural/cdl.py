@@ -85,8 +85,8 @@ class CDL(CollaborativeModel):
     cross-entropy, which the released code has, and with which all values were found that others
     have published.
 
-    Each item's features are divided by the largest of them, as the authors do with the words of an
-    article in later code of theirs; the file that the code of 2015 reads has been scaled already.
+    Each item's features are divided by the largest of them, as the notebook of CDL for MXNet does
+    with the words of an article; the file that the code reads has been scaled already.
 
     Layers are trained first, one after the other, with a term that keeps hidden units small. The
     code stops a layer early if the loss of other items doubles; here it does not look. Then an

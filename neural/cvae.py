@@ -106,15 +106,15 @@ class CVAE(CollaborativeModel):
 
     Notes
     -----
-    Each item's features are divided by the largest of them. That is what the authors of CDL, whose
-    data these were, do with the words of an article in later code of theirs; the file that CVAE
-    reads has been scaled already.
+    Each item's features are divided by the largest of them. The released code reads counts of words
+    that somebody has scaled already to values between 0 and 1, and does not say how; the notebook
+    of CDL for MXNet divides the same counts of an article by their largest.
 
     Layers are trained first: as denoising autoencoders one after the other, then the code alone,
     then the whole autoencoder. In an epoch, the network makes a step for as many batches as there
-    are whole ones, each drawn anew, then codes are computed, then users and items are solved for
-    once. `l2` counts the squares of the two weight matrices that encoder and decoder share, in
-    these epochs only.
+    are whole ones, each drawn anew, then codes are computed, then users and items are solved for.
+    `l2` counts the squares of the two weight matrices that encoder and decoder share, in these
+    epochs only.
 
     In the released code the users' step leaves items out that nobody has interacted with
     (``every_item = False``), although the items' step solves for them. It makes one sweep after an

@@ -4,6 +4,7 @@ from scipy.sparse import csr_array
 
 torch = pytest.importorskip("torch", reason="neural models need torch")
 
+from recrepro.errors import ModelError  # noqa: E402
 from recrepro.features import Features, FeatureSet  # noqa: E402
 from recrepro.neural._products import SparseMatrix  # noqa: E402
 from recrepro.neural.cdl import CDL, mean_logits  # noqa: E402
@@ -145,6 +146,15 @@ def test_scores_have_the_last_sweeps_and_training_goes_on_without_them(train):
     users, items = more.squares.sweeps(*more.vectors_and_means(), 49)
     np.testing.assert_allclose(scores, users @ items.T, rtol=1e-4)
     assert not np.allclose(scores, alone.score(everyone, train.matrix), rtol=1e-3)
+
+
+def test_an_optimiser_without_a_penalty_is_refused(train):
+    with pytest.raises(ModelError, match="set l2 = 0"):
+        built(train, optimizer="rmsprop-tf").make_optimizers()
+    for settings in ({"optimizer": "rmsprop-tf", "l2": 0.0}, {"l2": 0.3}):
+        (optimizer,) = built(train, **settings).make_optimizers()
+        (group,) = optimizer.param_groups
+        assert group.get("weight_decay", 0) == settings["l2"]
 
 
 def test_biases_start_from_the_logits_of_means_within_bounds():

@@ -164,6 +164,14 @@ def test_layers_learn_from_a_share_of_the_items_first(model, train):
 
 
 @both
+def test_content_that_is_missing_or_of_other_items_is_asked_for(model, train):
+    with pytest.raises(ModelError, match="needs features of items"):
+        model(**SHORT).fit(train, np.random.default_rng(0))
+    with pytest.raises(ModelError, match="features of 59 items, and is fitted on 60"):
+        fit(model, train, words(n_items=59))
+
+
+@both
 def test_stages_can_be_left_out(model, train):
     none = {"pretraining_epochs": 0, **({"vae_epochs": 0} if model is CVAE else {})}
     assert np.isfinite(scores(fit(model, train, **none), train)).all()
