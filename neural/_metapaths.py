@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
-from recrepro.compiling import compiled
 from recrepro.interactions import Interactions
 from recrepro.threads import share_rows
+
+from ._metapath_kernels import write_closest, write_paths
 
 Paths = NDArray[np.signedinteger[Any]]
 METAPATHS = ("umtm", "umum", "uuum", "ummm")
@@ -55,6 +56,12 @@ def bytes_held(sizes: Sequence[int], n_instances: int) -> int:
     return numbers * np.dtype(smallest_type(sizes)).itemsize
 
 
+def ones_of(matrix: csr_array) -> csr_array:
+    """Return ones in place of all values but zeros."""
+    rows, columns = matrix.nonzero()
+    return csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=matrix.shape)
+
+
 def links_of(matrix: csr_array) -> Links:
     """Return the graph of a matrix, with the highest values first."""
     matrix = csr_array(matrix)
@@ -83,20 +90,18 @@ def nearest(matrix: csr_array, n_neighbors: int) -> csr_array:
     csr_array of float64, shape (n, n)
         The similarity of those that are linked; symmetric.
     """
-    ones = csr_array((np.ones(matrix.nnz), matrix.indices, matrix.indptr), shape=matrix.shape)
+    n, ones = matrix.shape[0], ones_of(matrix)
     sizes, across = np.maximum(np.diff(ones.indptr), 1), csr_array(ones.T)
-    found = []
-    for first in range(0, matrix.shape[0], _ROWS_AT_ONCE):
-        some = np.arange(first, min(first + _ROWS_AT_ONCE, matrix.shape[0]))
+    chosen = []
+    for first in range(0, n, _ROWS_AT_ONCE):
+        some = np.arange(first, min(first + _ROWS_AT_ONCE, n))
         close = (ones[some] @ across).toarray() / np.sqrt(np.outer(sizes[some], sizes))
         close[np.arange(len(some)), some] = 0
-        best = np.argsort(-close, axis=1, kind="stable")[:, :n_neighbors]
-        found.append((np.repeat(some, best.shape[1]), best.ravel(), np.take_along_axis(close, best, 1).ravel()))
-    rows, columns, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    chosen = csr_array((values, (rows, columns)), shape=(matrix.shape[0],) * 2)
-    both: csr_array = chosen.maximum(chosen.T).tocsr()
-    both.eliminate_zeros()
-    return both
+        others = np.argsort(-close, axis=1, kind="stable")[:, n_neighbors:]
+        np.put_along_axis(close, others, 0, axis=1)
+        chosen.append(csr_array(close))
+    links = csr_array(vstack(chosen))
+    return csr_array(links.maximum(links.T))
 
 
 class MetapathFinder:
@@ -138,8 +143,8 @@ class MetapathFinder:
     ) -> None:
         matrix = train.matrix
         across = csr_array(matrix.T)
-        had = csr_array(features != 0, dtype=np.float32)
-        self.of_users, self.of_items, self.features = map(links_of, (matrix, across, had))
+        graphs = (matrix, across, ones_of(features))
+        self.of_users, self.of_items, self.features = map(links_of, graphs)
         self.users = links_of(nearest(matrix, n_neighbors))
         self.items = links_of(nearest(across, n_neighbors))
         self.sizes = (*matrix.shape, features.shape[1])
@@ -150,9 +155,8 @@ class MetapathFinder:
     def measure(self, users: NDArray[np.float32], items: NDArray[np.float32]) -> None:
         """Take the vectors of all users and all items, and look for the closest of each."""
         self.unit_users, self.unit_items = of_length_one(users), of_length_one(items)
-        units = self.unit_users, self.unit_items
-        self.user_hops = closest(self.of_users, *units, self.n_hops)
-        self.item_hops = closest(self.of_items, *reversed(units), self.n_hops)
+        self.user_hops = closest(self.of_users, self.unit_users, self.unit_items, self.n_hops)
+        self.item_hops = closest(self.of_items, self.unit_items, self.unit_users, self.n_hops)
         self.measured = True
 
     def hold(self) -> None:
@@ -184,7 +188,7 @@ class MetapathFinder:
         graphs = self.of_users, self.features, self.users, self.items
         rest = self.sizes, np.float32(self.threshold), paths
         share_rows(
-            lambda first, last: _find(users, items, hops, units, graphs, *rest, first, last),
+            lambda first, last: write_paths(users, items, hops, units, graphs, *rest, first, last),
             len(users),
         )
         return paths
@@ -193,7 +197,7 @@ class MetapathFinder:
 def of_length_one(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale vectors to length 1; those of zeros stay."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: NDArray[np.float32] = vectors / np.where(lengths == 0, 1, lengths)
+    scaled: NDArray[np.float32] = (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
     return scaled
 
 
@@ -203,120 +207,5 @@ def closest(
     """Return the neighbours with the highest cosines, of equal ones those with lower numbers."""
     size = len(own), n_hops
     hops = Hops(np.full(size, NOTHING, np.int32), np.full(size, -np.inf, np.float32))
-    share_rows(lambda first, last: _closest(links, own, others, hops, first, last), len(own))
+    share_rows(lambda first, last: write_closest(links, own, others, hops, first, last), len(own))
     return hops
-
-
-@compiled(fastmath={"reassoc", "contract"})
-def _cosine(a, b):
-    total = np.float32(0)
-    for k in range(len(a)):
-        total += a[k] * b[k]
-    return total
-
-
-@compiled
-def _place(best, value):
-    """Put a value into a descending row, behind equal ones; return its place, or the length."""
-    place = len(best)
-    while place > 0 and value > best[place - 1]:
-        place -= 1
-        if place + 1 < len(best):
-            best[place + 1] = best[place]
-    if place < len(best):
-        best[place] = value
-    return place
-
-
-@compiled
-def _insert(row, place, value):
-    """Put a value at a place of a row, and move what is behind; nothing if that is its end."""
-    for n in range(len(row) - 1, place, -1):
-        row[n] = row[n - 1]
-    if place < len(row):
-        row[place] = value
-
-
-@compiled
-def _closest(links, own, others, hops, first, last):
-    """Write the closest neighbours of the nodes first to last."""
-    for row in range(first, last):
-        nodes, cosines = hops.nodes[row], hops.cosines[row]
-        for at in range(links.starts[row], links.starts[row + 1]):
-            other = links.sorted[at]
-            place = _place(cosines, _cosine(own[row], others[other]))
-            _insert(nodes, place, other)
-
-
-@compiled
-def _linked(links, one, other):
-    """Say whether two nodes are linked."""
-    low, high = links.starts[one], links.starts[one + 1]
-    end = high
-    while low < high:
-        middle = (low + high) // 2
-        if links.sorted[middle] < other:
-            low = middle + 1
-        else:
-            high = middle
-    return low < end and links.sorted[low] == other
-
-
-@compiled
-def _bridges(hops, cosines, itself, target, links, threshold, hop_first, marks, found):
-    """Write how a node's hops are linked with neighbours of the target, for one meta-path.
-
-    Marks of an earlier hop are lower than those of the next one, and need not be deleted.
-    """
-    n = 0
-    for place in range(len(hops)):
-        hop = hops[place]
-        if hop < 0 or not cosines[place] > threshold:
-            return
-        if hop == itself:
-            continue
-        marks[-1] += 1
-        for at in range(links.starts[hop], links.starts[hop + 1]):
-            marks[links.sorted[at]] = marks[-1]
-        for at in range(links.starts[target], links.starts[target + 1]):
-            neighbour = links.ranked[at]
-            if marks[neighbour] == marks[-1]:
-                found[n, 0], found[n, 1] = (hop, neighbour) if hop_first else (neighbour, hop)
-                n += 1
-                if n == len(found):
-                    return
-
-
-@compiled
-def _squares(user, item, hops, units, of_users, threshold, found):
-    """Write how a user's items are linked with an item's users."""
-    best = np.full(len(found), threshold, np.float32)
-    items, users = hops[0].nodes[user], hops[1].nodes[item]
-    to_items, to_users = hops[0].cosines[user], hops[1].cosines[item]
-    for a in range(len(items)):
-        for b in range(len(users)):
-            if items[a] < 0 or users[b] < 0 or items[a] == item or users[b] == user:
-                continue
-            if not _linked(of_users, users[b], items[a]):
-                continue
-            middle = _cosine(units[0][users[b]], units[1][items[a]])
-            place = _place(best, (to_items[a] + middle + to_users[b]) / np.float32(3))
-            _insert(found[:, 0], place, items[a])
-            _insert(found[:, 1], place, users[b])
-
-
-@compiled
-def _find(users, items, hops, units, graphs, sizes, threshold, paths, first, last):
-    """Write the paths of the pairs first to last, in the order of `METAPATHS`."""
-    of_users, features, user_links, item_links = graphs
-    marked_users = np.zeros(sizes[0] + 1, np.int64)
-    marked_items = np.zeros(sizes[1] + 1, np.int64)
-    marked_features = np.zeros(sizes[2] + 1, np.int64)
-    for n in range(first, last):
-        user, item, found = users[n], items[n], paths[n]
-        own, close = hops[0].nodes[user], hops[0].cosines[user]
-        _bridges(own, close, item, item, features, threshold, True, marked_features, found[0])
-        _squares(user, item, hops, units, of_users, threshold, found[1])
-        _bridges(own, close, item, item, item_links, threshold, True, marked_items, found[3])
-        its, close = hops[1].nodes[item], hops[1].cosines[item]
-        _bridges(its, close, user, user, user_links, threshold, False, marked_users, found[2])

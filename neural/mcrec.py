@@ -9,16 +9,16 @@ import torch
 from annotated_types import Ge, Gt, Le, Lt
 from numpy.typing import NDArray
 from pydantic import FiniteFloat
-from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, embedding_bag, linear
 
+from recrepro.features import FeatureNames
 from recrepro.interactions import Interactions
 from recrepro.memory import require_memory
 from recrepro.space import Choice, IntRange, LogUniform, Uniform
 
 from ._dropout import Dropout
-from ._metapaths import METAPATHS, MetapathFinder, Paths, bytes_held
+from ._metapaths import METAPATHS, MetapathFinder, Paths, bytes_held, ones_of
 from ._mfbpr import MFBPR, squares, truncated
 from ._samples import pairs_with_drawn_items
 from ._training import Batch, NeuralConfig, PairModel
@@ -29,7 +29,7 @@ _PAIRS_AT_ONCE = 2048
 
 
 def normal(n_in: int, n_out: int, fan: float) -> nn.Linear:
-    """Return a dense layer with normal weights of variance 1 / fan, cut as in Keras; no bias yet."""
+    """Return a dense layer with normal weights of variance 1 / fan, cut as in Keras."""
     layer = nn.Linear(n_in, n_out)
     truncated(layer.weight, fan**-0.5)
     nn.init.zeros_(layer.bias)
@@ -102,7 +102,7 @@ class MCRecNetwork(nn.Module):
     def kernels(self) -> list[Tensor]:
         """Return the weights that are penalised: those of attention and tower."""
         layers = [self.path_attention, self.path_weight, self.user_attention, self.item_attention]
-        return [layer.weight for layer in (*layers, *self.tower)]  # type: ignore[misc]
+        return [layer.weight for layer in (*layers, *self.tower)]
 
     def table(self) -> Tensor:
         """Return what each node adds at each place of each meta-path, one below the other."""
@@ -204,7 +204,7 @@ class MCRec(PairModel):
     class Config(NeuralConfig):
         """Hyperparameters."""
 
-        item_features: str = "all"
+        item_features: FeatureNames = "all"
         """Feature sets of items that paths go over, separated by commas."""
         n_factors: Annotated[int, Ge(1), Choice(32, 64, 128)] = 128
         """Length of the vectors of users, items and paths."""
@@ -252,8 +252,10 @@ class MCRec(PairModel):
         n_users, n_items, n_features = *train.shape, features.shape[1]
         if c.hold_paths:
             needed = bytes_held((n_users, n_items, n_features), c.n_instances)
-            advice = "Set hold_paths = false: paths are then found for each batch, which takes longer."
-            require_memory(type(self).__name__, needed, advice)
+            advice = (
+                "Set hold_paths = false: they are then found for each batch, which takes longer."
+            )
+            require_memory(f"{type(self).__name__} for paths", needed, advice)
         limits = c.n_hops, c.n_instances, c.threshold
         self._finder = MetapathFinder(train, features, c.n_neighbors, *limits)
         sizes = {"u": n_users, "m": n_items, "t": n_features}
@@ -267,21 +269,26 @@ class MCRec(PairModel):
 
     def prepare(self, train: Interactions, rng: np.random.Generator) -> None:
         """Learn the vectors of users, items and features of items."""
-        shared = self.config.model_dump(include={"device", "mixed_precision", "clip_norm"})
-        c, network = self.config, self.network
-        had = csr_array(self.feature_matrix("item", train) != 0).tocoo()
+        had = ones_of(self.feature_matrix("item", train)).tocoo()
         rows, columns = (part.astype(np.int32) for part in had.coords)
-        ones = np.ones(len(rows), np.float32)
-        ids = train.item_ids, np.arange(had.shape[1])
-        for name, known, kinds in (
-            ("nodes", train, "um"),
-            ("features", Interactions(rows, columns, ones, None, *ids), "_t"),
-        ):
-            part = MFBPR(**shared, n_factors=c.node_factors, epochs=c.pretraining_epochs)
-            self.train_before(name, part, known, rng)
-            for kind, vectors in zip(kinds, part.vectors(), strict=True):
-                if kind != "_":
-                    network.get_buffer(f"nodes_{kind}")[:-1] = vectors.detach()
+        of_items = Interactions(
+            rows, columns, had.data, None, train.item_ids, np.arange(had.shape[1])
+        )
+        users, items = self._factors("nodes", train, rng)
+        _, features = self._factors("features", of_items, rng)
+        for kind, vectors in (("u", users), ("m", items), ("t", features)):
+            self.network.get_buffer(f"nodes_{kind}")[:-1] = vectors
+
+    def _factors(
+        self, name: str, known: Interactions, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Learn a matrix factorisation."""
+        shared = self.config.model_dump(include={"device", "mixed_precision", "clip_norm"})
+        c = self.config
+        part = MFBPR(**shared, n_factors=c.node_factors, epochs=c.pretraining_epochs)
+        self.train_before(name, part, known, rng)
+        left, right = part.vectors()
+        return left.detach(), right.detach()
 
     def between(self, users: NDArray[np.int32], items: NDArray[np.int32]) -> Paths:
         """Return the nodes between users and items; looks at vectors of nodes when first called."""
@@ -324,11 +331,13 @@ class MCRec(PairModel):
         network = self.network
         logits = network(users, items, between, network.table())
         entropy = binary_cross_entropy_with_logits(logits, labels)
-        return entropy + self.config.l2 * squares(*network.kernels())
+        total: Tensor = entropy + self.config.l2 * squares(*network.kernels())
+        return total
 
     def pair_scores(self, users: Tensor, items: Tensor) -> Tensor:
         """Return the logits of pairs; only some are computed at once."""
         between = torch.from_numpy(self.between(users.cpu().numpy(), items.cpu().numpy()))
         table = self.network.table()
-        parts = zip(*(part.split(_PAIRS_AT_ONCE) for part in (users, items, between)), strict=True)
+        all_parts = (torch.split(part, _PAIRS_AT_ONCE) for part in (users, items, between))
+        parts = zip(*all_parts, strict=True)
         return torch.cat([self.network(u, i, b.to(u.device), table) for u, i, b in parts])
