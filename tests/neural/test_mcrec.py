@@ -216,7 +216,9 @@ def test_sums_of_looked_up_rows_are_a_convolution_of_the_whole_path(network):
             ends = (part[:, None].expand(-1, 5) for part in (users, items))
             first, last = ends
             places = (first, *between[:, path].long().unbind(-1), last)
-            vectors = [network.get_buffer(f"nodes_{k}")[n] for k, n in zip(kinds, places, strict=True)]
+            vectors = [
+                network.get_buffer(f"nodes_{k}")[n] for k, n in zip(kinds, places, strict=True)
+            ]
             signal = torch.stack(vectors, dim=-1).flatten(0, 1)
             kernel = network.filters[path].permute(2, 1, 0)
             swept = torch.conv1d(signal, kernel, network.filter_bias[path])
@@ -262,7 +264,7 @@ def test_the_loss_is_cross_entropy_and_squares_of_attention_and_tower(train):
     names += ["tower.0", "tower.1"]
     state = model.network.state_dict()
     penalty = 0.3 * sum(float((state[f"{name}.weight"] ** 2).sum()) for name in names)
-    assert float(model.loss(users, items, between, labels)) == pytest.approx(
+    assert model.loss(users, items, between, labels).item() == pytest.approx(
         entropy + penalty, rel=1e-5
     )
 
@@ -320,9 +322,7 @@ def test_nodes_have_vectors_of_two_factorisations_and_nothing_has_zeros(train, m
     (nodes, known), (features, graph) = parts["nodes"], parts["features"]
     assert known is train
     np.testing.assert_array_equal(graph.matrix.toarray(), HAD)
-    for kind, expected in zip(
-        "umt", [*nodes.vectors(), features.vectors()[1]], strict=True
-    ):
+    for kind, expected in zip("umt", [*nodes.vectors(), features.vectors()[1]], strict=True):
         table = network.get_buffer(f"nodes_{kind}")
         torch.testing.assert_close(table[:-1], expected)
         assert not table[-1].any()
