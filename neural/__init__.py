@@ -16,6 +16,7 @@ MODELS: dict[str, str] = {
     "gmf": "recrepro.neural.gmf:GMF",
     "ineurec": "recrepro.neural.neurec:INeuRec",
     "lightgcn": "recrepro.neural.lightgcn:LightGCN",
+    "mcrec": "recrepro.neural.mcrec:MCRec",
     "mlp": "recrepro.neural.mlp:MLP",
     "multdae": "recrepro.neural.multdae:MultDAE",
     "multvae": "recrepro.neural.multvae:MultVAE",

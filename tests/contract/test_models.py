@@ -40,6 +40,7 @@ IN_SMALL_WORLDS = {
     "neumf": {"gmf_epochs": 100, "mlp_epochs": 100, "epochs": 1},
     "sasrec": {"epochs": 40, "learning_rate": 0.003},
     "convncf": {"n_factors": 16, "pretraining_epochs": 100, "epochs": 2},
+    "mcrec": {"pretraining_epochs": 20, "epochs": 20},
     "dmf": {"n_negatives": 1, "epochs": 10, "learning_rate": 0.001},
     "ineurec": {"epochs": 40, "learning_rate": 0.002},
     "uneurec": {"epochs": 40, "learning_rate": 0.002},
@@ -54,7 +55,7 @@ IN_SMALL_WORLDS = {
 """Hyperparameters of models whose defaults are made for more than the two kinds of users below:
 as many factors as there are users give back what they were fitted on, and nothing else; an epoch
 of neural models has a few steps only here, so that they take more epochs. SASRec, which has 201
-by default, is quicker with fewer and longer steps. So are ConvNCF, NeuRec
+by default, is quicker with fewer and longer steps. So are ConvNCF, MCRec, NeuRec
 and DMF, which after all its epochs knows by heart that withheld items were drawn as others; as CMN
 does, which finds 0.98 to 1 of the items after 25 epochs with each of six seeds, and down to 0.93
 after 50.
