@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import FiniteFloat
 from scipy.sparse import csr_array, hstack
 
+from recrepro.errors import DataError
 from recrepro.model import ModelConfig
 from recrepro.space import Choice, IntRange, OnlyWhere, Uniform
 
@@ -52,6 +53,13 @@ class SimilarityConfig(ModelConfig):
     """Whether cosines divide by the norms; without, shrinkage only rescales."""
 
 
+class ContentConfig(SimilarityConfig):
+    """What neighbourhoods by features have in common."""
+
+    scaling: Literal["none", "largest"] = "none"
+    """Whether each feature is divided by its largest value, so that counts lie between 0 and 1."""
+
+
 class NeighbourConfig(SimilarityConfig):
     """What neighbourhoods by interactions have in common."""
 
@@ -78,8 +86,31 @@ def nearest_described(described: csr_array, config: SimilarityConfig) -> csr_arr
     csr_array of float32, shape (n, n)
         As `nearest_columns`.
     """
+    if config.weighting != "none" and (described.data < 0).any():
+        raise DataError(
+            f"TF-IDF and BM25 need features of at least 0, but there is {described.data.min():g}: "
+            'leave out the set that it is in, or set weighting = "none".'
+        )
     columns = described.T.tocsr()
     return nearest_columns(Weighting.fit(config.weighting, columns).apply(columns), config)
+
+
+def scaled(features: csr_array, scaling: Literal["none", "largest"]) -> csr_array:
+    """Divide each feature by the largest of its values, signs aside.
+
+    Parameters
+    ----------
+    features : csr_array of float32, shape (n, n_features)
+        A row for each user or item.
+    scaling : {"none", "largest"}
+        Whether to.
+    """
+    if scaling == "none":
+        return features
+    largest = abs(features).max(axis=0).toarray().ravel()
+    largest[largest == 0] = 1
+    values = (features.data / largest[features.indices]).astype(np.float32)
+    return csr_array((values, features.indices, features.indptr), features.shape)
 
 
 def beside(features: csr_array, weight: float, interactions: csr_array) -> csr_array:

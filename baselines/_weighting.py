@@ -1,4 +1,7 @@
-"""TF-IDF and BM25 weighting of histories: items are the documents, users the terms."""
+"""TF-IDF and BM25 weighting of histories: items are the documents, users the terms.
+
+Where features describe items or users, these are the documents, and features stand for users.
+"""
 
 from dataclasses import dataclass
 from typing import Literal, Self

@@ -10,7 +10,7 @@ from recrepro.features import FeatureNames
 from recrepro.interactions import Interactions
 from recrepro.space import LogUniform
 
-from ._neighbours import SimilarityConfig, beside, nearest_described
+from ._neighbours import ContentConfig, beside, nearest_described, scaled
 from ._similarity import ItemSimilarityModel
 
 
@@ -28,12 +28,13 @@ class ItemKNNCBF(ItemSimilarityModel):
     Notes
     -----
     As in the study, features are weighted (items are documents, features terms), histories are not,
-    and scores are not divided by the sum of similarities. Ties: see `ItemKNN`.
+    and scores are not divided by the sum of similarities. Ties: see `ItemKNN`. The words that the
+    study had of CiteULike were divided by their largest counts before, which is `scaling`.
     """
 
     needs_features = ("item",)
 
-    class Config(SimilarityConfig):
+    class Config(ContentConfig):
         """Hyperparameters; neighbours are items."""
 
         item_features: FeatureNames = "all"
@@ -41,7 +42,7 @@ class ItemKNNCBF(ItemSimilarityModel):
 
     def describe(self, train: Interactions) -> csr_array:
         """Return what items are compared by, a row an item."""
-        return self.feature_matrix("item", train)
+        return scaled(self.feature_matrix("item", train), self.config.scaling)
 
     def learn_weights(self, train: Interactions) -> csr_array:
         """Find each item's neighbours; a column holds the neighbours of the item scored."""
@@ -56,7 +57,8 @@ class ItemKNNCFCBF(ItemKNNCBF):
 
     An item is described by its features, times `feature_weight`, beside its users; else as
     `ItemKNNCBF`. With a weight of 0 it is `ItemKNN` with raw profiles; the larger the weight, the
-    more it is `ItemKNNCBF`. Similarities that take all values as 1 know no weight but 0.
+    more it is `ItemKNNCBF`, but for items without features, which users alone compare, and for
+    BM25, which has an upper bound. Similarities that take all values as 1 know no weight but 0.
     """
 
     class Config(ItemKNNCBF.Config):

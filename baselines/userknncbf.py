@@ -13,7 +13,7 @@ from recrepro.interactions import Interactions
 from recrepro.model import Recommender
 from recrepro.space import Choice, LogUniform
 
-from ._neighbours import SimilarityConfig, beside, nearest_described
+from ._neighbours import ContentConfig, beside, nearest_described, scaled
 from ._similarity import dense
 
 
@@ -43,7 +43,7 @@ class UserKNNCBF(Recommender):
     inductive = False
     needs_features = ("user",)
 
-    class Config(SimilarityConfig):
+    class Config(ContentConfig):
         """Hyperparameters; neighbours are users."""
 
         user_features: FeatureNames = "all"
@@ -53,7 +53,7 @@ class UserKNNCBF(Recommender):
 
     def describe(self, train: Interactions) -> csr_array:
         """Return what users are compared by, a row a user."""
-        return self.feature_matrix("user", train)
+        return scaled(self.feature_matrix("user", train), self.config.scaling)
 
     def fit(self, train: Interactions, rng: np.random.Generator) -> Self:  # noqa: ARG002
         """Find the neighbours of each user; nothing is random."""

@@ -121,6 +121,14 @@ def test_other_layouts():
         Lists().read(b"1 4\n3 7\n", "lists.dat")
 
 
+def test_a_value_of_0_is_no_feature():
+    price = Columns(header=True, numeric=("price",)).read(b"item,price\n1,0\n2,3\n", "shop.csv")
+    often = Pairs(",").read(b"1,a,0\n2,a,3\n", "shop.csv")
+    for rows in (price, often):
+        assert (rows.ids.tolist(), rows.matrix.nnz) == ([1, 2], 1)
+        np.testing.assert_array_equal(rows.matrix.toarray(), [[0], [3]])
+
+
 def test_files_of_ones_own(tmp_path):
     (tmp_path / "log.csv").write_text("user,item\na,1\nb,2\n")
     (tmp_path / "shop.tsv").write_text("sku\tcolour\tprice\n1\tred\t2.5\n2\tblue|red\t1\n")

@@ -259,13 +259,16 @@ def _rows(
     codes, columns = pd.factorize(np.asarray(names, object), sort=True)
     matrix = csr_array((values, (rows, codes)), shape=(len(ids), len(columns)))
     matrix.sum_duplicates()
+    matrix.eliminate_zeros()  # nothing of a feature is not to have it
     return _sorted(Rows(ids, matrix, np.asarray(columns, str)))
 
 
 def _from_pairs(labels: NDArray[Any], features: NDArray[Any], values: NDArray[np.float32]) -> Rows:
     ids, rows = np.unique(labels, return_inverse=True)
     columns, codes = np.unique(features, return_inverse=True)
-    return Rows(ids, csr_array((values, (rows, codes)), shape=(len(ids), len(columns))), columns)
+    matrix = csr_array((values, (rows, codes)), shape=(len(ids), len(columns)))
+    matrix.eliminate_zeros()
+    return Rows(ids, matrix, columns)
 
 
 def _sorted(rows: Rows) -> Rows:

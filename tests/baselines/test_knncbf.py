@@ -10,6 +10,7 @@ from recrepro.baselines.itemknn import ItemKNN
 from recrepro.baselines.itemknncbf import ItemKNNCBF, ItemKNNCFCBF
 from recrepro.baselines.userknn import UserKNN
 from recrepro.baselines.userknncbf import UserKNNCBF, UserKNNCFCBF
+from recrepro.errors import DataError
 from recrepro.features import Features, FeatureSet
 
 R = np.array([[1, 1, 0, 0], [0, 1, 1, 0], [1, 0, 0, 1]], float)
@@ -71,34 +72,87 @@ def test_a_hybrid_compares_weighted_features_beside_interactions(interactions, w
     np.testing.assert_allclose(got, cosines(described, 3) @ matrix, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("similarity", SIMILARITIES)
-@pytest.mark.parametrize("weighting", ["none", "tfidf", "bm25"])
-def test_without_weight_for_features_a_hybrid_is_collaborative(interactions, similarity, weighting):
-    matrix, of_items, of_users = drawn(6)
-    train = interactions(matrix)
-    options = {"similarity": similarity, "weighting": weighting, "n_neighbors": 4, "shrinkage": 2}
-    for side, known, hybrid, pure in (
-        ("item", of_items, ItemKNNCFCBF, ItemKNN),
-        ("user", of_users, UserKNNCFCBF, UserKNN),
-    ):
-        if side == "user" and weighting != "none" and similarity not in SETS:
-            continue  # users are documents beside features, and terms where there are none
-        mixed = hybrid(**options, feature_weight=0.0).with_features(features(side, known))
-        np.testing.assert_array_equal(scores(mixed, train), scores(pure(**options), train))
+OPTIONS = st.fixed_dictionaries(
+    {
+        "similarity": st.sampled_from(SIMILARITIES),
+        "weighting": st.sampled_from(["none", "tfidf", "bm25"]),
+        "normalise": st.booleans(),
+        "n_neighbors": st.integers(1, 12),
+        "shrinkage": st.integers(0, 20),
+    }
+)
 
 
-def test_with_all_weight_on_features_a_hybrid_ranks_by_content(interactions):
-    matrix, of_items, of_users = drawn(7)
+@given(st.integers(0, 1000), OPTIONS)
+@settings(max_examples=60)
+def test_without_weight_for_features_a_hybrid_is_collaborative(interactions, seed, options):
+    matrix, of_items, of_users = drawn(seed)
     train = interactions(matrix)
-    options = {"n_neighbors": 20, "shrinkage": 0}
+    made = features("item", of_items)
+    hybrid = ItemKNNCFCBF(**options, feature_weight=0.0).with_features(made)
+    np.testing.assert_array_equal(scores(hybrid, train), scores(ItemKNN(**options), train))
+    made = features("user", of_users)
+    hybrid = UserKNNCFCBF(**options, feature_weight=0.0).with_features(made)
+    got = scores(hybrid, train)
+    # Users are documents here, as items are in ItemKNN: its items are the users of the other way.
+    turned = ItemKNN(**options).fit(interactions(matrix.T), np.random.default_rng(0)).item_weights
+    turned = turned if isinstance(turned, np.ndarray) else turned.toarray()
+    np.testing.assert_array_equal(hybrid.user_weights.toarray(), turned.T)
+    if options["weighting"] == "none" or options["similarity"] in SETS:
+        np.testing.assert_array_equal(got, scores(UserKNN(**options), train))
+
+
+@given(
+    st.integers(0, 1000),
+    st.sampled_from(["cosine", "asymmetric"]),
+    st.sampled_from(["none", "tfidf"]),
+)
+@settings(max_examples=30)
+def test_with_all_weight_on_features_a_hybrid_ranks_by_content(
+    interactions, seed, similarity, weighting
+):
+    matrix, of_items, of_users = drawn(seed)
+    train = interactions(matrix)
+    options = {"similarity": similarity, "weighting": weighting, "n_neighbors": 20, "shrinkage": 0}
     for side, known, hybrid, pure in (
         ("item", of_items, ItemKNNCFCBF, ItemKNNCBF),
         ("user", of_users, UserKNNCFCBF, UserKNNCBF),
     ):
-        made = features(side, known)
-        mixed = scores(hybrid(**options, feature_weight=1e5).with_features(made), train)
+        # One of three for each: who has no feature is compared by interactions at any weight.
+        made = features(side, np.hstack([known, np.eye(3)[np.arange(len(known)) % 3]]))
+        mixed = scores(hybrid(**options, feature_weight=1e12).with_features(made), train)
         content = scores(pure(**options).with_features(made), train)
-        np.testing.assert_allclose(mixed, content, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(mixed, content, rtol=1e-3, atol=1e-4)
+
+
+def test_items_are_scored_for_users_who_were_not_there(interactions):
+    matrix, of_items, _ = drawn(8)
+    model = ItemKNNCBF(n_neighbors=20, shrinkage=0).with_features(features("item", of_items))
+    model.fit(interactions(matrix), np.random.default_rng(0))
+    history = csr_array(np.eye(9, dtype=np.float32)[[4]])
+    got = model.score(np.array([99], np.int32), history)
+    np.testing.assert_allclose(got[0], cosines(of_items)[4], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("side", "model"), [("item", ItemKNNCFCBF), ("user", UserKNNCFCBF)])
+def test_scaling_divides_each_feature_by_its_largest_value(interactions, side, model):
+    matrix, of_items, of_users = drawn(9)
+    train = interactions(matrix)
+    known = of_items if side == "item" else of_users
+    known = known * [1, -10, 100, 1000, 0]
+    by_hand = known / [2, 20, 200, 2000, 1]
+    assert (np.abs(by_hand).max(axis=0) == [1, 1, 1, 1, 0]).all()
+    scaled = scores(model(scaling="largest").with_features(features(side, known)), train)
+    other = scores(model().with_features(features(side, by_hand)), train)
+    np.testing.assert_allclose(scaled, other, rtol=1e-6)
+    assert not np.allclose(scaled, scores(model().with_features(features(side, known)), train))
+
+
+def test_weighting_refuses_features_below_0(interactions):
+    made = features("item", [[1, 0], [-2, 1], [0, 1], [1, 1]])
+    model = ItemKNNCBF(weighting="bm25").with_features(made)
+    with pytest.raises(DataError, match="features of at least 0, but there is -2"):
+        scores(model, interactions(R))
 
 
 def test_the_weighting_takes_items_as_documents_and_features_as_terms(interactions):
