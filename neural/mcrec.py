@@ -126,7 +126,9 @@ class MCRecNetwork(nn.Module):
         rows = torch.where(between[..., :1] < 0, self.absent, nodes) + self.offsets
         sums = embedding_bag(rows.reshape(-1, 4), table, mode="sum")
         instances = self.dropout(sums.view(n, n_paths, n_instances, -1))
-        pooled: Tensor = instances.max(dim=2).values.relu()
+        # Without a gradient `amax` takes a tenth of the time of `max`, with it half as much again.
+        highest = instances.max(dim=2).values if self.training else instances.amax(dim=2)
+        pooled: Tensor = highest.relu()
         return pooled
 
     def context(self, user: Tensor, item: Tensor, metapaths: Tensor) -> Tensor:

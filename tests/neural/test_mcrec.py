@@ -205,6 +205,8 @@ def test_logits_are_those_of_the_formulas(network):
     expected = [by_definition(network, *triple) for triple in triples]
     assert np.std(expected) > 0
     np.testing.assert_allclose(logits.numpy(), expected, rtol=1e-4, atol=1e-5)
+    network.train().dropout.share = 0
+    torch.testing.assert_close(network(users, items, between, network.table()), logits)
 
 
 def test_sums_of_looked_up_rows_are_a_convolution_of_the_whole_path(network):
