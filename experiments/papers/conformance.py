@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from recrepro import leaderboard
+from recrepro import kept_records
 from recrepro.experiment import load_experiment
 from recrepro.ledger import Ledger
 from recrepro.results import results_in
@@ -52,66 +52,8 @@ def record(path: Path, ledger: Ledger, workspace: Workspace) -> Record | None:
     if not ledger.members(path.stem, experiment.grid_hash):
         return None
     results = results_in(workspace, ledger, experiment, path.stem)
-    cells = [result.record for result in results]
-    if not all(cells):
-        return None
-    boards, verdicts = leaderboard.build(experiment, results)
-    (board,) = boards
-    origins = [cell["provenance"] for cell in cells if cell]
-    return {
-        "experiment": path.stem,
-        "claim": experiment.claim,
-        "command": f"recrepro run experiments/papers/{path.name}",
-        "dataset": board.dataset,
-        "split": board.split,
-        "users": board.users,
-        "ranking": "sampled" if board.sampled else "full",
-        "recrepro": _distinct(origin["recrepro"] for origin in origins),
-        "commit": _distinct(_commit(origin) for origin in origins),
-        "machine": _distinct(_machine(origin) for origin in origins),
-        "models": [
-            {
-                "model": cell["titles"]["model"],
-                "name": cell["model"]["name"],
-                "params": cell["model"]["params"],
-                "fit_s": cell["times"]["fit"]["wall_s"],
-                "score_s": cell["times"]["score"]["wall_s"],
-                "metrics": cell["metrics"],
-            }
-            for cell in cells
-            if cell
-        ],
-        "values": [
-            {
-                "model": v.expected.model,
-                "metric": v.expected.metric,
-                "expected": v.expected.value,
-                "published": v.expected.published,
-                "tolerance": v.expected.tolerance,
-                "source": v.expected.source,
-                "note": v.expected.note,
-                "got": v.got,
-                "difference": None if v.got is None else v.got - v.expected.value,
-                "verdict": v.verdict,
-            }
-            for v in verdicts
-        ],
-    }
-
-
-def _distinct(words: Any) -> str:
-    return ", ".join(dict.fromkeys(words))
-
-
-def _commit(origin: dict[str, Any]) -> str:
-    code = origin["code"]
-    return f"{code['commit'][:7]}{' with changes' if code['dirty'] else ''}"
-
-
-def _machine(origin: dict[str, Any]) -> str:
-    memory = round(origin["memory_bytes"] / 2**30)
-    processor = f"{origin['cores']} cores of {origin['processor']}"
-    return f"{processor}, {memory} GB, Python {origin['python']}"
+    command = f"recrepro run experiments/papers/{path.name}"
+    return kept_records.kept(experiment, path.stem, results, command)
 
 
 def read_records() -> list[Record]:
@@ -273,14 +215,12 @@ def main(workspace: Path | None) -> None:
     if workspace:
         place = Workspace.existing(workspace)
         ledger = Ledger.in_workspace(place.root)
-        RECORDS.mkdir(exist_ok=True)
         for path in sorted(HERE.glob("*.toml")):
             found = record(path, ledger, place)
             if found is None:
                 click.echo(f"{path.stem}: not run in {workspace}, or not to the end; left as it is")
                 continue
-            text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
-            (RECORDS / f"{path.stem}.json").write_text(text, encoding="utf-8")
+            kept_records.write(RECORDS / f"{path.stem}.json", found)
         ledger.close()
     records = read_records()
     missing = unexplained(records)
