@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recrepro import costs, paces, timing
+from recrepro import costs, plan, timing
 from recrepro.experiment import load_experiment
 from recrepro.ledger import Ledger
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
@@ -189,7 +189,7 @@ class Spy(Recommender):
 
 
 def test_a_timed_trial_never_sees_the_test_part(case, monkeypatch):
-    monkeypatch.setattr(paces.MODELS, "resolve", lambda _: Spy)
+    monkeypatch.setattr(plan.MODELS, "resolve", lambda _: Spy)
     cells, _ = case.estimate(time_trials=True)
     assert {cell.source for cell in cells.values()} == {"a timed trial"}
     parts = case.plan.draw(case.plan.cells[0]).parts
