@@ -33,6 +33,8 @@ from recrepro.workspace import Workspace
 if TYPE_CHECKING:
     from distributed import Worker
 
+FOLDERS = {"split": "splits", "features": "features"}
+"""Where in the worker's own workspace lies what it fetches."""
 LONGEST_LOG = 1 << 16
 """Bytes of a log that are sent to the coordinator, counted from its end."""
 
@@ -119,7 +121,7 @@ def run_job(spec: str) -> None:
         files = line.ask({**word, "versions": versions()})
         if not shared:
             job |= {"workspace": str(line.place.root), "deliver_blobs": True}
-            for of in ("split", "features"):
+            for of in FOLDERS:
                 if files[of] is not None:
                     job[f"{of}_folder"] = str(_fetched(line, of, files[of]))
             log = line.place.log(line.cell)
@@ -146,7 +148,8 @@ def _line(order: dict[str, Any]) -> Iterator[_Line]:
 
 def _fetched(line: _Line, of: str, parts: Manifest) -> Path:
     """Return a folder of a job, whose files are fetched if this worker has not had them yet."""
-    folder = line.place.splits / canonical_hash(parts)
+    folder = line.place.root / FOLDERS[of] / canonical_hash(parts)
+    folder.parent.mkdir(exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         for name, (size, sha256) in parts.items():
             if not (folder / name).is_file():

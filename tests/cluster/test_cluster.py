@@ -125,4 +125,6 @@ def test_workers_that_do_not_see_the_workspace_get_the_data_and_send_the_results
     (splits,) = site.root.glob("worker-0/**/recrepro/splits")
     fetched = [folder for folder in splits.iterdir() if folder.is_dir()]
     assert len(fetched) == 2  # one for each seed, though each was needed twice
+    (features,) = splits.with_name("features").glob("*/features.npz")  # one for both seeds
+    assert features.stat().st_size
     assert site.board() == undisturbed.board()
