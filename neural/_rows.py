@@ -1,7 +1,10 @@
 """Rows of a sparse matrix as inputs of a first layer: of those in a batch, each once."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
@@ -54,3 +57,28 @@ class Rows:
         values = Dropout(share)(torch.from_numpy(rows.data)).numpy()
         kept = csr_array((values, rows.indices, rows.indptr), shape=rows.shape)
         return SparseMatrix(kept), found
+
+
+def distinct_rows(matrix: csr_array) -> tuple[csr_array, NDArray[np.int64]]:
+    """Return the distinct rows of a sparse matrix, and which of them each row is.
+
+    Parameters
+    ----------
+    matrix : csr_array, shape (n, m)
+        With sorted indices.
+
+    Returns
+    -------
+    csr_array, shape (d, m)
+        In the order in which they first occur.
+    array of int, shape (n,)
+        Rows of the former.
+    """
+    numbers: dict[bytes, int] = {}
+    places, firsts = np.empty(matrix.shape[0], np.int64), []
+    for row, (start, end) in enumerate(pairwise(matrix.indptr.tolist())):
+        key = matrix.indices[start:end].tobytes() + matrix.data[start:end].tobytes()
+        places[row] = numbers.setdefault(key, len(numbers))
+        if len(numbers) > len(firsts):
+            firsts.append(row)
+    return matrix[firsts], places

@@ -146,8 +146,7 @@ class NeuralRecommender(IterativeRecommender):
             for parameter in parameters:
                 parameter.grad = None
             loss.backward()  # type: ignore[no-untyped-call]
-            if config.clip_norm:
-                self.clip(parameters)
+            self.clip(parameters)
             for optimizer in optimizers:
                 optimizer.step()
             total += loss.detach()
@@ -156,7 +155,8 @@ class NeuralRecommender(IterativeRecommender):
 
     def clip(self, parameters: list[nn.Parameter]) -> None:
         """Shorten the gradient to ``config.clip_norm``: that of all parameters together."""
-        nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
 
     def state(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return parameters and what optimisers remember."""

@@ -237,7 +237,7 @@ class CMN(PairModel):
         """Shorten the gradient of each parameter to ``config.clip_norm``."""
         limit = self.config.clip_norm
         for parameter in parameters:
-            if parameter.grad is None:
+            if parameter.grad is None or not limit:
                 continue
             if parameter.grad.is_sparse:
                 parameter.grad = parameter.grad.coalesce()

@@ -19,7 +19,13 @@ from recrepro.registry import Registry  # noqa: E402
 
 REGISTRY = Registry("model", group="recrepro.models")
 WORDS = csr_array((np.arange(20)[:, None] * np.arange(1, 8) % 5 < 2).astype(np.float32))
-FEATURES = Features((FeatureSet("item", "words", np.arange(20), WORDS, np.arange(7)),))
+JOBS = csr_array(np.eye(3, dtype=np.float32)[np.arange(30) % 3])
+FEATURES = Features(
+    (
+        FeatureSet("item", "words", np.arange(20), WORDS, np.arange(7)),
+        FeatureSet("user", "jobs", np.arange(30), JOBS, np.arange(3)),
+    )
+)
 
 
 @pytest.fixture(params=MODELS)
