@@ -95,24 +95,6 @@ def nearest_described(described: csr_array, config: SimilarityConfig) -> csr_arr
     return nearest_columns(Weighting.fit(config.weighting, columns).apply(columns), config)
 
 
-def scaled(features: csr_array, scaling: Literal["none", "largest"]) -> csr_array:
-    """Divide each feature by the largest of its values, signs aside.
-
-    Parameters
-    ----------
-    features : csr_array of float32, shape (n, n_features)
-        A row for each user or item.
-    scaling : {"none", "largest"}
-        Whether to.
-    """
-    if scaling == "none":
-        return features
-    largest = abs(features).max(axis=0).toarray().ravel()
-    largest[largest == 0] = 1
-    values = (features.data / largest[features.indices]).astype(np.float32)
-    return csr_array((values, features.indices, features.indptr), features.shape)
-
-
 def beside(features: csr_array, weight: float, interactions: csr_array) -> csr_array:
     """Put weighted features and interactions side by side; a weight of 0 leaves features out."""
     if not weight:

@@ -6,11 +6,11 @@ from annotated_types import Ge
 from pydantic import FiniteFloat
 from scipy.sparse import csr_array
 
-from recrepro.features import FeatureNames
+from recrepro.features import FeatureNames, over_largest
 from recrepro.interactions import Interactions
 from recrepro.space import LogUniform
 
-from ._neighbours import ContentConfig, beside, nearest_described, scaled
+from ._neighbours import ContentConfig, beside, nearest_described
 from ._similarity import ItemSimilarityModel
 
 
@@ -42,7 +42,8 @@ class ItemKNNCBF(ItemSimilarityModel):
 
     def describe(self, train: Interactions) -> csr_array:
         """Return what items are compared by, a row an item."""
-        return scaled(self.feature_matrix("item", train), self.config.scaling)
+        features = self.feature_matrix("item", train)
+        return features if self.config.scaling == "none" else over_largest(features)
 
     def learn_weights(self, train: Interactions) -> csr_array:
         """Find each item's neighbours; a column holds the neighbours of the item scored."""

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from pydantic import FiniteFloat
 from scipy.sparse import csr_array
 
-from recrepro.features import FeatureNames
+from recrepro.features import FeatureNames, over_largest
 from recrepro.interactions import Interactions
 from recrepro.model import Recommender
 from recrepro.space import Choice, LogUniform
 
-from ._neighbours import ContentConfig, beside, nearest_described, scaled
+from ._neighbours import ContentConfig, beside, nearest_described
 from ._similarity import dense
 
 
@@ -53,7 +53,8 @@ class UserKNNCBF(Recommender):
 
     def describe(self, train: Interactions) -> csr_array:
         """Return what users are compared by, a row a user."""
-        return scaled(self.feature_matrix("user", train), self.config.scaling)
+        features = self.feature_matrix("user", train)
+        return features if self.config.scaling == "none" else over_largest(features)
 
     def fit(self, train: Interactions, rng: np.random.Generator) -> Self:  # noqa: ARG002
         """Find the neighbours of each user; nothing is random."""

@@ -7,7 +7,7 @@ vectors of users and items with the codes fixed.
 import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -35,6 +35,8 @@ class CollaborativeConfig(NeuralConfig):
 
     item_features: FeatureNames = "all"
     """Names of the feature sets of items, separated by commas, or "all"."""
+    scaling: Literal["feature", "item"] = "feature"
+    """Whether values are divided by the largest of their feature, or of their item."""
     n_factors: Annotated[int, Ge(1), Choice(25, 50, 100)] = 50
     """Number of factors, and width of the code."""
     n_hidden: Annotated[int, Ge(1)] = 200
@@ -83,6 +85,7 @@ class CollaborativeModel(FactorModel):
         Finds the vectors.
     """
 
+    version = 2
     needs_features = ("item",)
     network: CollaborativeNetwork
 
@@ -102,7 +105,7 @@ class CollaborativeModel(FactorModel):
     def build(self, train: Interactions) -> nn.Module:
         """Make the network, and keep content and interactions for what comes."""
         c = self.config
-        self.content = scaled(self.feature_matrix("item", train))
+        self.content = scaled(self.feature_matrix("item", train), of_row=c.scaling == "item")
         weights = c.confidence, c.confidence_unseen, c.l2_user, c.l2_item
         self.squares = PriorALS(train.matrix, *weights, every_item=c.every_item)
         coder = self.make_coder(self.content.shape[1])

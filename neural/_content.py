@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 from recrepro.errors import ModelError
+from recrepro.features import over_largest
 
 from ._products import SparseMatrix
 
@@ -19,8 +20,8 @@ Rows = csr_array | Tensor
 """Some rows of it."""
 
 
-def scaled(features: csr_array) -> csr_array:
-    """Divide each row by its largest value, so that all lie between 0 and 1.
+def scaled(features: csr_array, *, of_row: bool) -> csr_array:
+    """Divide by the largest value of each row, or of each column, so that all are from 0 to 1.
 
     Raises
     ------
@@ -32,10 +33,7 @@ def scaled(features: csr_array) -> csr_array:
             f"features of items have to be 0 or more, but there is {features.data.min():g}: use "
             "item_features to leave out the set that it is in."
         )
-    largest = features.max(axis=1).toarray().ravel()
-    values = features.data / np.repeat(np.where(largest > 0, largest, 1), np.diff(features.indptr))
-    parts = values.astype(np.float32), features.indices, features.indptr
-    return csr_array(parts, shape=features.shape)
+    return over_largest(features, of_row=of_row)
 
 
 def chosen_rows(content: Content, numbers: Tensor) -> Rows:

@@ -85,8 +85,8 @@ class CDL(CollaborativeModel):
     cross-entropy, which the released code has, and with which all values were found that others
     have published.
 
-    Each item's features are divided by the largest of them, as the notebook of CDL for MXNet does
-    with the words of an article; the file that the code reads has been scaled already.
+    The file that the code reads has been scaled already: see `CVAE`. With ``scaling = "item"`` the
+    counts of an article are divided by their largest, as the notebook of CDL for MXNet does.
 
     Layers are trained first, one after the other, with a term that keeps hidden units small. The
     code stops a layer early if the loss of other items doubles; here it does not look. Then an

@@ -106,9 +106,11 @@ class CVAE(CollaborativeModel):
 
     Notes
     -----
-    Each item's features are divided by the largest of them. The released code reads counts of words
-    that somebody has scaled already to values between 0 and 1, and does not say how; the notebook
-    of CDL for MXNet divides the same counts of an article by their largest.
+    The released code reads counts of words that somebody has scaled already to values between 0 and
+    1, and does not say how. Divided by the largest count of the same word in any article, the words
+    of CiteULike-t give simple models the published values, and no other reading does: that is the
+    default. The notebook of CDL for MXNet divides the counts of an article by their largest, which
+    is ``scaling = "item"``.
 
     Layers are trained first: as denoising autoencoders one after the other, then the code alone,
     then the whole autoencoder. In an epoch, the network makes a step for as many batches as there

@@ -16,7 +16,6 @@ from typing import Literal
 
 from rich.console import Console
 
-from recrepro.executors import READY
 from recrepro.ledger import CellWork, Ledger
 from recrepro.memory import in_words
 from recrepro.progress import count
@@ -130,7 +129,6 @@ def _leftovers(workspace: Workspace, now: float) -> Iterator[Path]:
         (workspace.splits, ".draft-*"),
         (workspace.root / "features", ".draft-*"),
         (workspace.root / "checkpoints", "*/*.draft"),
-        (workspace.root / "logs", f".{READY}*"),
         *((workspace.root / name, f"{TRASH}*") for name in _FOLDERS),
     )
     for folder, pattern in places:

@@ -126,7 +126,7 @@ def run_job(spec: str) -> None:
                     job[f"{of}_folder"] = str(_fetched(line, of, files[of]))
             log = line.place.log(line.cell)
         with log.open("a" if shared else "w", encoding="utf-8") as out:
-            code = _run(line, json.dumps(job), start_process(out, order["threads"], {}))
+            code = _run(line, json.dumps(job), start_process(order["threads"], log=out))
         text = "" if shared else log.read_text("utf-8", errors="replace")[-LONGEST_LOG:]
         line.say({"event": "exit", "code": code, "log": text})
 

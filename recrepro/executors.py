@@ -4,16 +4,16 @@ import contextlib
 import json
 import os
 import queue
-import secrets
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from recrepro.records import Job
+if TYPE_CHECKING:  # it loads much, and `recrepro run` starts a process before it has done so
+    from recrepro.records import Job
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -27,10 +27,6 @@ THREAD_VARIABLES = (
 
 SAYINGS = frozenset({"stage", "trial", "epoch", "failed", "unseal", "blob"})
 """The events that a job's process may send; anything else on its standard output is ignored."""
-
-
-READY = "ready-"
-"""Start of the name that the log of a process has before there is a job for it."""
 
 TRY_AGAIN = 75
 """Exit code of a job's process that could not reach the ledger: nothing is wrong with its cell."""
@@ -61,7 +57,7 @@ class Executor(Protocol):
     def slots(self) -> int:
         """How many jobs find a place at the same time."""
 
-    def start(self, job: Job) -> None:
+    def start(self, job: "Job") -> None:
         """Start a job."""
 
     def prepare(self) -> None:
@@ -78,20 +74,21 @@ class Executor(Protocol):
 
 
 def start_process(
-    log: IO[str], threads: int, variables: Mapping[str, str]
+    threads: int, variables: Mapping[str, str] | None = None, log: IO[str] | None = None
 ) -> subprocess.Popen[str]:
     """Start the process of one job; it waits for the job on its standard input.
 
     Parameters
     ----------
-    log : file
-        Keeps what the process prints.
     threads : int
         Threads of the numeric libraries.
-    variables : mapping of str to str
+    variables : mapping of str to str, optional
         Environment variables that it gets beside ours.
+    log : file, optional
+        Keeps what the process prints; by default it goes to our standard error, until there is a
+        job with a log.
     """
-    environment = os.environ | variables | dict.fromkeys(THREAD_VARIABLES, str(threads))
+    environment = os.environ | (variables or {}) | dict.fromkeys(THREAD_VARIABLES, str(threads))
     environment["PYTHONHASHSEED"] = "0"
     # Threads that spin while they wait slow down whatever shares their cores, tenfold at worst.
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -155,6 +152,8 @@ class LocalProcesses:
         Threads of the numeric libraries in each process. Results are bit-equal for equal numbers.
     variables : mapping of str to str
         Environment variables for the processes, such as the password of the ledger.
+    ready : subprocess.Popen, optional
+        A process that was started ahead, for the first job.
     """
 
     slots = 1
@@ -164,45 +163,39 @@ class LocalProcesses:
         log_path: Callable[[str], Path],
         threads: int = 1,
         variables: Mapping[str, str] | None = None,
+        ready: subprocess.Popen[str] | None = None,
     ) -> None:
         self.events: queue.Queue[Event] = queue.Queue()
         self._log_path = log_path
         self._threads = threads
-        self._variables = variables or {}
+        self._variables = variables
         self._processes: dict[str, subprocess.Popen[str]] = {}
-        self._ready: tuple[subprocess.Popen[str], Path] | None = None
+        self._ready = ready
 
     @property
     def running(self) -> list[str]:
         """Cells whose process has not been seen to end."""
         return list(self._processes)
 
-    def start(self, job: Job) -> None:
+    def start(self, job: "Job") -> None:
         """Start a job, in the process that is ready if there is one."""
         self.prepare()
-        assert self._ready is not None
-        process, log = self._ready
-        self._ready = None
-        log.replace(self._log_path(job.cell))
+        process, self._ready = self._ready, None
+        assert process is not None
         self._processes[job.cell] = process
         threading.Thread(target=self._listen, args=(job.cell, process), daemon=True).start()
-        send_line(process, job.to_json())
+        send_line(process, replace(job, log=str(self._log_path(job.cell))).to_json())
 
     def prepare(self) -> None:
         """Start a process that waits for a job, unless one does."""
-        if self._ready is not None and self._ready[0].poll() is None:
-            return
-        self._end_ready()
-        log = self._log_path(f".{READY}{secrets.token_hex(8)}")
-        with log.open("w", encoding="utf-8") as file:
-            self._ready = start_process(file, self._threads, self._variables), log
+        if self._ready is None or self._ready.poll() is not None:
+            self._end_ready()
+            self._ready = start_process(self._threads, self._variables)
 
     def _end_ready(self) -> None:
         if self._ready is not None:
-            process, log = self._ready
+            end_process(self._ready)
             self._ready = None
-            end_process(process)
-            log.unlink(missing_ok=True)
 
     def answer(self, cell: str, content: dict[str, str]) -> None:
         """Send a line to a job's process."""

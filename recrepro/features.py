@@ -180,6 +180,28 @@ class Features:
         return cls(tuple(_stored(arrays)))
 
 
+def over_largest(features: csr_array, *, of_row: bool = False) -> csr_array:
+    """Divide each column, or each row, by the largest of its values, signs aside.
+
+    Parameters
+    ----------
+    features : csr_array, shape (n, n_features)
+        A row for each user or item.
+    of_row : bool
+        Whether rows are divided, not columns.
+
+    Returns
+    -------
+    csr_array of float32, shape (n, n_features)
+        Rows and columns of zeros stay as they are.
+    """
+    largest = abs(features).max(axis=1 if of_row else 0).toarray().ravel()
+    largest[largest == 0] = 1
+    divisors = np.repeat(largest, np.diff(features.indptr)) if of_row else largest[features.indices]
+    values = (features.data / divisors).astype(np.float32)
+    return csr_array((values, features.indices, features.indptr), features.shape)
+
+
 _FILE = "features.npz"
 _PARTS = ("data", "indices", "indptr")
 

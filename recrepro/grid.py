@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from recrepro.admission import MemoryBudget
 from recrepro.errors import LedgerError, RecreproError, SealError
@@ -16,6 +16,9 @@ from recrepro.interrupts import signals_as_interrupt
 from recrepro.ledger import LEASE_SECONDS, Ledger
 from recrepro.plan import Cell, Plan
 from recrepro.workspace import Workspace
+
+if TYPE_CHECKING:
+    import subprocess
 
 MOST_LOSSES = 3
 """A cell fails that was lost so often: it may be what its workers died of."""
@@ -63,6 +66,8 @@ class Grid:
         Which cells may run side by side; by default all.
     executor : Executor, optional
         Where they run; in processes of this machine when absent.
+    ready : subprocess.Popen, optional
+        A process that was started ahead, for the first cell that runs here.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class Grid:
         keep_models: bool = False,
         memory: MemoryBudget | None = None,
         executor: Executor | None = None,
+        ready: "subprocess.Popen[str] | None" = None,
     ) -> None:
         self._memory = memory
         self._plan = plan
@@ -86,7 +92,9 @@ class Grid:
         self._jobs = jobs
         self._keep_models = keep_models
         self._observer = observer
-        self._executor = executor or LocalProcesses(workspace.log, threads, ledger.address.secrets)
+        self._executor = executor or LocalProcesses(
+            workspace.log, threads, ledger.address.secrets, ready
+        )
         self._waiting = deque(plan.cells)
         self._losses: Counter[str] = Counter()
         self._cells = {cell.key: cell for cell in plan.cells}

@@ -69,6 +69,8 @@ class Job:
         Where the features are stored that the model needs.
     deliver_blobs : bool
         Whether the coordinator has to fetch blobs, because it does not see the workspace.
+    log : str
+        File that gets what the process prints; if empty, it stays with the standard error.
     """
 
     cell: str
@@ -93,6 +95,7 @@ class Job:
     wants: dict[str, int] = field(default_factory=dict)
     features_folder: str | None = None
     deliver_blobs: bool = False
+    log: str = ""
 
     def to_json(self) -> str:
         """Write as one line."""

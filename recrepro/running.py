@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from shutil import which
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.text import Text
@@ -32,6 +32,9 @@ from recrepro.tracking_store import printable, tracking_uri
 from recrepro.verdict import BoardVerdict, judge, may_be_judged
 from recrepro.workspace import Workspace
 
+if TYPE_CHECKING:
+    import subprocess
+
 MIRROR_SECONDS = 60.0
 """How long the end of a run waits for a server that is slow."""
 
@@ -48,6 +51,7 @@ def run_experiment(
     keep_models: bool = False,
     ledger_url: str | None = None,
     scheduler: str | None = None,
+    ready: "subprocess.Popen[str] | None" = None,
 ) -> None:
     """Run what is left of an experiment and print its leaderboard.
 
@@ -74,6 +78,8 @@ def run_experiment(
         Address of the ledger, if it is not in the workspace.
     scheduler : str, optional
         Address of a Dask scheduler whose workers run the cells.
+    ready : subprocess.Popen, optional
+        A worker's process that was started ahead.
 
     Raises
     ------
@@ -118,6 +124,7 @@ def run_experiment(
             keep_models=keep_models,
             memory=budget,
             executor=cluster,
+            ready=ready,
         )
         try:
             with progress:

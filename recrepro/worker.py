@@ -1,36 +1,41 @@
 """The process of one cell: a job comes in on standard input, events go out on standard output.
 
-Started by an executor as ``python -m recrepro.worker``. What a model prints goes to standard
-error, which the executor keeps in the cell's log. Standard input stays open as long as the
-coordinator lives; when it closes, the worker ends at once.
+Started by an executor as ``python -m recrepro.worker``. What a model prints goes to the job's log
+or, without one, to standard error, which the executor keeps. Standard input stays open as long as
+the coordinator lives; when it closes, the worker ends at once.
 
 The worker asks for the key of the test part (event ``unseal``) and, where the coordinator does not
 see the workspace, to have its blobs fetched (event ``blob``). The answer is a line on standard
 input: ``{"key": ...}``, ``{"stored": ...}``, or ``{"refused": ...}`` with the reason.
 """
 
+import gc
 import json
 import os
 import queue
 import sys
 import threading
 import traceback
+from pathlib import Path
 from typing import Any
 
 from recrepro.errors import LedgerUnreachable, RecreproError, SealError
 from recrepro.executors import TRY_AGAIN
-from recrepro.records import Job
 
 
 def main() -> None:
     """Run the job that stands in the first line of standard input."""
     # Before there is a job: a process that was started ahead is then ready when one comes.
+    from recrepro.records import Job
     from recrepro.runner import run_cell
 
     line = sys.stdin.readline()
     if not line:
         return
     job = Job(**json.loads(line))
+    if job.log:
+        with Path(job.log).open("w", encoding="utf-8") as log:
+            os.dup2(log.fileno(), sys.stderr.fileno())
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     answers: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
@@ -71,3 +76,4 @@ def _listen_to_coordinator(answers: "queue.SimpleQueue[dict[str, str]]") -> None
 
 if __name__ == "__main__":
     main()
+    gc.freeze()  # at its end, Python would look through all that was loaded: half a second

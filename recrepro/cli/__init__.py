@@ -1,5 +1,6 @@
 """The command line. Heavy imports are inside the commands: `recrepro --help` loads click only."""
 
+import gc
 import io
 import os
 import sys
@@ -100,6 +101,7 @@ def _leave(code: int) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+    gc.freeze()  # at its end, Python would look through all that was loaded: up to a second
     sys.exit(code)
 
 

@@ -1,7 +1,8 @@
 """Commands that run an experiment, or say what would be run."""
 
+import contextlib
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -16,6 +17,10 @@ from recrepro.cli.options import (
     until_the_end,
     workspace_option,
 )
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
 
 
 @click.command()
@@ -73,7 +78,6 @@ def run(
     model, and only the rest is run.
     """
     from recrepro.errors import UsageError
-    from recrepro.running import run_experiment
 
     if dry_run:
         if reopen:
@@ -90,18 +94,39 @@ def run(
             "--threads auto and --memory divide what this machine has. With --executor dask, give "
             "a number of threads, and each worker its memory: dask worker --resources MEMORY=8e9."
         )
-    run_experiment(
-        experiment,
-        data_dir,
-        workspace,
-        jobs=jobs,
-        threads=threads,
-        memory=memory,
-        reopen=reopen,
-        keep_models=keep_models,
-        ledger_url=ledger_url(),
-        scheduler=scheduler if executor == "dask" else None,
-    )
+    with _started_ahead(here=executor == "local", threads=threads) as ready:
+        from recrepro.running import run_experiment
+
+        run_experiment(
+            experiment,
+            data_dir,
+            workspace,
+            jobs=jobs,
+            threads=threads,
+            memory=memory,
+            reopen=reopen,
+            keep_models=keep_models,
+            ledger_url=ledger_url(),
+            scheduler=scheduler if executor == "dask" else None,
+            ready=ready,
+        )
+
+
+@contextlib.contextmanager
+def _started_ahead(
+    *, here: bool, threads: int | Literal["auto"]
+) -> "Iterator[subprocess.Popen[str] | None]":
+    """Start the process of the first cell, which loads what it needs while we load ours."""
+    from recrepro.executors import end_process, start_process
+
+    if not here or threads == "auto" or ledger_url() is not None:
+        yield None
+        return
+    process = start_process(threads)
+    try:
+        yield process
+    finally:
+        end_process(process)
 
 
 @click.command()

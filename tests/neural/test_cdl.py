@@ -16,7 +16,7 @@ SIZES = {"n_factors": 3, "n_hidden": 6, "batch_size": 12, "device": "cpu"}
 def content():
     rng = np.random.default_rng(0)
     rows = rng.random((N_ITEMS, N_WORDS)) * (rng.random((N_ITEMS, N_WORDS)) < 0.4)
-    rows[:, 0] = 1  # the largest
+    rows[0] = 1  # the largest of each word
     rows[3] = 0
     return csr_array(rows.astype(np.float32))
 

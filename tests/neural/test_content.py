@@ -19,24 +19,27 @@ from recrepro.neural._content import (  # noqa: E402
 seeds = st.integers(0, 2**32 - 1)
 
 
-def test_rows_are_divided_by_their_largest_value():
+def test_columns_or_rows_are_divided_by_their_largest_value():
     counts = csr_array(np.array([[2, 0, 8, 1], [0, 0, 0, 0], [0, 3, 0, 0]], np.float32))
     expected = [[0.25, 0, 1, 0.125], [0, 0, 0, 0], [0, 1, 0, 0]]
-    found = scaled(counts)
+    found = scaled(counts, of_row=True)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found.toarray(), expected)
+    of_columns = [[1, 0, 1, 1], [0, 0, 0, 0], [0, 1, 0, 0]]
+    np.testing.assert_array_equal(scaled(counts, of_row=False).toarray(), of_columns)
     assert counts.max() == 8
 
 
 def test_zeros_that_are_stored_and_no_features_at_all_are_zeros():
     stored = csr_array((np.zeros(2, np.float32), ([0, 1], [0, 1])), shape=(2, 3))
-    np.testing.assert_array_equal(scaled(stored).toarray(), np.zeros((2, 3)))
-    assert scaled(csr_array((4, 3), dtype=np.float32)).shape == (4, 3)
+    for of_row in (False, True):
+        np.testing.assert_array_equal(scaled(stored, of_row=of_row).toarray(), np.zeros((2, 3)))
+        assert scaled(csr_array((4, 3), dtype=np.float32), of_row=of_row).shape == (4, 3)
 
 
 def test_values_below_zero_are_refused():
     with pytest.raises(ModelError, match=r"there is -2: use item_features"):
-        scaled(csr_array(np.array([[1, -2.0]], np.float32)))
+        scaled(csr_array(np.array([[1, -2.0]], np.float32)), of_row=False)
 
 
 def test_a_mask_takes_a_share_of_the_values_and_leaves_the_others_as_they_are():

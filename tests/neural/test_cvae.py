@@ -17,9 +17,7 @@ def content(seed=0):
     rows = random_array(
         (N_ITEMS, N_WORDS), density=0.3, format="csr", dtype=np.float32, random_state=rng
     )
-    return csr_array(rows / np.maximum(rows.max(axis=1).toarray().reshape(-1, 1), 1e-9)).astype(
-        np.float32
-    )
+    return csr_array(rows / np.maximum(rows.max(axis=0).toarray(), 1e-9)).astype(np.float32)
 
 
 @pytest.fixture
