@@ -22,13 +22,13 @@ from recrepro.results import results_in
 from recrepro.workspace import Workspace
 
 HERE = Path(__file__).parent
-RECORDS = HERE / "records"
+RECORDS = HERE.parent / "records"
 PAGE = HERE.parents[1] / "docs" / "conformance.md"
 
 INTRODUCTION = """\
 # Conformance
 
-<!-- Written by `python experiments/papers/conformance.py` from `experiments/papers/records` and
+<!-- Written by `python experiments/papers/conformance.py` from `experiments/records` and
 `experiments/papers/findings.md`; a test compares. -->
 
 Does recrepro give published numbers, where data, split and hyperparameters are published?
@@ -57,8 +57,9 @@ def record(path: Path, ledger: Ledger, workspace: Workspace) -> Record | None:
 
 
 def read_records() -> list[Record]:
-    """Return the records of this folder, by name."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RECORDS.glob("*.json"))]
+    """Return the records of the experiments in this folder, by name."""
+    paths = (RECORDS / f"{path.stem}.json" for path in sorted(HERE.glob("*.toml")))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
 
 
 def waiting(records: list[Record]) -> list[tuple[str, str]]:

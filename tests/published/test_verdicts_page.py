@@ -1,0 +1,22 @@
+"""The page of verdicts in the docs: written from records only."""
+
+from pathlib import Path
+
+from recrepro.study import load_study
+from recrepro.verdict_page import read_records, render
+
+ROOT = Path(__file__).parents[2]
+STUDY = ROOT / "experiments/study.toml"
+
+
+def test_the_page_is_what_the_study_writes_from_the_records():
+    written = render(load_study(STUDY), read_records(ROOT / "experiments/records"))
+    page = (ROOT / "docs/verdicts.md").read_text(encoding="utf-8")
+    assert page == written, (
+        "recrepro study experiments/study.toml --records experiments/records --page docs/verdicts.md"
+    )
+
+
+def test_every_record_belongs_to_an_experiment():
+    experiments = {path.stem for path in (ROOT / "experiments").glob("*/*.toml")}
+    assert set(read_records(ROOT / "experiments/records")) <= experiments
