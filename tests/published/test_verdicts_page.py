@@ -13,7 +13,8 @@ def test_the_page_is_what_the_study_writes_from_the_records():
     written = render(load_study(STUDY), read_records(ROOT / "experiments/records"))
     page = (ROOT / "docs/verdicts.md").read_text(encoding="utf-8")
     assert page == written, (
-        "recrepro study experiments/study.toml --records experiments/records --page docs/verdicts.md"
+        "recrepro study experiments/study.toml --records experiments/records "
+        "--page docs/verdicts.md"
     )
 
 
