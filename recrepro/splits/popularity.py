@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
 from recrepro.interactions import Interactions
 
@@ -170,6 +169,8 @@ def _kolmogorov_smirnov(train: NDArray[np.int64], test: NDArray[np.int64]) -> fl
 
 
 def _part(counts: NDArray[np.int64], whole: NDArray[np.int64]) -> PartPopularity:
+    from scipy.stats import kendalltau  # takes a second to import
+
     total = max(int(counts.sum()), 1)
     shares = counts[counts > 0] / total
     tau = kendalltau(whole, counts).statistic if len(np.unique(counts)) > 1 else 0.0
