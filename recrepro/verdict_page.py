@@ -100,7 +100,8 @@ def _verdicts(findings: list[Finding]) -> str:
         paper = f.paper
         link = f"[{paper.method}, {paper.dataset}](#{paper.name})"
         if f.tuned is None or f.board is None or f.best is None or f.model is None:
-            rows.append([link, "not run", *[""] * 6])
+            as_published = paper.published and not paper.tuned
+            rows.append([link, "only as published" if as_published else "not run", *[""] * 7])
             continue
         metric = f.board["metric"]
         simple = next(m for m in f.tuned["models"] if m["model"] == f.board["baseline"])
@@ -112,11 +113,12 @@ def _verdicts(findings: list[Finding]) -> str:
                 f"{simple['model']} {_value(simple, metric)}",
                 _difference(f.best),
                 _p(f.best["p"]),
+                f"{f.model['trials']}, {simple['trials']}",
                 _cost(f.best),
             ]
         )
     names = ["paper", "verdict", "metric", "method", "best tuned simple", "difference", "p"]
-    return _table([*names, "cost of its fit"], rows, right=(5, 6, 7))
+    return _table([*names, "trials of both", "cost of its fit"], rows, right=(5, 6, 7, 8))
 
 
 def _published(loaded: Loaded, records: Mapping[str, Kept]) -> str:
