@@ -138,6 +138,13 @@ def end_process(process: subprocess.Popen[str]) -> None:
         process.stdin.close()
 
 
+def end_waiting(process: subprocess.Popen[str]) -> None:
+    """End a process that has had no job, so that nobody listens to it."""
+    end_process(process)
+    assert process.stdout is not None
+    process.stdout.close()
+
+
 class LocalProcesses:
     """Runs every job in a process of its own, so that a crash touches one cell only.
 
@@ -194,7 +201,7 @@ class LocalProcesses:
 
     def _end_ready(self) -> None:
         if self._ready is not None:
-            end_process(self._ready)
+            end_waiting(self._ready)
             self._ready = None
 
     def answer(self, cell: str, content: dict[str, str]) -> None:

@@ -117,7 +117,7 @@ def _started_ahead(
     *, here: bool, threads: int | Literal["auto"]
 ) -> "Iterator[subprocess.Popen[str] | None]":
     """Start the process of the first cell, which loads what it needs while we load ours."""
-    from recrepro.executors import end_process, start_process
+    from recrepro.executors import end_waiting, start_process
 
     if not here or threads == "auto" or ledger_url() is not None:
         yield None
@@ -126,7 +126,8 @@ def _started_ahead(
     try:
         yield process
     finally:
-        end_process(process)
+        if process.returncode is None:  # no grid has taken it, and ended it
+            end_waiting(process)
 
 
 @click.command()
