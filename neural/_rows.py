@@ -75,7 +75,8 @@ def distinct_rows(matrix: csr_array) -> tuple[csr_array, NDArray[np.int64]]:
         Rows of the former.
     """
     numbers: dict[bytes, int] = {}
-    places, firsts = np.empty(matrix.shape[0], np.int64), []
+    places = np.empty(matrix.shape[0], np.int64)
+    firsts: list[int] = []
     for row, (start, end) in enumerate(pairwise(matrix.indptr.tolist())):
         key = matrix.indices[start:end].tobytes() + matrix.data[start:end].tobytes()
         places[row] = numbers.setdefault(key, len(numbers))

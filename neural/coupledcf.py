@@ -205,10 +205,12 @@ class CoupledCF(DeepCF):
         right = network.item_attributes(self._items.all).relu()
         of_items = torch.from_numpy(item_profiles).to(self.device)
 
-        @lru_cache(max(1, _TABLE_NUMBERS // (len(right) * self.config.coupling_width)))
-        def couplings(profile: int) -> Tensor:
+        def of_profile(profile: int) -> Tensor:
             found: Tensor = network.couplings(left[profile].expand(len(right), -1), right)
             return found
+
+        n_held = max(1, _TABLE_NUMBERS // (len(right) * self.config.coupling_width))
+        couplings = lru_cache(n_held)(of_profile)
 
         def of_user(user: Tensor) -> Tensor:
             coupled = couplings(int(user_profiles[int(user)]))[of_items]
