@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from recrepro.data.archives import is_archive, read_members
-from recrepro.data.dataset import Dataset, content_checksum
+from recrepro.data.dataset import Dataset, PublishedSplit, content_checksum
 from recrepro.data.datasets import DATASETS, NamedDataset, Source
 from recrepro.data.fetch import download_path, fetch
 from recrepro.data.files import read_bytes
@@ -22,7 +23,7 @@ from recrepro.data.formats import (
 from recrepro.data.parsing import parse_frame
 from recrepro.errors import DataError, UnknownName, UsageError
 from recrepro.features import Features, FeatureSet
-from recrepro.interactions import Duplicates
+from recrepro.interactions import Duplicates, Interactions
 
 _MB = 1_000_000
 _UNPACKED = 10
@@ -78,11 +79,12 @@ def load_named(
     }
     try:
         frames = {part: _frame(entry, part, where) for part, where in found.items()}
-        dataset = _build(name, frames, found, "last")
+        dataset = _with_all_items(_build(name, frames, found, "last"), entry.numbered_items)
         rows = sum(len(frame) for part, frame in frames.items() if part != "negatives")
         _verify(name, entry, dataset, found, rows)
-        # What the table says of a data set holds for the usual rule.
-        return dataset if duplicates == "last" else _build(name, frames, found, duplicates)
+        if duplicates == "last":  # what the table says of a data set holds for the usual rule
+            return dataset
+        return _with_all_items(_build(name, frames, found, duplicates), entry.numbered_items)
     except (DataError, UsageError) as error:
         for where in found.values():
             if where.fetched and where.source.checksum is None:
@@ -228,6 +230,21 @@ def _build(
         return Dataset(name, interactions, has_values="value" in frame)
     parts = {part: frame for part, frame in frames.items() if part != "negatives"}
     return build_published(name, parts, where, frames.get("negatives"), duplicates=duplicates)
+
+
+def _with_all_items(dataset: Dataset, n_items: int | None) -> Dataset:
+    """Add the items that are in no interaction, if it is known how many there are in all."""
+    if n_items is None:
+        return dataset
+
+    def with_all(part: Interactions) -> Interactions:
+        numbers = part.item_ids[part.items].astype(np.int32)
+        return replace(part, items=numbers, item_ids=np.arange(n_items))
+
+    split = dataset.published
+    if split is not None:
+        split = PublishedSplit(with_all(split.train), with_all(split.test))
+    return replace(dataset, interactions=with_all(dataset.interactions), published=split)
 
 
 def _verify(

@@ -93,6 +93,9 @@ class NamedDataset:
         The heading that it is listed under.
     features : mapping of str to FeatureSource
         Its side information, by name.
+    numbered_items : int or None
+        Where items are numbered from 0 and some are in no interaction: how many there are. These,
+        too, are candidates.
     """
 
     title: str
@@ -108,3 +111,4 @@ class NamedDataset:
     content: str | None = None
     family: str = ""
     features: Mapping[str, FeatureSource] = field(default_factory=dict)
+    numbered_items: int | None = None

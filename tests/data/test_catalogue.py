@@ -337,6 +337,20 @@ def test_real_parts_have_their_published_sizes(data_dir, name):
 
 
 @pytest.mark.realdata
+def test_articles_that_are_in_no_library_are_candidates(data_dir):
+    """The study ranks all 25,975 articles of CiteULike-t; 25,584 are in a library."""
+    split = load_named("citeulike-t-cvae-p1", data_dir).published
+    assert split.train.n_items == split.test.n_items == 25_975
+    read = set((split.train.item_counts + split.test.item_counts).nonzero()[0].tolist())
+    assert len(read) == 25_584
+    with gzip.open(data_dir / "citeulike-t-cvae/cf-train-1-users.dat.gz", "rt") as file:
+        n, first = map(int, file.readline().split())
+    mine = split.train.items[split.train.users == 0]
+    assert n == 1
+    assert split.train.item_ids[mine].tolist() == [first]
+
+
+@pytest.mark.realdata
 def test_a_real_sequence_ends_with_its_last_item(data_dir):
     log = load_named("s3rec-beauty", data_dir).interactions
     with gzip.open(data_dir / "s3rec-sequences/Beauty.txt.gz", "rt") as file:
