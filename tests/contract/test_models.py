@@ -36,7 +36,7 @@ IN_SMALL_WORLDS = {
         "pretraining_epochs": 0,
         "epochs": 25,
     },
-    "coupledcf": {"batch_size": 64, "epochs": 20},
+    "coupledcf": {"batch_size": 64, "epochs": 40},
     "puresvd": {"n_factors": 2},
     "neumf": {"gmf_epochs": 100, "mlp_epochs": 100, "epochs": 1},
     "sasrec": {"epochs": 40, "learning_rate": 0.003},

@@ -28,5 +28,5 @@ def test_every_value_is_as_expected_but_for_those_that_the_page_explains(name, d
     show = [*recrepro, "leaderboard", *place, "--format", "json", "--no-intervals"]
     board = subprocess.run(show, check=True, capture_output=True)
     got = {(v["model"], v["metric"]): v["verdict"] for v in json.loads(board.stdout)["expected"]}
-    record = json.loads((PAPERS / "records" / f"{name}.json").read_text(encoding="utf-8"))
+    record = json.loads((PAPERS.parent / "records" / f"{name}.json").read_text(encoding="utf-8"))
     assert got == {(v["model"], v["metric"]): v["verdict"] for v in record["values"]}
