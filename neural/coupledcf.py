@@ -8,9 +8,7 @@ import numpy as np
 import torch
 from annotated_types import Ge
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from recrepro.features import FeatureNames, Side
 from recrepro.interactions import Interactions
@@ -178,10 +176,6 @@ class CoupledCF(DeepCF):
         rows, profiles = distinct_rows(self.feature_matrix(side, train))
         return Rows(rows), profiles
 
-    def loss(self, users: Tensor, items: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
-        """Return the binary cross-entropy."""
-        return binary_cross_entropy_with_logits(self.pair_scores(users, items).float(), labels)
-
     def pair_scores(self, users: Tensor, items: Tensor) -> Tensor:
         """Return the logits of pairs."""
         network = self.network
@@ -193,12 +187,7 @@ class CoupledCF(DeepCF):
         right = network.item_attributes.of(self._items, of_items)
         return network.above(network.couplings(left, right), network.product(users, items))
 
-    def score(self, users: NDArray[np.int32], histories: csr_array) -> NDArray[np.float32]:
-        """Score all items, one user after the other."""
-        self.fitted("network")
-        return self.score_by_user(users, histories, self._for_all_items)
-
-    def _for_all_items(self) -> Callable[[Tensor], Tensor]:
+    def for_all_items(self) -> Callable[[Tensor], Tensor]:
         """Return a function of a user's number, with the logits of every item."""
         network, (user_profiles, item_profiles) = self.network, self._profiles
         left = network.user_attributes(self._users.all).relu()

@@ -1,22 +1,19 @@
 """DeepCF: layers above the product of user and item factors; CoupledCF without attributes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated
 
-import numpy as np
 from annotated_types import Ge, Gt
-from numpy.typing import NDArray
 from pydantic import FiniteFloat
-from scipy.sparse import csr_array
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, linear
+from torch.nn.functional import linear
 
 from recrepro.interactions import Interactions
 from recrepro.space import Choice, IntRange, LogUniform
 
 from ._layers import embedding, glorot, lecun
-from ._samples import labelled_pairs
-from ._training import Batch, NeuralConfig, PairModel
+from ._logistic import LogisticPairModel
+from ._training import NeuralConfig
 
 FIRST_STD = 0.01
 """Standard deviation of the first factors."""
@@ -65,7 +62,7 @@ class DeepCFNetwork(nn.Module):
         return lambda user: self.above(self.product.of_all_items(user))
 
 
-class DeepCF(PairModel):
+class DeepCF(LogisticPairModel):
     r"""Put two layers above the product of a user's and an item's factors.
 
     Zhang, Cao, Zhu, Li & Sun: CoupledCF: learning explicit and implicit user-item couplings in
@@ -105,20 +102,3 @@ class DeepCF(PairModel):
     def build(self, train: Interactions) -> nn.Module:
         """Make tables and layers."""
         return DeepCFNetwork(*train.shape, self.config.n_factors, self.config.width)
-
-    def batches(self, train: Interactions, rng: np.random.Generator) -> Iterator[Batch]:
-        """Draw unseen items to every interaction."""
-        return labelled_pairs(train, self.config.n_negatives, self.config.batch_size, rng)
-
-    def loss(self, users: Tensor, items: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
-        """Return the binary cross-entropy."""
-        return binary_cross_entropy_with_logits(self.network(users, items), labels)
-
-    def pair_scores(self, users: Tensor, items: Tensor) -> Tensor:
-        """Return the logits of pairs."""
-        logits: Tensor = self.network(users, items)
-        return logits
-
-    def score(self, users: NDArray[np.int32], histories: csr_array) -> NDArray[np.float32]:
-        """Score all items, one user after the other."""
-        return self.score_by_user(users, histories, self.fitted("network").for_all_items)

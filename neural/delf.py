@@ -1,26 +1,25 @@
 """DELF: each user and item has a second vector, pooled from what it has interacted with."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import product
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from annotated_types import Ge, Gt
-from numpy.typing import NDArray
 from pydantic import FiniteFloat
 from scipy.sparse import csr_array
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, linear
+from torch.nn.functional import linear
 
 from recrepro.interactions import Interactions
 from recrepro.space import Choice, IntRange, LogUniform
 
 from ._layers import glorot
+from ._logistic import LogisticPairModel
 from ._rows import Rows
-from ._samples import labelled_pairs
-from ._training import Batch, NeuralConfig, PairModel
+from ._training import NeuralConfig
 
 Kind = Literal["own", "pooled"]
 KINDS: tuple[Kind, ...] = ("own", "pooled")
@@ -125,7 +124,7 @@ class DELFNetwork(nn.Module):
         return logits
 
 
-class DELF(PairModel):
+class DELF(LogisticPairModel):
     """What DELF-MLP and DELF-EF have in common: `joined` says how towers are joined."""
 
     power: float
@@ -190,24 +189,11 @@ class DELF(PairModel):
         self._shape = train.shape
         return DELFNetwork(train.shape, self.config, self.power, self.n_joined)
 
-    def batches(self, train: Interactions, rng: np.random.Generator) -> Iterator[Batch]:
-        """Draw unseen items to every interaction."""
-        return labelled_pairs(train, self.config.n_negatives, self.config.batch_size, rng)
-
-    def loss(self, users: Tensor, items: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
-        """Return the binary cross-entropy."""
-        return binary_cross_entropy_with_logits(self.pair_scores(users, items).float(), labels)
-
     def clip(self, parameters: list[nn.Parameter]) -> None:
         """Shorten the gradient, then cut each of its numbers to ``config.clip_value``."""
         super().clip(parameters)
         if self.config.clip_value:
             nn.utils.clip_grad_value_(parameters, self.config.clip_value)
-
-    def score(self, users: NDArray[np.int32], histories: csr_array) -> NDArray[np.float32]:
-        """Score all items, one user after the other."""
-        self.fitted("network")
-        return self.score_by_user(users, histories, self.for_all_items)
 
 
 class DELFMLP(DELF):

@@ -1,24 +1,20 @@
 """MLP: a multi-layer perceptron of the concatenated user and item factors."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Annotated
 
-import numpy as np
 import torch
 from annotated_types import Ge, Gt
-from numpy.typing import NDArray
 from pydantic import FiniteFloat
-from scipy.sparse import csr_array
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from recrepro.interactions import Interactions
 from recrepro.space import Choice, IntRange, LogUniform
 
 from ._layers import embedding, glorot, lecun
-from ._samples import labelled_pairs
-from ._training import Batch, NeuralConfig, PairModel
+from ._logistic import LogisticPairModel
+from ._training import NeuralConfig
 
 
 class Tower(nn.Module):
@@ -81,7 +77,7 @@ class MLPNetwork(nn.Module):
         return lambda user: self.output(tower(user)).squeeze(-1)
 
 
-class MLP(PairModel):
+class MLP(LogisticPairModel):
     r"""Let a perceptron find how user and item factors interact.
 
     He, Liao, Zhang, Nie, Hu & Chua: Neural collaborative filtering. WWW 2017, eq. 10.
@@ -124,20 +120,3 @@ class MLP(PairModel):
         """Make tables and layers."""
         c = self.config
         return MLPNetwork(train.n_users, train.n_items, c.n_factors, c.n_layers, c.init_std)
-
-    def batches(self, train: Interactions, rng: np.random.Generator) -> Iterator[Batch]:
-        """Draw unseen items to every interaction."""
-        return labelled_pairs(train, self.config.n_negatives, self.config.batch_size, rng)
-
-    def loss(self, users: Tensor, items: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
-        """Return the binary cross-entropy."""
-        return binary_cross_entropy_with_logits(self.network(users, items), labels)
-
-    def pair_scores(self, users: Tensor, items: Tensor) -> Tensor:
-        """Return the logits of pairs."""
-        logits: Tensor = self.network(users, items)
-        return logits
-
-    def score(self, users: NDArray[np.int32], histories: csr_array) -> NDArray[np.float32]:
-        """Score all items, one user after the other."""
-        return self.score_by_user(users, histories, self.fitted("network").for_all_items)
