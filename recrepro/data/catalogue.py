@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from recrepro.data.archives import is_archive, read_members
-from recrepro.data.dataset import Dataset, PublishedSplit, content_checksum
+from recrepro.data.dataset import Dataset, content_checksum
 from recrepro.data.datasets import DATASETS, NamedDataset, Source
 from recrepro.data.fetch import download_path, fetch
 from recrepro.data.files import read_bytes
@@ -233,7 +233,10 @@ def _build(
 
 
 def _with_all_items(dataset: Dataset, n_items: int | None) -> Dataset:
-    """Add the items that are in no interaction, if it is known how many there are in all."""
+    """Add the items that are in no interaction, if it is known how many there are in all.
+
+    Negatives that were published would need them, too: no such data set has any.
+    """
     if n_items is None:
         return dataset
 
@@ -241,10 +244,7 @@ def _with_all_items(dataset: Dataset, n_items: int | None) -> Dataset:
         numbers = part.item_ids[part.items].astype(np.int32)
         return replace(part, items=numbers, item_ids=np.arange(n_items))
 
-    split = dataset.published
-    if split is not None:
-        split = PublishedSplit(with_all(split.train), with_all(split.test))
-    return replace(dataset, interactions=with_all(dataset.interactions), published=split)
+    return dataset.with_each_part(with_all)
 
 
 def _verify(

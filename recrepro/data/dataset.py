@@ -1,8 +1,9 @@
 """What a data set hands to the harness: its interactions, or the parts a paper published."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from scipy.sparse import csr_array
 
@@ -73,6 +74,19 @@ class Dataset:
     has_values: bool = True
     train_filters: "tuple[Filter, ...]" = ()
     preprocessing: tuple[dict[str, Any], ...] = ()
+
+    def with_each_part(self, change: Callable[[Interactions], Interactions]) -> Self:
+        """Return the same with each part changed; negatives stay as they are."""
+        split = self.published
+        if split is None:
+            return replace(self, interactions=change(self.interactions))
+        changed = PublishedSplit(
+            change(split.train),
+            change(split.test),
+            split.negatives,
+            None if split.validation is None else change(split.validation),
+        )
+        return replace(self, interactions=changed.union, published=changed)
 
 
 def content_checksum(dataset: Dataset, *, times: bool) -> str:

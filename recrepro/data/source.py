@@ -1,12 +1,11 @@
 """From an experiment file's ``[[datasets]]`` table to a data set."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from recrepro.data.catalogue import load_named, load_named_features, missing_locally
-from recrepro.data.dataset import Dataset, PublishedSplit
+from recrepro.data.dataset import Dataset
 from recrepro.data.feature_layouts import Columns, Layout, Pairs
 from recrepro.data.files import read_bytes, unpacked_name
 from recrepro.data.filters import Filter, MinValue, make_filter
@@ -57,7 +56,7 @@ def load_dataset(
             entry["removed"] = before - len(dataset.interactions)
         done.append(entry)
     if spec.values == "binary":
-        dataset = _each_part(dataset, Interactions.binarised)
+        dataset = dataset.with_each_part(Interactions.binarised)
     done.append({"step": "values", "rule": spec.values, "on": "all"})
     if dataset.published is None:
         dataset = replace(dataset, interactions=dataset.interactions.without_unused_labels())
@@ -87,7 +86,7 @@ def _apply(step: Filter, name: str, dataset: Dataset) -> Dataset:
     """Keep what a filter keeps of all parts together."""
     whole = dataset.interactions
     kept = whole.select(step.keep(whole))
-    filtered = _each_part(dataset, lambda part: part.select(part.in_common_with(kept)))
+    filtered = dataset.with_each_part(lambda part: part.select(part.in_common_with(kept)))
     parts = filtered.published.parts if filtered.published else {"": filtered.interactions}
     for part, left in parts.items():
         if not len(left):
@@ -98,19 +97,6 @@ def _apply(step: Filter, name: str, dataset: Dataset) -> Dataset:
                 f"{largest if name == 'min-value' else ''}. Weaken it, or take it away."
             )
     return filtered
-
-
-def _each_part(dataset: Dataset, change: Callable[[Interactions], Interactions]) -> Dataset:
-    split = dataset.published
-    if split is None:
-        return replace(dataset, interactions=change(dataset.interactions))
-    changed = PublishedSplit(
-        change(split.train),
-        change(split.test),
-        split.negatives,
-        None if split.validation is None else change(split.validation),
-    )
-    return replace(dataset, interactions=changed.union, published=changed)
 
 
 def _read(spec: DatasetSpec, base: Path, data_dir: Path | None, *, progress: bool) -> Dataset:
