@@ -84,7 +84,7 @@ def _fill(draft: Path, run: FoundRun, experiment: Experiment, wheel: Path | None
 def _pins(record: dict[str, Any]) -> dict[str, str]:
     """Return what recrepro needs for this model, in the recorded versions where there are."""
     own = "recrepro[neural]" if record["model"]["family"] == "neural" else "recrepro"
-    pins = needed([own]) | record["provenance"]["packages"]
+    pins = needed((own,)) | record["provenance"]["packages"]
     # A build such as 2.13.0+cpu is not on PyPI under that name; any build of 2.13.0 satisfies it.
     return {
         name: version.partition("+")[0]

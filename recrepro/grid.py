@@ -101,6 +101,7 @@ class Grid:
         self._tokens: dict[str, str] = {}
         self._reasons: dict[str, str] = {}
         self._reopen = frozenset(reopen)
+        self._prepared = ""
         self.failed: list[str] = []
 
     def run(self) -> None:
@@ -115,7 +116,7 @@ class Grid:
                 while self._waiting or self._executor.running:
                     self._start_what_fits()
                     if self._waiting and self._executor.running:
-                        self._executor.prepare()
+                        self._prepare_next()
                     with contextlib.suppress(queue.Empty):
                         self._handle(self._executor.events.get(timeout=1.0))
                     if time.monotonic() - renewed > LEASE_SECONDS / 4:
@@ -142,6 +143,15 @@ class Grid:
                 self._observer.skipped(cell)
             else:  # another run is at it: ask again later
                 self._waiting.append(cell)
+
+    def _prepare_next(self) -> None:
+        """Have a process ready, and the split, so that the next cell starts at once."""
+        self._executor.prepare()
+        cell = self._waiting[0]
+        if cell.key != self._prepared:
+            self._prepared = cell.key
+            with contextlib.suppress(RecreproError):  # said when the cell is started
+                self._plan.stored_split(cell, self._workspace)
 
     def _start(self, cell: Cell, token: str) -> None:
         self._tokens[cell.key] = token

@@ -1,6 +1,5 @@
 """Installed packages: what a package needs, directly or through others, in which version."""
 
-from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import distributions
 from typing import NamedTuple
@@ -14,12 +13,13 @@ class _Package(NamedTuple):
     requires: list[str]
 
 
-def needed(roots: Iterable[str]) -> dict[str, str]:
+@cache
+def needed(roots: tuple[str, ...]) -> dict[str, str]:
     """Return the installed versions of some packages and of all that they need.
 
     Parameters
     ----------
-    roots : iterable of str
+    roots : tuple of str
         Requirements, such as ``recrepro[neural]``. What is not installed is left out.
 
     Returns

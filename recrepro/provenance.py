@@ -77,7 +77,7 @@ def environment() -> dict[str, Any]:
         "recrepro": recrepro.__version__,
         "code": code_state(),
         "python": platform.python_version(),
-        "packages": _packages(),
+        "packages": packages(),
         "locks": _locks(),
         "system": platform.platform(),
         "processor": _processor(),
@@ -91,11 +91,11 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _packages() -> dict[str, str]:
+def packages() -> dict[str, str]:
     """Return versions of what recrepro needs, and what packages with models of their own need."""
     own = "recrepro[neural]" if "torch" in sys.modules else "recrepro"
     models = {p.dist.name for p in entry_points(group="recrepro.models") if p.dist is not None}
-    return needed([own, *sorted(models - {"recrepro"})])
+    return needed((own, *sorted(models - {"recrepro"})))
 
 
 def _locks() -> dict[str, str | None]:

@@ -20,12 +20,13 @@ from recrepro.hindsight import look_back, looks_back
 from recrepro.identity import protocol_fingerprint
 from recrepro.ledger import Ledger
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
-from recrepro.provenance import code_state, environment, peak_memory_bytes
+from recrepro.provenance import code_state, environment, packages, peak_memory_bytes
 from recrepro.randomness import generator
 from recrepro.records import RECORD_SCHEMA, Job, measured, per_user_table, result_digest
 from recrepro.registry import Registry
 from recrepro.space import at_edge
 from recrepro.splits.sealed import StoredSplit, TuningView, histories
+from recrepro.suggestions import load_ahead
 from recrepro.tuning import Trial, Tuner, best_of, chosen_params, search_space
 from recrepro.weights import weights_of
 from recrepro.workspace import Workspace
@@ -59,6 +60,12 @@ class _Stopwatch:
         wall, processor = (b - a for a, b in zip(self._mark, now, strict=True))
         self.laps[name] = {"wall_s": round(wall, 3), "cpu_s": round(processor, 3)}
         self._mark = now
+
+
+def get_ready() -> None:
+    """Do what every cell needs and takes a while, as long as there is no cell yet."""
+    load_ahead()
+    packages()
 
 
 def run_cell(

@@ -12,6 +12,12 @@ from recrepro.space import Choice, IntRange, LogUniform, Range, Uniform
 if TYPE_CHECKING:
     import optuna
 
+
+def load_ahead() -> None:
+    """Load Optuna now, rather than when the first search begins."""
+    import optuna  # noqa: F401
+
+
 State = Literal["complete", "pruned", "failed"]
 """How a trial ended."""
 

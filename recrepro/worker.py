@@ -27,8 +27,9 @@ def main() -> None:
     """Run the job that stands in the first line of standard input."""
     # Before there is a job: a process that was started ahead is then ready when one comes.
     from recrepro.records import Job
-    from recrepro.runner import run_cell
+    from recrepro.runner import get_ready, run_cell
 
+    get_ready()
     line = sys.stdin.readline()
     if not line:
         return

@@ -1,4 +1,4 @@
-"""What the grid does with cells whose machine is lost, with an executor that loses them."""
+"""What the grid does before a cell starts and when its machine is lost, with false executors."""
 
 import contextlib
 import queue
@@ -64,6 +64,20 @@ class Careless:
         assert self.running == []
 
 
+class OneAtATime(Careless):
+    """Has place for one cell, and looks at what is stored when that ends."""
+
+    slots = 1
+
+    def __init__(self, ledger, workspace):
+        super().__init__(ledger, losses=0, end=None)
+        self.workspace, self.splits = workspace, []
+
+    def forget(self, cell):
+        super().forget(cell)
+        self.splits.append(len(list(self.workspace.splits.glob("*/split.json"))))
+
+
 class Silent:
     def __init__(self):
         self.told = []
@@ -90,15 +104,21 @@ def run(tmp_path):
     with contextlib.closing(Ledger.in_workspace(place.root)) as ledger:
         ledger.plan("toy", "hash", TOY, [(cell.member, cell.identity) for cell in plan.cells])
 
-        def run(losses, end):
-            executor, observer = Careless(ledger, losses, end), Silent()
+        def run(losses=0, end=None, executor=None):
+            executor, observer = executor or Careless(ledger, losses, end), Silent()
             Grid(
                 plan, ledger, place, jobs=None, threads=1, observer=observer, executor=executor
             ).run()
             states = {cell.key: ledger.status(cell.key) for cell in plan.cells}
             return executor, observer.told, states.values()
 
+        run.ledger, run.workspace = ledger, place
         yield run
+
+
+def test_the_split_of_the_next_cell_is_there_before_the_cell_before_it_ends(run):
+    executor, _, _ = run(executor=OneAtATime(run.ledger, run.workspace))
+    assert executor.splits == [2, 2]
 
 
 @pytest.mark.parametrize("end", [LOST, {"event": "exit", "code": TRY_AGAIN}])

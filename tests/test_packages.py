@@ -16,8 +16,8 @@ def test_versions_are_those_that_pip_lists():
 
 
 def test_direct_and_indirect_needs_are_found_and_extras_only_on_request():
-    plain = needed(["recrepro"])
+    plain = needed(("recrepro",))
     assert {"recrepro", "numpy", "mlflow", "alembic", "mako"} <= plain.keys()
     assert not {"torch", "pytest"} & plain.keys()
-    assert needed(["recrepro[test]"]).keys() >= plain.keys() | {"pytest"}
-    assert needed(["no-such-package"]) == {}
+    assert needed(("recrepro[test]",)).keys() >= plain.keys() | {"pytest"}
+    assert needed(("no-such-package",)) == {}

@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +18,7 @@ from recrepro.errors import RecreproError
 from recrepro.ledger import Ledger, Member
 from recrepro.tracking import MlflowMirror
 from recrepro.tracking_runs import RunWriter
-from recrepro.tracking_store import connect, printable, runs_pages
+from recrepro.tracking_store import connect, printable, runs_pages, set_up_store
 from recrepro.tracking_values import metric_key
 from recrepro.workspace import Workspace
 
@@ -345,6 +347,23 @@ def test_a_run_that_is_killed_while_mlflow_makes_its_database_leaves_none(mirror
     assert killed.returncode == 9
     assert mirror.sync() == 2
     assert list(workspace.root.glob(".mlflow-draft-*")) == []
+
+
+@pytest.mark.slow
+def test_what_is_left_of_a_deleted_database_does_not_get_into_the_new_one(workspace, tmp_path):
+    path = workspace.root / "mlflow.db"
+    path.unlink()
+    with closing(sqlite3.connect(tmp_path / "other.db")) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("CREATE TABLE ghost (x)")
+        shutil.copy(tmp_path / "other.db-wal", f"{path}-wal")
+    set_up_store(workspace)
+    with closing(sqlite3.connect(path)) as made:
+        tables = {name for (name,) in made.execute("SELECT name FROM sqlite_master")}
+        assert made.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert made.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert "runs" in tables
+    assert "ghost" not in tables
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.7, 0.99])
