@@ -4,6 +4,7 @@ It is looked at after the result of a cell is fixed, and changes nothing of it.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from recrepro.budget import Budget
@@ -21,6 +22,16 @@ def looks_back(tune: TuneSpec | None, model: type[Recommender]) -> bool:
     return tune is not None and tune.hindsight and epochs
 
 
+@dataclass(frozen=True)
+class _AtLeast(Budget):
+    """A budget whose time is not up before so many epochs."""
+
+    epochs: int = 1
+
+    def ends_trial(self, number: int, epoch: int, spent: float) -> bool:
+        return epoch >= self.epochs and super().ends_trial(number, epoch, spent)
+
+
 def look_back(
     model: type[Recommender],
     spec: ModelSpec,
@@ -34,7 +45,10 @@ def look_back(
     features: Features | None = None,
     on_epoch: Callable[[EpochStats], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Train once more, for as many epochs as a trial may have, and rank the test part on the way.
+    """Train once more, for as long as a trial may last, and rank the test part on the way.
+
+    It ends after as many epochs as a trial may have or, if the budget is in seconds, with the
+    first look after they are over and the epoch that validation chose has been seen.
 
     Parameters
     ----------
@@ -45,7 +59,7 @@ def look_back(
     config : ModelConfig
         Of the final fit.
     tune : TuneSpec
-        After how many epochs to look.
+        After how many epochs to look; how many seconds a search may last.
     opened : TuningView
         What the final model was fitted on, with the test part in the place of validation.
     evaluator, metric, seed, features, on_epoch
@@ -55,27 +69,28 @@ def look_back(
     -------
     dict
         ``epoch``, chosen on validation, and ``value`` of the metric on test after it;
-        ``best_epoch`` and ``best_value`` on test; ``gain``, their difference; ``curve``.
+        ``best_epoch`` and ``best_value`` on test; ``gain``, their difference; ``epochs``, how
+        many were trained; ``curve``.
     """
     most = spec.params.get("epochs", model.Config.model_fields["epochs"].default)
-    params = {**config.model_dump(mode="json"), "epochs": max(most, config.epochs)}  # type: ignore[attr-defined]  # every config of a model that learns in epochs
+    chosen: int = config.epochs  # type: ignore[attr-defined]  # every config of a model that learns in epochs
+    params = {**config.model_dump(mode="json"), "epochs": max(most, chosen)}
     fixed = ModelSpec(name=spec.name, label=spec.label, params=params)
-    without_end = tune.model_copy(update={"patience": params["epochs"], "seconds": None})
+    without_patience = tune.model_copy(update={"patience": params["epochs"]})
     tuner = Tuner(
         model,
         fixed,
-        without_end,
+        without_patience,
         opened,
         evaluator,
         metric,
         seed,
-        budget=Budget(1),
+        budget=_AtLeast(1, tune.seconds, epochs=chosen),
         on_epoch=on_epoch,
         features=features,
     )
     (trial,) = tuner.run(())
     curve = {int(row["epoch"]): row[metric] for row in trial.curve if metric in row}
-    chosen: int = config.epochs  # type: ignore[attr-defined]
     value = curve.get(chosen)
     best = trial.value
     return {
@@ -84,6 +99,7 @@ def look_back(
         "value": value,
         "best_epoch": trial.epochs,
         "best_value": best,
+        "epochs": max(curve, default=None),
         "gain": None if value is None or best is None else best - value,
         "curve": [{"epoch": epoch, metric: value} for epoch, value in curve.items()],
         "reason": trial.reason,

@@ -173,15 +173,17 @@ def _hindsight(findings: list[Finding]) -> str:
                     f"{seen['value']:.4f} ({seen['epoch']})",
                     f"{seen['best_value']:.4f} ({seen['best_epoch']})",
                     f"{seen['gain']:+.4f}",
+                    str(seen.get("epochs") or ""),
                 ]
             )
     if not rows:
         return "Not measured yet.\n"
     names = ["data set", "model", "metric", "chosen on validation (epoch)"]
+    names += ["best on test (epoch)", "gain", "of epochs"]
     return (
         "The code released with most of these papers prints the best epoch on the test part. In "
         "one training with the tuned hyperparameters, that choice alone gains:\n\n"
-    ) + _table([*names, "best on test (epoch)", "gain"], list(_unique(rows)), right=(3, 4, 5))
+    ) + _table(names, list(_unique(rows)), right=(3, 4, 5, 6))
 
 
 def _unique(rows: list[list[str]]) -> list[list[str]]:

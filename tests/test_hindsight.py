@@ -53,25 +53,38 @@ def pairs(*items):
     return Interactions(of_one_user * 0, of_one_user, values, None, np.arange(1), np.arange(20))
 
 
-@pytest.mark.parametrize(
-    ("chosen", "value", "gain"),
-    [(8, 1 / 5, 1 - 1 / 5), (4, 1.0, 0.0), (6, 1 / 2, 1 / 2), (9, 0.0, 1.0)],
-)
-def test_the_gain_is_the_best_look_at_the_test_part_less_the_chosen_one(chosen, value, gain):
-    found = look_back(
+def looked_back(chosen, seconds=None):
+    return look_back(
         Scripted,
         ModelSpec(name="scripted"),
         Scripted.Config(epochs=chosen),
-        TuneSpec(trials=7, evaluate_every=2, patience=1, seconds=1e-9, hindsight=True),
+        TuneSpec(trials=7, evaluate_every=2, patience=1, seconds=seconds, hindsight=True),
         TuningView(pairs(19), pairs(0), None),
         Evaluator([parse_metric("mrr@10")], tie_seed=1),
         "mrr@10",
         1,
     )
+
+
+@pytest.mark.parametrize(
+    ("chosen", "value", "gain"),
+    [(8, 1 / 5, 1 - 1 / 5), (4, 1.0, 0.0), (6, 1 / 2, 1 / 2), (9, 0.0, 1.0)],
+)
+def test_the_gain_is_the_best_look_at_the_test_part_less_the_chosen_one(chosen, value, gain):
+    found = looked_back(chosen)
     assert (found["epoch"], found["best_epoch"], found["best_value"]) == (chosen, 4, 1.0)
     assert found["value"] == pytest.approx(value)
     assert found["gain"] == pytest.approx(gain)
     assert [row["epoch"] for row in found["curve"]] == [2, 4, 6, 8, 9]
+    assert found["epochs"] == 9
+
+
+@pytest.mark.parametrize("chosen", [2, 4, 8])
+def test_when_the_time_of_a_search_is_up_no_more_is_looked_at_than_the_chosen_epoch(chosen):
+    found = looked_back(chosen, seconds=1e-9)
+    assert [row["epoch"] for row in found["curve"]] == list(range(2, chosen + 1, 2))
+    assert found["epochs"] == chosen
+    assert found["best_epoch"] == min(chosen, 4)
 
 
 def test_only_neural_models_are_looked_back_at_and_only_on_request():
