@@ -7,18 +7,15 @@ import time
 from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from recrepro.admission import MemoryBudget
 from recrepro.errors import LedgerError, RecreproError, SealError
-from recrepro.executors import TRY_AGAIN, Event, Executor, LocalProcesses
+from recrepro.executors import TRY_AGAIN, Event, Executor
 from recrepro.interrupts import signals_as_interrupt
 from recrepro.ledger import LEASE_SECONDS, Ledger
 from recrepro.plan import Cell, Plan
 from recrepro.workspace import Workspace
-
-if TYPE_CHECKING:
-    import subprocess
 
 MOST_LOSSES = 3
 """A cell fails that was lost so often: it may be what its workers died of."""
@@ -51,10 +48,10 @@ class Grid:
         Where they are leased and where their results go.
     workspace : Workspace
         Where splits and blobs go.
+    executor : Executor
+        Where they run.
     jobs : int or None
         How many cells run side by side; None for as many as the executor has places.
-    threads : int
-        Threads of the numeric libraries in each of them.
     observer : Observer
         Is told what happens.
     reopen : collection of str
@@ -64,10 +61,6 @@ class Grid:
         Whether to store what the final models have learned.
     memory : MemoryBudget, optional
         Which cells may run side by side; by default all.
-    executor : Executor, optional
-        Where they run; in processes of this machine when absent.
-    ready : subprocess.Popen, optional
-        A process that was started ahead, for the first cell that runs here.
     """
 
     def __init__(
@@ -75,15 +68,13 @@ class Grid:
         plan: Plan,
         ledger: Ledger,
         workspace: Workspace,
+        executor: Executor,
         *,
         jobs: int | None,
-        threads: int,
         observer: Observer,
         reopen: Collection[str] = (),
         keep_models: bool = False,
         memory: MemoryBudget | None = None,
-        executor: Executor | None = None,
-        ready: "subprocess.Popen[str] | None" = None,
     ) -> None:
         self._memory = memory
         self._plan = plan
@@ -92,9 +83,7 @@ class Grid:
         self._jobs = jobs
         self._keep_models = keep_models
         self._observer = observer
-        self._executor = executor or LocalProcesses(
-            workspace.log, threads, ledger.address.secrets, ready
-        )
+        self._executor = executor
         self._waiting = deque(plan.cells)
         self._losses: Counter[str] = Counter()
         self._cells = {cell.key: cell for cell in plan.cells}

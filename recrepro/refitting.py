@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from recrepro.budget import Budget
 from recrepro.errors import DataError, RecreproError, UsageError
+from recrepro.executors import LocalProcesses
 from recrepro.experiment import DatasetSpec, Experiment, canonical_json, explain
 from recrepro.grid import Grid, Observer
 from recrepro.identity import differences
@@ -184,7 +185,8 @@ def refit(
             _check_split(plan.stored_split(cell, place), record)
             if not retune and (n_trials := plan.n_trials(cell)):
                 _write_search(ledger, cell.key, n_trials, record)
-            Grid(plan, ledger, place, jobs=1, threads=threads, observer=observer).run()
+            executor = LocalProcesses(place.log, threads)
+            Grid(plan, ledger, place, executor, jobs=1, observer=observer).run()
             status = ledger.status(cell.key)
         if status.record is None:
             raise RecreproError(f"the run could not be repeated, it failed: {status.reason}")

@@ -17,6 +17,7 @@ from recrepro.budget import in_all
 from recrepro.cell_names import CellNames, paths
 from recrepro.cluster import DaskCluster, check_address
 from recrepro.errors import RecreproError, UnknownName, UsageError
+from recrepro.executors import Executor, LocalProcesses
 from recrepro.experiment import Experiment, load_experiment
 from recrepro.grid import Grid
 from recrepro.ledger import CellState, Ledger
@@ -95,10 +96,10 @@ def run_experiment(
     plan = make_plan(experiment, path.parent, data_dir, progress=sys.stderr.isatty())
     place = Workspace.create(workspace)
     with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:
-        cluster = None
+        executor: Executor | None = None
         n_threads = 1 if threads == "auto" else threads
         if scheduler is not None:
-            cluster = _cluster(console, scheduler, place, n_threads)
+            executor = _cluster(console, scheduler, place, n_threads)
         source = path.read_text(encoding="utf-8")
         members = [(cell.member, cell.identity) for cell in plan.cells]
         ledger.plan(path.stem, experiment.grid_hash, source, members)
@@ -108,23 +109,22 @@ def run_experiment(
         )
         progress = _announce(console, plan, ledger, place, path.stem, mirror, again)
         budget = None
-        if cluster is None:
+        if executor is None:
             jobs, n_threads = share_cores(jobs, threads)
             total = default_budget(available_bytes()) if memory is None else memory
             budget = MemoryBudget(total, expected_memory(plan, ledger.records()))
             _warn(console, plan, ledger, budget, jobs * n_threads)
+            executor = LocalProcesses(place.log, n_threads, ledger.address.secrets, ready)
         grid = Grid(
             plan,
             ledger,
             place,
+            executor,
             jobs=jobs,
-            threads=n_threads,
             observer=progress,
             reopen=again,
             keep_models=keep_models,
             memory=budget,
-            executor=cluster,
-            ready=ready,
         )
         try:
             with progress:

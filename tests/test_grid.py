@@ -106,9 +106,7 @@ def run(tmp_path):
 
         def run(losses=0, end=None, executor=None):
             executor, observer = executor or Careless(ledger, losses, end), Silent()
-            Grid(
-                plan, ledger, place, jobs=None, threads=1, observer=observer, executor=executor
-            ).run()
+            Grid(plan, ledger, place, executor, jobs=None, observer=observer).run()
             states = {cell.key: ledger.status(cell.key) for cell in plan.cells}
             return executor, observer.told, states.values()
 
