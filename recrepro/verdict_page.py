@@ -18,6 +18,9 @@ OUTCOMES: dict[str, Outcome] = {
     "not shown": "no difference shown",
 }
 
+FEW_TRIALS = 5
+"""A method with fewer is marked: it has hardly been tuned."""
+
 
 def read_records(folder: Path) -> dict[str, Kept]:
     """Return the records in a folder, by the name of their experiment."""
@@ -35,6 +38,15 @@ class Finding:
     board: dict[str, Any] | None
     best: dict[str, Any] | None
     model: Mapping[str, Any] | None
+
+    @property
+    def marks(self) -> str:
+        """What makes the verdict weaker: a quick run (Q), few trials of the method (†)."""
+        if self.tuned is None or self.model is None:
+            return ""
+        if self.tuned.get("quick"):
+            return " Q"
+        return " †" if (self.model["trials"] or FEW_TRIALS) < FEW_TRIALS else ""
 
 
 def find(paper: Paper, records: Mapping[str, Kept]) -> Finding:
@@ -86,10 +98,16 @@ def _count(findings: list[Finding]) -> str:
         f"baseline, better in {counts['better']}, and no difference is shown in "
         f"{counts['no difference shown']}.\n"
     )
-    small = sum(bool(f.tuned and f.tuned.get("quick")) for f in findings)
+    small, few = (sum(mark in f.marks for f in findings) for mark in "Q†")
     if small:
         text += (
             f"\n{small} of these verdicts are of a quick run, with a budget of seconds; marked Q.\n"
+        )
+    if few:
+        text += (
+            f"\n{few} of these verdicts are of methods whose time was up before {FEW_TRIALS} "
+            "trials, the first of which has their own defaults; marked †. More time may change "
+            "them.\n"
         )
     return text
 
@@ -105,7 +123,7 @@ def _verdicts(findings: list[Finding]) -> str:
             continue
         metric = f.board["metric"]
         simple = next(m for m in f.tuned["models"] if m["model"] == f.board["baseline"])
-        outcome = f"**{f.outcome}**{' Q' if f.tuned.get('quick') else ''}"
+        outcome = f"**{f.outcome}**{f.marks}"
         rows.append(
             [
                 *(link, outcome, metric),
@@ -209,7 +227,7 @@ def _section(loaded: Loaded, f: Finding) -> str:
         parts.append(
             f"Tuned: {tuned['dataset']}, {tuned['split']}, {tuned['users']:,} users, "
             f"{tuned['ranking']} ranking, {_seeds(tuned)}; audit: {tuned['audit']}. "
-            f"{' '.join(tuned['tuning'])} {tuned['hours']:g} hours of one core, "
+            f"{'. '.join(tuned['tuning'])}. {tuned['hours']:g} hours of one core, "
             f"{tuned['machine']}, recrepro {tuned['recrepro']}, commit {tuned['commit']}.{kind}\n"
         )
         wanted = [

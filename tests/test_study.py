@@ -6,7 +6,7 @@ import pytest
 
 from recrepro.plan import check_names
 from recrepro.study import QUICK_SECONDS, load_study, quick
-from recrepro.verdict_page import render
+from recrepro.verdict_page import Finding, render
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
@@ -44,6 +44,15 @@ def test_quick_ones_come_first_and_those_as_published_before_all(loaded):
     for kind in (False, True):
         minutes = [s.minutes for s in stages if loaded.is_tuned(s) == kind]
         assert minutes == sorted(minutes)
+
+
+@pytest.mark.parametrize(
+    ("trials", "quick", "marks"),
+    [(1, False, " †"), (4, False, " †"), (5, False, ""), (3, True, " Q"), (None, False, "")],
+)
+def test_a_verdict_on_a_method_with_few_trials_is_marked(loaded, trials, quick, marks):
+    paper, model = loaded.study.papers[0], {"trials": trials}
+    assert Finding(paper, "beaten", {"quick": quick}, None, None, model).marks == marks
 
 
 def test_a_quick_experiment_has_another_hash_and_a_budget_of_seconds(loaded):
