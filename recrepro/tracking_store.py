@@ -135,10 +135,11 @@ def set_up_store(workspace: Workspace) -> None:
         for stale in workspace.root.glob(f"{path.name}-*"):  # of a store that was deleted
             stale.unlink()
         draft.replace(path)
-    # A write-ahead log waits for the disk once a commit instead of several times; half the time
-    # that it takes to copy a cell was spent waiting.
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
+    # A write-ahead log waits for the disk once a commit instead of several times, which was half
+    # of the time that copies took. It needs a local disk, as that of the ledger does.
+    if (workspace.root / "ledger.db").is_file():
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
 
 
 def existing_target(uri: str, name: str) -> Target | None:
