@@ -152,12 +152,13 @@ def load_study(path: Path) -> Loaded:
 
 
 def quick(experiment: Experiment) -> Experiment:
-    """Return an experiment with a budget of seconds, one seed and no look back."""
+    """Return an experiment with a budget of seconds, one seed and no look back at test."""
     splits = tuple(s.model_copy(update={"seeds": s.seeds[:1]}) for s in experiment.splits)
     tune = experiment.tune
     if tune is not None:
         small = {"trials": QUICK_TRIALS, "seconds": QUICK_SECONDS, "hindsight": False}
-        tune = tune.model_copy(update=small)
+        # Time is looked at after a validation: with one an epoch, no trial lasts much longer.
+        tune = tune.model_copy(update={**small, "evaluate_every": 1})
     return experiment.model_copy(update={"splits": splits, "tune": tune})
 
 

@@ -62,6 +62,7 @@ def test_a_quick_experiment_has_another_hash_and_a_budget_of_seconds(loaded):
     assert small.tune.seconds == QUICK_SECONDS
     assert [len(split.seeds) for split in small.splits] == [1]
     assert not small.tune.hindsight
+    assert small.tune.evaluate_every == 1
 
 
 def test_a_page_without_records_says_that_nothing_was_run(loaded):
