@@ -139,7 +139,7 @@ class Grid:
         cell = self._waiting[0]
         if cell.key != self._prepared:
             self._prepared = cell.key
-            with contextlib.suppress(RecreproError):  # said when the cell is started
+            with contextlib.suppress(RecreproError, OSError):  # said when it is started
                 self._plan.stored_split(cell, self._workspace)
 
     def _start(self, cell: Cell, token: str) -> None:
