@@ -12,9 +12,9 @@ from recrepro.errors import UsageError
 from recrepro.experiment import Expected, Experiment, Name, Table, explain, load_experiment
 
 QUICK_TRIALS = 3
-QUICK_SECONDS = 20.0
+QUICK_SECONDS = 10.0
 """What a quick study gives each model, in place of an experiment's budget."""
-QUICK_MINUTES = 5.0
+QUICK_MINUTES = 2.0
 """Experiments as published that take longer are left out of a quick study."""
 
 
