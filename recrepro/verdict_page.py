@@ -81,6 +81,7 @@ def render(loaded: Loaded, records: Mapping[str, Kept]) -> str:
     ]
     parts += [f"{study.introduction}\n"] if study.introduction else []
     parts += [_count(findings), "## Verdicts\n", _verdicts(findings)]
+    parts += ["## Without a verdict\n", _without(findings)]
     parts += ["## As published\n", _published(loaded, records)]
     parts += ["## Picking the epoch on the test part\n", _hindsight(findings)]
     if study.notes:
@@ -115,18 +116,14 @@ def _count(findings: list[Finding]) -> str:
 def _verdicts(findings: list[Finding]) -> str:
     rows = []
     for f in findings:
-        paper = f.paper
-        link = f"[{paper.method}, {paper.dataset}](#{paper.name})"
         if f.tuned is None or f.board is None or f.best is None or f.model is None:
-            as_published = paper.published and not paper.tuned
-            rows.append([link, "only as published" if as_published else "not run", *[""] * 7])
             continue
         metric = f.board["metric"]
         simple = next(m for m in f.tuned["models"] if m["model"] == f.board["baseline"])
         outcome = f"**{f.outcome}**{f.marks}"
         rows.append(
             [
-                *(link, outcome, metric),
+                *(_anchor(f.paper), outcome, metric),
                 f"{f.model['model']} {_value(f.model, metric)}",
                 f"{simple['model']} {_value(simple, metric)}",
                 _difference(f.best),
@@ -135,17 +132,33 @@ def _verdicts(findings: list[Finding]) -> str:
                 _cost(f.best),
             ]
         )
+    if not rows:
+        return "None yet.\n"
     names = ["paper", "verdict", "metric", "method", "best tuned simple", "difference", "p"]
     return _table([*names, "trials of both", "cost of its fit"], rows, right=(5, 6, 7, 8))
+
+
+def _without(findings: list[Finding]) -> str:
+    rows = []
+    for paper in (f.paper for f in findings if f.outcome == "not run"):
+        if paper.tuned is None:
+            state = "only as published" if paper.published else "not run"
+            rows.append([_anchor(paper), state, paper.needs])
+        else:
+            why = paper.needs or f"not yet: about {paper.tuned.minutes:g} minutes on two cores"
+            rows.append([_anchor(paper), "not run", why])
+    return _table(["paper", "state", "why"], rows, right=()) if rows else "None.\n"
+
+
+def _anchor(paper: Paper) -> str:
+    return f"[{paper.method}, {paper.dataset}](#{paper.name})"
 
 
 def _published(loaded: Loaded, records: Mapping[str, Kept]) -> str:
     rows = []
     for paper in loaded.study.papers:
-        link = f"[{paper.method}, {paper.dataset}](#{paper.name})"
         found = loaded.expected(paper)
         if found is None:
-            rows.append([link, "", "", "", ""])
             continue
         stage, expected = found
         record = records.get(Path(stage.file).stem)
@@ -166,7 +179,7 @@ def _published(loaded: Loaded, records: Mapping[str, Kept]) -> str:
         total = counted.total()
         rows.append(
             [
-                *(link, f"{expected.metric} of {expected.model}"),
+                *(_anchor(paper), f"{expected.metric} of {expected.model}"),
                 f"{expected.published or expected.value:.4f}",
                 "not run" if got is None else f"{got:.4f}",
                 f"{counted['ok']} of {total}" if total else "",

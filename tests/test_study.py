@@ -68,12 +68,13 @@ def test_a_quick_experiment_has_another_hash_and_a_budget_of_seconds(loaded):
 def test_a_page_without_records_says_that_nothing_was_run(loaded):
     page = render(loaded, {})
     assert f"Of {len(loaded.study.papers)} papers on a data set, 0 were run" in page
-    verdicts = page.partition("## Verdicts")[2].partition("## As published")[0]
+    verdicts = page.partition("## Without a verdict")[2].partition("## As published")[0]
     only = sum(bool(p.published) and p.tuned is None for p in loaded.study.papers)
     assert only > 0
     assert verdicts.count("| only as published |") == only
     assert verdicts.count("| not run |") == len(loaded.study.papers) - only
     for paper in loaded.study.papers:
+        assert paper.needs in verdicts
         assert f"### {paper.name}\n" in page
         for flaw in paper.flaws:
             assert flaw in page
