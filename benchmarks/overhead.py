@@ -32,7 +32,8 @@ import numpy as np
 import pandas as pd
 from annotated_types import Ge
 
-from recrepro.ledger import Ledger, Member
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import Member
 from recrepro.model import ModelConfig, Recommender
 from recrepro.space import Uniform
 from recrepro.workspace import Workspace

@@ -16,7 +16,7 @@ import tomli_w
 from recrepro.cell_names import paths
 from recrepro.errors import RecreproError, UsageError
 from recrepro.experiment import Experiment, load_experiment
-from recrepro.ledger import Member
+from recrepro.ledger_entries import Member
 from recrepro.locating import PER_USER, FoundRun
 from recrepro.packages import needed
 from recrepro.provenance import checkout, code_state

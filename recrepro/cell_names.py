@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from recrepro.ledger import Member
+from recrepro.ledger_entries import Member
 
 
 def paths(cell: Member) -> list[str]:

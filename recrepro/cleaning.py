@@ -16,7 +16,8 @@ from typing import Literal
 
 from rich.console import Console
 
-from recrepro.ledger import CellWork, Ledger
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import CellWork
 from recrepro.memory import in_words
 from recrepro.progress import count
 from recrepro.workspace import Workspace

@@ -16,7 +16,8 @@ from pathlib import Path
 from recrepro.admission import default_budget, expected_memory
 from recrepro.errors import RecreproError
 from recrepro.identity import search_budget
-from recrepro.ledger import CellWork, Ledger
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import CellWork
 from recrepro.memory import available_bytes, in_words
 from recrepro.paces import Pace, Pacer, Paces
 from recrepro.plan import Cell, Plan

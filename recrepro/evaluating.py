@@ -25,7 +25,8 @@ from recrepro.evaluation.evaluator import Evaluation, Evaluator
 from recrepro.experiment import ModelSpec, explain, load_experiment
 from recrepro.identity import cell_key, protocol_fingerprint
 from recrepro.interactions import UNKNOWN_TIME, Interactions
-from recrepro.ledger import Ledger, Member
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import Member
 from recrepro.model import ModelConfig, Recommender
 from recrepro.plan import Cell, make_plan
 from recrepro.provenance import environment, peak_memory_bytes

@@ -13,7 +13,8 @@ from recrepro.admission import MemoryBudget
 from recrepro.errors import LedgerError, RecreproError, SealError
 from recrepro.executors import TRY_AGAIN, Event, Executor
 from recrepro.interrupts import signals_as_interrupt
-from recrepro.ledger import LEASE_SECONDS, Ledger
+from recrepro.leases import LEASE_SECONDS
+from recrepro.ledger import Ledger
 from recrepro.plan import Cell, Plan
 from recrepro.workspace import Workspace
 

@@ -10,7 +10,7 @@ from recrepro.budget import how, trials_in_words
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.experiment import Expected, Experiment
 from recrepro.identity import differences, protocol_fingerprint, protocol_of
-from recrepro.ledger import CellStatus
+from recrepro.ledger_entries import CellStatus
 from recrepro.results import Result
 
 

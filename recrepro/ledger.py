@@ -18,15 +18,12 @@ import json
 import os
 import re
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import psutil
 import sqlalchemy as sa
 from filelock import FileLock
 
@@ -34,11 +31,10 @@ from recrepro import externals
 from recrepro import ledger_tables as tables
 from recrepro.budget import Budget
 from recrepro.errors import LedgerError, SealError
+from recrepro.leases import LEASE_SECONDS, is_held, lease_of, this_process
 from recrepro.ledger_address import LedgerAddress
+from recrepro.ledger_entries import CellState, CellStatus, CellWork, Member, Planned
 from recrepro.openings import Opening, ask, openings
-
-LEASE_SECONDS = 60.0
-"""A lease that was not renewed for this long may be taken over."""
 
 PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)
 """Seconds between the tries to reach a database server again; much less than a lease lasts."""
@@ -47,78 +43,6 @@ SCHEMA_VERSION = 2
 
 _PLANNING = 0x7265637265
 """Number of the lock that PostgreSQL gives to one of those who make tables or plan."""
-
-CellState = Literal["pending", "leased", "done", "failed"]
-
-
-@dataclass(frozen=True)
-class Member:
-    """A cell in an experiment: its key and what that experiment calls its parts."""
-
-    cell: str
-    titles: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class CellStatus:
-    """What the ledger knows of a cell; `record` is set once it is done.
-
-    `alarmed` says that a second run gave another result, which was not taken. `openings` are those
-    of the test part, in their order.
-    """
-
-    cell: str
-    state: CellState
-    reason: str | None
-    record: dict[str, Any] | None
-    alarmed: bool = False
-    openings: tuple[Opening, ...] = ()
-
-    @property
-    def reopened(self) -> int:
-        """How often the test part was opened on request, though there was a result."""
-        return sum(opening.reason == "reopened" for opening in self.openings)
-
-    @property
-    def tries(self) -> int:
-        """How often the test part was opened for run files of this name."""
-        return sum(opening.reason == "external" for opening in self.openings)
-
-
-@dataclass(frozen=True)
-class Lease:
-    """Who holds a cell: host and process, since when (seconds since 1970), and whether it lives.
-
-    `since` is None where an older recrepro wrote the lease. A lease that is not alive may be taken
-    over by any run.
-    """
-
-    host: str
-    pid: int
-    since: float | None
-    alive: bool
-
-
-@dataclass(frozen=True)
-class CellWork:
-    """How far a cell is: its state, its lease if it has one, how many trials are finished."""
-
-    cell: str
-    identity: dict[str, Any]
-    state: CellState
-    reason: str | None
-    lease: Lease | None
-    finished: int
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A version of an experiment that was run, with the text of its file."""
-
-    name: str
-    grid_hash: str
-    source: str
-
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -343,7 +267,7 @@ class Ledger:
                     json.loads(row.identity),
                     row.state,
                     row.reason,
-                    None if row.token is None else _lease(row.owner, row.deadline, now),
+                    None if row.token is None else lease_of(row.owner, row.deadline, now),
                     row.finished or 0,
                 )
                 for row in connection.execute(query)
@@ -417,7 +341,7 @@ class Ledger:
                 return token
             if row.state == "done" and not reopen:
                 return None
-            if row.token is not None and _holds(row.owner, row.deadline, now):
+            if row.token is not None and is_held(row.owner, row.deadline, now):
                 return None
             if row.state == "failed":
                 _forget_failed_trials(connection, cell)
@@ -427,7 +351,7 @@ class Ledger:
                 .values(
                     state="done" if row.state == "done" else "leased",
                     token=token,
-                    owner=_this_process(),
+                    owner=this_process(),
                     deadline=now + LEASE_SECONDS,
                     reason=None,
                 )
@@ -623,29 +547,3 @@ def _check_lease(row: Any, token: str) -> None:
         raise LedgerError(
             f"cell {row.cell[:12]} is no longer leased to this worker: another one took over."
         )
-
-
-def _this_process() -> str:
-    process = psutil.Process()
-    owner = {"host": socket.gethostname(), "pid": os.getpid(), "born": process.create_time()}
-    return json.dumps({**owner, "since": time.time()})
-
-
-def _lease(owner: str, deadline: float, now: float) -> Lease:
-    process = json.loads(owner)
-    alive = _holds(owner, deadline, now)
-    return Lease(process["host"], process["pid"], process.get("since"), alive)
-
-
-def _holds(owner: str, deadline: float, now: float) -> bool:
-    """Say whether a lease is alive: in time, and its process not known to be dead."""
-    if now > deadline:
-        return False
-    process = json.loads(owner)
-    if process["host"] != socket.gethostname():
-        return True
-    try:
-        born = psutil.Process(process["pid"]).create_time()
-    except psutil.NoSuchProcess:
-        return False
-    return bool(abs(born - process["born"]) < 1.0)

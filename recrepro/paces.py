@@ -13,7 +13,8 @@ from typing import Any
 
 from recrepro.errors import RecreproError
 from recrepro.experiment import TuneSpec, canonical_json
-from recrepro.ledger import CellWork, Ledger
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import CellWork
 from recrepro.plan import Cell, Plan
 from recrepro.splits.draw import Drawn
 from recrepro.splits.sealed import TuningView

@@ -27,7 +27,7 @@ from recrepro.experiment import (
 from recrepro.features import ALL, Features, FeatureSet, described
 from recrepro.hindsight import looks_back
 from recrepro.identity import cell_key
-from recrepro.ledger import Member
+from recrepro.ledger_entries import Member
 from recrepro.model import Recommender
 from recrepro.protocol import check_items, check_metrics, ranking_identity, read_labels
 from recrepro.records import HARNESS_VERSION, Job

@@ -9,7 +9,8 @@ import pandas as pd
 
 from recrepro.errors import RecreproError
 from recrepro.experiment import Experiment
-from recrepro.ledger import CellStatus, Ledger
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import CellStatus
 from recrepro.workspace import Workspace
 
 

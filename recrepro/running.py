@@ -20,8 +20,9 @@ from recrepro.errors import RecreproError, UnknownName, UsageError
 from recrepro.executors import Executor, LocalProcesses
 from recrepro.experiment import Experiment, load_experiment
 from recrepro.grid import Grid
-from recrepro.ledger import CellState, Ledger
+from recrepro.ledger import Ledger
 from recrepro.ledger_address import LedgerAddress
+from recrepro.ledger_entries import CellState
 from recrepro.listing import make_console, show_leaderboard
 from recrepro.memory import available_bytes, in_words
 from recrepro.plan import Cell, Plan, make_plan

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from recrepro.budget import how
 from recrepro.cell_names import paths
-from recrepro.ledger import Member
+from recrepro.ledger_entries import Member
 from recrepro.listing import plain_table
 from recrepro.memory import in_words
 

@@ -27,7 +27,7 @@ from recrepro import tables
 from recrepro.citation import Citation, bibtex, citation_file, croissant
 from recrepro.errors import RecreproError, UsageError
 from recrepro.experiment import Experiment, load_experiment
-from recrepro.ledger import CellStatus
+from recrepro.ledger_entries import CellStatus
 from recrepro.openings import Opening
 from recrepro.results import Result
 from recrepro.tables import judgements

@@ -11,7 +11,9 @@ from rich.text import Text
 
 from recrepro.cell_names import paths
 from recrepro.identity import search_budget
-from recrepro.ledger import CellWork, Lease, Ledger, Member, Planned
+from recrepro.leases import Lease
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import CellWork, Member, Planned
 from recrepro.listing import plain_table
 from recrepro.progress import count, duration
 from recrepro.tracking import MlflowMirror

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from recrepro.errors import RecreproError
-from recrepro.ledger import Ledger, Planned
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import Planned
 from recrepro.progress import count
 from recrepro.tracking import MlflowMirror
 from recrepro.tracking_store import printable, require_answer, tracking_uri

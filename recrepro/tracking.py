@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from recrepro.errors import RecreproError
-from recrepro.ledger import CellStatus, Ledger, Member
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import CellStatus, Member
 from recrepro.tracking_facts import cell_facts, json_hash, place_tag
 from recrepro.tracking_runs import RunWriter
 from recrepro.tracking_store import (

@@ -8,7 +8,7 @@ from typing import Any
 
 from recrepro.budget import how
 from recrepro.identity import protocol_fingerprint
-from recrepro.ledger import CellStatus
+from recrepro.ledger_entries import CellStatus
 
 COPY_VERSION = 3
 """Bumped when copies get other content: those of before are then made anew."""

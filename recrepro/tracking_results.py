@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from recrepro.errors import DataError, RecreproError, UsageError
-from recrepro.ledger import CellStatus
+from recrepro.ledger_entries import CellStatus
 from recrepro.openings import Opening
 from recrepro.results import Result
 from recrepro.tracking_facts import COPY_VERSION, json_hash, place_tag

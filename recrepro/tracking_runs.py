@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from recrepro.ledger import CellStatus, Ledger, Member
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import CellStatus, Member
 from recrepro.plots import draw_tuning
 from recrepro.tracking_facts import (
     cell_facts,

@@ -32,7 +32,7 @@ from sqlalchemy import make_url
 
 from recrepro.identity import cell_key
 from recrepro.interactions import Interactions
-from recrepro.ledger import CellStatus
+from recrepro.ledger_entries import CellStatus
 from recrepro.openings import Opening
 from recrepro.results import Result
 

@@ -38,9 +38,10 @@ LAYERS = [
         "recrepro.workspace",
         "recrepro.ledger_tables",
         "recrepro.ledger_address",
+        "recrepro.leases",
     },
     {"recrepro.data", "recrepro.splits", "recrepro.evaluation", "recrepro.openings"},
-    {"recrepro.externals"},
+    {"recrepro.externals", "recrepro.ledger_entries"},
     {
         "recrepro.tuning",
         "recrepro.hindsight",

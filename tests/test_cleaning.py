@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from recrepro import cleaning
 from recrepro import ledger_tables as tables
 from recrepro.errors import LedgerError
-from recrepro.ledger import Ledger, Member
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import Member
 from recrepro.workspace import Workspace
 
 DAY = 24 * 3600.0

@@ -10,7 +10,7 @@ from scipy import stats
 
 from recrepro.comparing import compare_models, to_json, to_markdown
 from recrepro.errors import UnknownName, UsageError
-from recrepro.ledger import CellStatus
+from recrepro.ledger_entries import CellStatus
 from recrepro.results import Result
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from recrepro import leaderboard as tables
 from recrepro.experiment import Expected, Experiment
 from recrepro.leaderboard import build
-from recrepro.ledger import CellStatus
+from recrepro.ledger_entries import CellStatus
 from recrepro.listing import show_leaderboard
 from recrepro.openings import Opening
 from recrepro.results import Result

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from recrepro import ledger as module
 from recrepro.errors import LedgerError, SealError
-from recrepro.ledger import Ledger, Member
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import Member
 
 CELL = "c" * 64
 

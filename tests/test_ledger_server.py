@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from recrepro import ledger as module
 from recrepro.errors import LedgerError, SealError
-from recrepro.ledger import Ledger, Member
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import Member
 
 CELL = "c" * 64
 

@@ -12,7 +12,8 @@ from rich.console import Console
 from recrepro import ledger_tables as tables
 from recrepro import status
 from recrepro.errors import RecreproError
-from recrepro.ledger import Ledger, Member
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import Member
 from recrepro.tracking import MlflowMirror
 from recrepro.workspace import Workspace
 

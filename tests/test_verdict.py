@@ -11,7 +11,7 @@ from scipy import stats
 
 from recrepro import verdict
 from recrepro.errors import UsageError
-from recrepro.ledger import CellStatus
+from recrepro.ledger_entries import CellStatus
 from recrepro.results import Result
 from recrepro.tables import judgements
 

@@ -9,7 +9,8 @@ import click
 from recrepro.cli.options import existing, text_or_json, workspace_option
 
 if TYPE_CHECKING:
-    from recrepro.ledger import Ledger, Planned
+    from recrepro.ledger import Ledger
+    from recrepro.ledger_entries import Planned
 
 some_experiment = click.argument(
     "experiment", type=click.Path(path_type=Path), required=False, metavar="[EXPERIMENT]"

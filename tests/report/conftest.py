@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from recrepro.experiment import Experiment
-from recrepro.ledger import CellStatus
+from recrepro.ledger_entries import CellStatus
 from recrepro.openings import Opening
 from recrepro.results import Result
 

@@ -10,7 +10,8 @@ from click.testing import CliRunner
 
 from recrepro.cli import cli
 from recrepro.experiment import load_experiment
-from recrepro.ledger import Ledger, Member
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import Member
 from recrepro.tracking import MlflowMirror
 from recrepro.workspace import Workspace
 

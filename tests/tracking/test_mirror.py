@@ -15,7 +15,8 @@ import pytest
 
 from recrepro.background import BackgroundMirror
 from recrepro.errors import RecreproError
-from recrepro.ledger import Ledger, Member
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import Member
 from recrepro.tracking import MlflowMirror
 from recrepro.tracking_runs import RunWriter
 from recrepro.tracking_store import connect, printable, runs_pages, set_up_store

@@ -14,7 +14,8 @@ from recrepro import running
 from recrepro.background import BackgroundMirror
 from recrepro.cli import cli
 from recrepro.errors import RecreproError
-from recrepro.ledger import Ledger, Member
+from recrepro.ledger import Ledger
+from recrepro.ledger_entries import Member
 from recrepro.syncing import send
 from recrepro.tracking_store import CELLS, existing_target
 from recrepro.workspace import Workspace
