@@ -94,9 +94,9 @@ def _count(findings: list[Finding]) -> str:
     counts = Counter(f.outcome for f in findings)
     judged = len(findings) - counts["not run"]
     text = (
-        f"Of {len(findings)} papers on a data set, {judged} were run with everything tuned: the "
-        f"method is **beaten in {counts['beaten']} of {judged}** by the best tuned simple "
-        f"baseline, better in {counts['better']}, and no difference is shown in "
+        f"Of {len(findings)} pairs of a paper and a data set, {judged} were run with everything "
+        f"tuned: the method is **beaten in {counts['beaten']} of {judged}** by the best tuned "
+        f"simple baseline, better in {counts['better']}, and no difference is shown in "
         f"{counts['no difference shown']}.\n"
     )
     small, few = (sum(mark in f.marks for f in findings) for mark in "Q†")

@@ -67,7 +67,7 @@ def test_a_quick_experiment_has_another_hash_and_a_budget_of_seconds(loaded):
 
 def test_a_page_without_records_says_that_nothing_was_run(loaded):
     page = render(loaded, {})
-    assert f"Of {len(loaded.study.papers)} papers on a data set, 0 were run" in page
+    assert f"Of {len(loaded.study.papers)} pairs of a paper and a data set, 0 were run" in page
     verdicts = page.partition("## Without a verdict")[2].partition("## As published")[0]
     only = sum(bool(p.published) and p.tuned is None for p in loaded.study.papers)
     assert only > 0

@@ -1,5 +1,6 @@
 """The page of verdicts in the docs: written from records only."""
 
+import re
 from pathlib import Path
 
 from recrepro.study import load_study
@@ -21,3 +22,17 @@ def test_the_page_is_what_the_study_writes_from_the_records():
 def test_every_record_belongs_to_an_experiment():
     experiments = {path.stem for path in (ROOT / "experiments").glob("*/*.toml")}
     assert set(read_records(ROOT / "experiments/records")) <= experiments
+
+
+def test_the_readme_counts_as_the_page_does():
+    page = (ROOT / "docs/verdicts.md").read_text(encoding="utf-8")
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    counted = re.search(
+        r"Of (\d+) pairs of a paper and a data set, (\d+) were run with everything tuned: the "
+        r"method is \*\*beaten in (\d+) of",
+        page,
+    )
+    assert counted is not None
+    of, judged, beaten = counted.groups()
+    assert f"so far {judged} of {of} pairs of a paper and a data set" in readme
+    assert f"the method is beaten in {beaten} of {judged}." in readme

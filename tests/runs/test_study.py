@@ -138,7 +138,7 @@ def test_a_study_stops_when_its_time_is_up_and_goes_on(study):
     assert done.returncode == 0, done.stderr
     assert "0 records" in done.stdout
     page = (study.workspace / "study" / "verdicts.md").read_text()
-    assert "Of 2 papers on a data set, 0 were run" in page
+    assert "Of 2 pairs of a paper and a data set, 0 were run" in page
     assert call(study, "--only", "gmf-toy").returncode == 0
     assert record(study, "tuned")["models"]
 
