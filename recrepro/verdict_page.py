@@ -99,6 +99,9 @@ def _count(findings: list[Finding]) -> str:
         f"simple baseline, better in {counts['better']}, and no difference is shown in "
         f"{counts['no difference shown']}.\n"
     )
+    if judged:
+        hours = {f.tuned["experiment"]: f.tuned["hours"] for f in findings if f.tuned}
+        text += f"\nThese experiments took {sum(hours.values()):.1f} hours of one core in all.\n"
     small, few = (sum(mark in f.marks for f in findings) for mark in "Q†")
     if small:
         text += (

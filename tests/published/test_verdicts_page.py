@@ -36,3 +36,11 @@ def test_the_readme_counts_as_the_page_does():
     of, judged, beaten = counted.groups()
     assert f"so far {judged} of {of} pairs of a paper and a data set" in readme
     assert f"the method is beaten in {beaten} of {judged}." in readme
+
+
+def test_the_hours_are_those_of_each_experiment_once():
+    page = (ROOT / "docs/verdicts.md").read_text(encoding="utf-8")
+    hours = [
+        r["hours"] for r in read_records(ROOT / "experiments/records").values() if "hours" in r
+    ]
+    assert f"took {sum(hours):.1f} hours of one core" in page
