@@ -16,6 +16,8 @@ QUICK_SECONDS = 10.0
 """What a quick study gives each model, in place of an experiment's budget."""
 QUICK_MINUTES = 2.0
 """Experiments as published that take longer are left out of a quick study."""
+QUICK_HOURS = 0.45
+"""How long a quick study runs where nothing else is said: under half an hour, on any machine."""
 
 
 class Stage(Table):

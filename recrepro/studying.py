@@ -17,7 +17,15 @@ from recrepro.ledger import Ledger
 from recrepro.listing import make_console
 from recrepro.results import results_in
 from recrepro.running import run_experiment
-from recrepro.study import QUICK_MINUTES, Loaded, Stage, load_study, quick, write_experiment
+from recrepro.study import (
+    QUICK_HOURS,
+    QUICK_MINUTES,
+    Loaded,
+    Stage,
+    load_study,
+    quick,
+    write_experiment,
+)
 from recrepro.workspace import Workspace
 
 
@@ -40,7 +48,7 @@ class Options:
     data_dir : Path or None
         Folder with local copies of named data sets. Nothing is downloaded.
     hours : float or None
-        How long to run.
+        How long to run; by default until all is done, a quick study `QUICK_HOURS`.
     quick : bool
         Whether to run the small version.
     only : collection of str
@@ -61,6 +69,11 @@ class Options:
     jobs: int | None = None
     ledger_url: str | None = None
 
+    @property
+    def time_limit(self) -> float | None:
+        """How many hours there are; None for no limit."""
+        return QUICK_HOURS if self.quick and self.hours is None else self.hours
+
 
 def run_study(path: Path, options: Options) -> None:
     """Run what is left of a study, and write records and page.
@@ -73,28 +86,41 @@ def run_study(path: Path, options: Options) -> None:
     console = make_console()
     loaded = load_study(path)
     began = time.monotonic()
+    left = []
+    for stage in _wanted(loaded, options):
+        why = cannot_run(loaded, stage, options)
+        if why is None:
+            left.append(stage)
+        else:
+            console.print(f"{_name(stage)}: left out, {why}", style="dim", soft_wrap=True)
     failed: dict[str, str] = {}
-    with contextlib.suppress(TimeIsUpError), _time_limit(options.hours):
-        for stage in _wanted(loaded, options):
-            name = Path(stage.file).stem
-            if (why := cannot_run(loaded, stage, options)) is not None:
-                console.print(f"{name}: left out, {why}", style="dim", soft_wrap=True)
-                continue
-            console.rule(f"{name}, about {stage.minutes:g} minutes", align="left")
+    with contextlib.suppress(TimeIsUpError), _time_limit(options.time_limit):
+        while left:
+            console.rule(f"{_name(left[0])}, about {left[0].minutes:g} minutes", align="left")
             try:
-                _run(loaded, stage, options)
+                _run(loaded, left[0], options)
             except RecreproError as error:
-                console.print(f"{name}: {error}", style="yellow", soft_wrap=True)
-                failed[name] = str(error)
+                console.print(f"{_name(left[0])}: {error}", style="yellow", soft_wrap=True)
+                failed[_name(left[0])] = str(error)
+            del left[0]
     kept = _keep_all(loaded, options)
     _write_page(console, loaded, options)
     minutes = (time.monotonic() - began) / 60
+    if left:
+        console.print(
+            f"\nThe time is up; left: {', '.join(map(_name, left))}. The same command goes on.",
+            soft_wrap=True,
+        )
     console.print(f"\n{kept} records in {options.records}; {minutes:.0f} minutes.")
     if failed:
         raise RecreproError(
             f"{len(failed)} experiments failed or were not finished: {', '.join(failed)}. Running "
             "the same command again goes on with them."
         )
+
+
+def _name(stage: Stage) -> str:
+    return Path(stage.file).stem
 
 
 def _wanted(loaded: Loaded, options: Options) -> list[Stage]:
@@ -137,7 +163,7 @@ def _file(loaded: Loaded, stage: Stage, options: Options) -> Path:
     """Return the experiment file; of a quick one, a file that is written for it."""
     if not _is_quick(loaded, stage, options):
         return loaded.file(stage)
-    file = options.workspace / "study" / f"{Path(stage.file).stem}-quick.toml"
+    file = options.workspace / "study" / f"{_name(stage)}-quick.toml"
     write_experiment(quick(loaded.experiments[stage.file]), file)
     return file
 
@@ -154,7 +180,7 @@ def _keep_all(loaded: Loaded, options: Options) -> int:
             small = _is_quick(loaded, stage, options)
             experiment = loaded.experiments[stage.file]
             experiment = quick(experiment) if small else experiment
-            name = Path(stage.file).stem
+            name = _name(stage)
             record = _record(place, ledger, experiment, name, small=small, study=loaded.path)
             if record is not None:
                 kept_records.write(options.records / f"{name}.json", record)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from recrepro.plan import check_names
-from recrepro.study import QUICK_SECONDS, load_study, quick
+from recrepro.study import QUICK_HOURS, QUICK_SECONDS, load_study, quick
+from recrepro.studying import Options
 from recrepro.verdict_page import Finding, render
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -63,6 +64,15 @@ def test_a_quick_experiment_has_another_hash_and_a_budget_of_seconds(loaded):
     assert [len(split.seeds) for split in small.splits] == [1]
     assert not small.tune.hindsight
     assert small.tune.evaluate_every == 1
+
+
+@pytest.mark.parametrize(
+    ("small", "hours", "limit"), [(True, None, QUICK_HOURS), (True, 2.0, 2.0), (False, None, None)]
+)
+def test_a_quick_study_ends_within_half_an_hour_unless_told_otherwise(small, hours, limit):
+    options = Options(Path("runs"), Path("records"), quick=small, hours=hours)
+    assert options.time_limit == limit
+    assert QUICK_HOURS < 0.5
 
 
 def test_a_page_without_records_says_that_nothing_was_run(loaded):

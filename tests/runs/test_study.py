@@ -136,6 +136,7 @@ def test_a_study_from_its_files_to_its_page(study):
 def test_a_study_stops_when_its_time_is_up_and_goes_on(study):
     done = call(study, "--hours", "1e-6")
     assert done.returncode == 0, done.stderr
+    assert "The time is up; left: published, tuned." in done.stdout
     assert "0 records" in done.stdout
     page = (study.workspace / "study" / "verdicts.md").read_text()
     assert "Of 2 pairs of a paper and a data set, 0 were run" in page
