@@ -97,15 +97,9 @@ class Loaded:
         return self.path.parent / stage.file
 
     def stages(self) -> list[Stage]:
-        """Return every experiment once, what is as published first, the quick ones before."""
-        papers = self.study.papers
-        published = [stage for paper in papers for stage in paper.published]
-        tuned = [paper.tuned for paper in papers if paper.tuned]
-        known: dict[str, Stage] = {}
-        for stages in (published, tuned):
-            for stage in sorted(stages, key=lambda one: one.minutes):
-                known.setdefault(stage.file, stage)
-        return list(known.values())
+        """Return every experiment once, the quick ones first."""
+        stages = {stage.file: stage for paper in self.study.papers for stage in paper.stages}
+        return sorted(stages.values(), key=lambda stage: stage.minutes)
 
     def is_tuned(self, stage: Stage) -> bool:
         """Say whether models are tuned in an experiment."""
