@@ -96,7 +96,7 @@ def run_study(path: Path, options: Options) -> None:
     failed: dict[str, str] = {}
     with contextlib.suppress(TimeIsUpError), _time_limit(options.time_limit):
         while left:
-            console.rule(f"{_name(left[0])}, about {left[0].minutes:g} minutes", align="left")
+            console.rule(f"{_name(left[0])}, {left[0].minutes:g} min", align="left")
             try:
                 _run(loaded, left[0], options)
             except RecreproError as error:
@@ -140,7 +140,7 @@ def cannot_run(loaded: Loaded, stage: Stage, options: Options) -> str | None:
         if why is not None:
             return f"the data set {spec.name!r} is not here"
     if options.quick and not loaded.is_tuned(stage) and stage.minutes > QUICK_MINUTES:
-        return f"it takes {stage.minutes:g} minutes, which is not quick"
+        return f"it takes {stage.minutes:g} min, which is not quick"
     return None
 
 
