@@ -11,10 +11,11 @@ from rich.console import Console
 
 from recrepro import kept_records, verdict_page
 from recrepro.data.source import unavailable
-from recrepro.errors import RecreproError, UnknownName
+from recrepro.errors import RecreproError, UnknownName, UsageError
 from recrepro.experiment import Experiment
 from recrepro.ledger import Ledger
 from recrepro.listing import make_console
+from recrepro.plan import check_names
 from recrepro.results import results_in
 from recrepro.running import run_experiment
 from recrepro.study import (
@@ -134,13 +135,20 @@ def _wanted(loaded: Loaded, options: Options) -> list[Stage]:
 
 
 def cannot_run(loaded: Loaded, stage: Stage, options: Options) -> str | None:
-    """Say why an experiment is not run: its data are not here, or a quick study leaves it out."""
-    for spec in loaded.experiments[stage.file].datasets:
+    """Say why an experiment is not run: its data or packages are not here, or it is not quick."""
+    experiment = loaded.experiments[stage.file]
+    for spec in experiment.datasets:
         why = unavailable(spec, options.data_dir)
         if why is not None:
             return f"the data set {spec.name!r} is not here"
     if options.quick and not loaded.is_tuned(stage) and stage.minutes > QUICK_MINUTES:
         return f"it takes {stage.minutes:g} min, which is not quick"
+    try:
+        check_names(experiment)
+    except UsageError:
+        raise
+    except RecreproError as error:
+        return str(error)
     return None
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from recrepro.plan import check_names
 from recrepro.study import QUICK_HOURS, QUICK_SECONDS, load_study, quick
-from recrepro.studying import Options
+from recrepro.studying import Options, cannot_run
 from recrepro.verdict_page import Finding, render
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -75,6 +75,17 @@ def test_a_quick_study_ends_within_half_an_hour_unless_told_otherwise(small, hou
     options = Options(Path("runs"), Path("records"), quick=small, hours=hours)
     assert options.time_limit == limit
     assert QUICK_HOURS < 0.5
+
+
+def test_what_needs_torch_is_left_out_where_there_is_none(loaded, monkeypatch):
+    def no_torch(module):
+        raise ModuleNotFoundError(module, name="torch")
+
+    monkeypatch.setattr("recrepro.studying.unavailable", lambda *_: None)
+    monkeypatch.setattr("recrepro.registry.import_module", no_torch)
+    why = cannot_run(loaded, loaded.stages()[-1], Options(Path("runs"), Path("records")))
+    assert "needs the package 'torch'" in why
+    assert "pip install 'recrepro[neural]'" in why
 
 
 def test_a_page_without_records_says_that_nothing_was_run(loaded):
