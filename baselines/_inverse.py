@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from recrepro.threads import share_rows, single_blas_thread
+from recrepro.threads import share_rows, single_blas_thread, tiny_numbers_are_zero
 
 BLOCK = 384
 """Rows of a block."""
@@ -25,7 +25,8 @@ def invert(matrix: NDArray[Any], block: int = BLOCK) -> None:
     many operations as LAPACK's inverse of the whole. Unlike that, each product is the work of one
     thread, and the result the same for any number of threads; no more memory is needed than for
     two blocks of columns; and there may be more than some 35,000 rows (LAPACK as it comes with
-    scipy counts in 32 bits, and ends the process).
+    scipy counts in 32 bits, and ends the process). Entries of less than the smallest normal number
+    are taken for zero, see `tiny_numbers_are_zero`: a large penalty makes many of them.
 
     Parameters
     ----------
@@ -58,10 +59,12 @@ def _sweep(matrix: NDArray[Any], k: slice, blocks: list[slice], swept: NDArray[A
     others = [i for i in blocks if i != k]
     tiles = [(i, j) for j in others for i in others if i.start >= j.start]
 
+    @tiny_numbers_are_zero()
     def multiply(first: int, last: int) -> None:
         for i in blocks[first:last]:
             np.matmul(columns[i], inner, out=swept[i])
 
+    @tiny_numbers_are_zero()
     def update(first: int, last: int) -> None:
         for i, j in tiles[first:last]:
             matrix[i, j] -= swept[i] @ columns[j].T
@@ -73,6 +76,7 @@ def _sweep(matrix: NDArray[Any], k: slice, blocks: list[slice], swept: NDArray[A
     matrix[k, k] = -inner
 
 
+@tiny_numbers_are_zero()
 def _inverse(matrix: NDArray[Any]) -> NDArray[Any]:
     """Invert a block by its Cholesky factor."""
     single = matrix.dtype == np.float32

@@ -1,3 +1,6 @@
+import platform
+import sys
+
 import numpy as np
 import pytest
 
@@ -42,3 +45,19 @@ def test_threads_do_not_change_a_bit(monkeypatch):
         invert(found[-1], 32)
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_denormal_numbers_which_slow_products_down_are_zero(monkeypatch, threads):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
+    tiny = np.finfo(np.float32).tiny
+    n = 60  # a chain: every step from the diagonal divides by 1e7
+    matrix = (1e7 * np.eye(n) + np.eye(n, k=1) + np.eye(n, k=-1)).astype(np.float32)
+    inverse = matrix.copy()
+    invert(inverse, 16)
+    true = np.linalg.inv(matrix.astype(np.float64))
+    normal = np.abs(true) >= tiny
+    np.testing.assert_allclose(inverse[normal], true[normal], rtol=1e-5)
+    if sys.platform == "linux" and platform.machine() == "x86_64":
+        assert not inverse[~normal].any()
+    assert tiny / np.float32(2) > 0  # as before, outside
