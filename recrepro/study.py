@@ -9,11 +9,21 @@ import tomli_w
 from pydantic import Field, PositiveFloat, ValidationError, model_validator
 
 from recrepro.errors import UsageError
-from recrepro.experiment import Expected, Experiment, Name, Table, explain, load_experiment
+from recrepro.experiment import (
+    Expected,
+    Experiment,
+    FilterSpec,
+    Name,
+    Table,
+    explain,
+    load_experiment,
+)
 
 QUICK_TRIALS = 3
 QUICK_SECONDS = 10.0
 """What a quick study gives each model, in place of an experiment's budget."""
+QUICK_USERS = 500
+"""How many users' interactions a quick study has, drawn at random."""
 QUICK_MINUTES = 2.0
 """Experiments as published that take longer are left out of a quick study."""
 QUICK_HOURS = 0.45
@@ -148,14 +158,18 @@ def load_study(path: Path) -> Loaded:
 
 
 def quick(experiment: Experiment) -> Experiment:
-    """Return an experiment with a budget of seconds, one seed and no look back at test."""
+    """Return an experiment with few users, a budget of seconds, one seed, no look back at test."""
+    few = FilterSpec.model_validate({"name": "sample-users", "users": QUICK_USERS})
+    datasets = tuple(
+        d.model_copy(update={"filters": (*d.filters, few)}) for d in experiment.datasets
+    )
     splits = tuple(s.model_copy(update={"seeds": s.seeds[:1]}) for s in experiment.splits)
     tune = experiment.tune
     if tune is not None:
         small = {"trials": QUICK_TRIALS, "seconds": QUICK_SECONDS, "hindsight": False}
         # Time is looked at after a validation: with one an epoch, no trial lasts much longer.
         tune = tune.model_copy(update={**small, "evaluate_every": 1})
-    return experiment.model_copy(update={"splits": splits, "tune": tune})
+    return experiment.model_copy(update={"datasets": datasets, "splits": splits, "tune": tune})
 
 
 def write_experiment(experiment: Experiment, path: Path) -> None:

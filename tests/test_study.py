@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from recrepro.plan import check_names
-from recrepro.study import QUICK_HOURS, QUICK_SECONDS, load_study, quick
+from recrepro.study import QUICK_HOURS, QUICK_SECONDS, QUICK_USERS, load_study, quick
 from recrepro.studying import Options, cannot_run
 from recrepro.verdict_page import Finding, render
 
@@ -66,6 +66,9 @@ def test_a_quick_experiment_has_another_hash_and_a_budget_of_seconds(loaded):
     assert [len(split.seeds) for split in small.splits] == [1]
     assert not small.tune.hindsight
     assert small.tune.evaluate_every == 1
+    (dataset,) = small.datasets
+    assert dataset.filters[-1].name == "sample-users"
+    assert dataset.filters[-1].options == {"users": QUICK_USERS}
 
 
 @pytest.mark.parametrize(

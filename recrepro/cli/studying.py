@@ -17,7 +17,7 @@ from recrepro.cli.options import data_option, jobs_option, ledger_url, workspace
     type=click.FloatRange(min=0, min_open=True),
     help="How long to run.  [default: until all is done; with --quick 0.45]",
 )
-@click.option("--quick", is_flag=True, help="Seconds for each model, one seed; marked as such.")
+@click.option("--quick", is_flag=True, help="500 users, seconds for each model, one seed; marked.")
 @click.option("--only", multiple=True, metavar="PAPER", help="Run this paper's experiments only.")
 @click.option(
     "--records",
