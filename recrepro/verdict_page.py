@@ -104,7 +104,7 @@ def _count(findings: list[Finding]) -> str:
         text += f"\nThese experiments took {sum(hours.values()):.1f} hours of one core in all.\n"
     small, few = (sum(mark in f.marks for f in findings) for mark in "Q†")
     if small:
-        text += f"\nMarked Q: {small} from a quick run, with a sample of users and a budget of seconds.\n"
+        text += f"\nMarked Q: {small} from a quick run, on few users with a budget of seconds.\n"
     if few:
         text += (
             f"\n{few} of these verdicts are of methods whose time was up before {FEW_TRIALS} "
