@@ -20,7 +20,7 @@ from recrepro.experiment import (
 )
 
 QUICK_TRIALS = 3
-QUICK_SECONDS = 10.0
+QUICK_SECONDS = 5.0
 """What a quick study gives each model, in place of an experiment's budget."""
 QUICK_USERS = 500
 """How many users' interactions a quick study has, drawn at random."""
