@@ -154,7 +154,7 @@ def test_a_quick_study_is_marked_and_kept_apart(study):
     assert small["command"] == "recrepro study study.toml --quick"
     assert all("hindsight" not in m for m in small["models"])
     page = (study.workspace / "study" / "verdicts-quick.md").read_text()
-    assert "1 of these verdicts are of a quick run" in page
+    assert "Marked Q: 1 from a quick run" in page
     assert "** Q |" in page
     assert not (study.workspace / "study" / "records").exists()
 
