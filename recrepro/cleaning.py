@@ -3,6 +3,8 @@
 Whoever works on a cell has leased it before it looks for its split. So what is deleted of splits,
 logs and checkpoints is decided, and moved out of the way, while nobody can take a lease. A blob is
 written before the record that refers to it: one without a record is deleted when it is a day old.
+The ledger decides which blobs have a record, so blobs are deleted only if the ledger is the
+workspace's own and names a result that is stored here. Any other ledger knows nothing about them.
 """
 
 import contextlib
@@ -107,11 +109,41 @@ def _leased(workspace: Workspace, work: dict[str, CellWork]) -> Iterator[Waste]:
 
 
 def _blobs(workspace: Workspace, ledger: Ledger, now: float) -> Iterator[Waste]:
-    """Yield old blobs whose hash stands nowhere in any record."""
+    """Yield old blobs that no record names; none if the ledger may be another workspace's."""
+    if why_blobs_stay(workspace, ledger) is not None:
+        return
     kept = ledger.referenced()
-    for path in sorted((workspace.root / "blobs").glob("??/[!.]*")):
+    for path in _stored_blobs(workspace):
         if path.name not in kept and _is_old(path, now):
             yield Waste("blob", path, _size(path))
+
+
+def _stored_blobs(workspace: Workspace) -> list[Path]:
+    return sorted((workspace.root / "blobs").glob("??/[!.]*"))
+
+
+def why_blobs_stay(workspace: Workspace, ledger: Ledger) -> str | None:
+    """Explain why no blob of this workspace may be deleted, or return None if some may.
+
+    Parameters
+    ----------
+    workspace, ledger
+        The workspace, and the ledger that was opened for it.
+    """
+    stored = {path.name for path in _stored_blobs(workspace)}
+    if not stored:
+        return None
+    if ledger.address.file != workspace.root / "ledger.db":
+        return (
+            f"Blobs are kept: {ledger.address} is not the workspace's own ledger, so it cannot "
+            "tell which of them are results."
+        )
+    if stored.isdisjoint(ledger.referenced()):
+        return (
+            "Blobs are kept: the ledger names no finished result that is stored here. If the "
+            "ledger was lost or replaced, restore it from a copy."
+        )
+    return None
 
 
 def _delete_blob(workspace: Workspace, blob: Waste, now: float) -> bool:
@@ -158,8 +190,15 @@ def _delete(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def show(console: Console, workspace: Workspace, found: Sequence[Waste], *, dry_run: bool) -> None:
-    """Print what was deleted by kind, or each thing that would be."""
+def show(
+    console: Console,
+    workspace: Workspace,
+    found: Sequence[Waste],
+    *,
+    dry_run: bool,
+    blobs_stay: str | None,
+) -> None:
+    """Print what was deleted by kind, or each thing that would be, and why blobs stay."""
     if dry_run:
         for one in found:
             where = one.path.relative_to(workspace.root)
@@ -169,5 +208,7 @@ def show(console: Console, workspace: Workspace, found: Sequence[Waste], *, dry_
         if of_kind:
             line = f"{count(len(of_kind), kind)}, {in_words(sum(of_kind))}: {meaning}"
             console.print(line, style="dim", soft_wrap=True)
+    if blobs_stay is not None:
+        console.print(blobs_stay, soft_wrap=True)
     total = in_words(sum(one.n_bytes for one in found))
     console.print(f"{'Would free' if dry_run else 'Freed'} {total}. Results are not touched.")

@@ -1,6 +1,7 @@
 """The address of a ledger: what it may be, how it is opened, and shown without its password."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -52,6 +53,13 @@ class LedgerAddress:
         whole = self._url.difference_update_query(["password"])
         bare = sa.URL.create(**whole._asdict() | {"password": None})  # `set` would keep it
         return bare.render_as_string(hide_password=False)
+
+    @property
+    def file(self) -> Path | None:
+        """The database file, resolved; None for a server."""
+        if self.is_server or self._url.database is None:
+            return None
+        return Path(self._url.database.removeprefix("file:")).resolve()
 
     @cached_property
     def secrets(self) -> dict[str, str]:

@@ -91,4 +91,5 @@ def collect_garbage(workspace: Path, dry_run: bool) -> None:
 
     place, ledger = existing(workspace)
     found = cleaning.waste(place, ledger, time.time()) if dry_run else cleaning.clean(place, ledger)
-    cleaning.show(make_console(), place, found, dry_run=dry_run)
+    kept = cleaning.why_blobs_stay(place, ledger)
+    cleaning.show(make_console(), place, found, dry_run=dry_run, blobs_stay=kept)
