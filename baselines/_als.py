@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from recrepro.compute.threads import share_rows, single_blas_thread
 from recrepro.errors import ModelError
-from recrepro.threads import share_rows, single_blas_thread
 
 from ._als_kernels import solve_rows
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from recrepro.threads import share_rows, single_blas_thread, tiny_numbers_are_zero
+from recrepro.compute.threads import share_rows, single_blas_thread, tiny_numbers_are_zero
 
 BLOCK = 384
 """Rows of a block."""

@@ -8,7 +8,7 @@ numba would ask each time whether they count from the end), values. Sums are wri
 
 import numpy as np
 
-from recrepro.compiling import compiled
+from recrepro.compute.compiling import compiled
 
 _CHUNK = 32
 _MIDDLE = np.int64(2**31)

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from recrepro.compiling import compiled
+from recrepro.compute.compiling import compiled
 
 Optimizer = Literal["sgd", "adagrad", "adam"]
 

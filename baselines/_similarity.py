@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from recrepro.compute.threads import share_rows
 from recrepro.errors import DataError
 from recrepro.interactions import Interactions
 from recrepro.model import Recommender
-from recrepro.threads import share_rows
 
 from ._kernels import gram_rows, largest_of_rows, nearest_rows
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from pydantic import FiniteFloat
 from scipy.sparse import csr_array
 
+from recrepro.compute.sampling import draw_unseen
 from recrepro.interactions import Interactions
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig
-from recrepro.sampling import draw_unseen
 from recrepro.space import Choice, IntRange, LogUniform
 
 from ._sgd_kernels import (

@@ -7,9 +7,9 @@ from annotated_types import Gt
 from numpy.typing import NDArray
 from pydantic import FiniteFloat
 
+from recrepro.compute.memory import require_memory
 from recrepro.errors import ModelError
 from recrepro.interactions import Interactions
-from recrepro.memory import require_memory
 from recrepro.model import ModelConfig
 from recrepro.space import LogUniform
 

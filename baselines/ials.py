@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pydantic import FiniteFloat
 from scipy.sparse import csr_array
 
+from recrepro.compute.threads import default_threads, single_blas_thread
 from recrepro.interactions import Interactions
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig
 from recrepro.space import Choice, IntRange, LogUniform, OnlyWhere
-from recrepro.threads import default_threads, single_blas_thread
 
 from ._als import gram, solve
 from ._similarity import refuse_negative

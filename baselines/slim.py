@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from pydantic import FiniteFloat
 from scipy.sparse import csr_array
 
+from recrepro.compute.threads import share_rows
 from recrepro.errors import ModelError
 from recrepro.interactions import Interactions
 from recrepro.model import ModelConfig
 from recrepro.space import IntRange, LogUniform, Uniform
-from recrepro.threads import share_rows
 
 from ._similarity import ItemSimilarityModel, gram, largest_values
 from ._slim_kernels import elastic_net_columns

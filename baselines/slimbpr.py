@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from pydantic import FiniteFloat
 from scipy.sparse import csr_array, vstack
 
+from recrepro.compute.memory import require_memory
+from recrepro.compute.sampling import draw_unseen
 from recrepro.interactions import Interactions
-from recrepro.memory import require_memory
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig
-from recrepro.sampling import draw_unseen
 from recrepro.space import Choice, IntRange, LogUniform
 
 from ._similarity import DENSE_FROM, as_ones, dense

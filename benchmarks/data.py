@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv, parquet
 
-from recrepro.data.source import load_dataset
-from recrepro.experiment import DatasetSpec
+from recrepro.data.load import load_dataset
+from recrepro.spec.experiment import DatasetSpec
 from recrepro.splits import SPLITS
 from recrepro.splits.draw import draw_split
 

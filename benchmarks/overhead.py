@@ -32,11 +32,11 @@ import numpy as np
 import pandas as pd
 from annotated_types import Ge
 
-from recrepro.ledger import Ledger
-from recrepro.ledger_entries import Member
 from recrepro.model import ModelConfig, Recommender
 from recrepro.space import Uniform
-from recrepro.workspace import Workspace
+from recrepro.store.entries import Member
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
 
 MODELS = {"burner": "overhead:Burner"}
 SECONDS = float(os.environ.get("BURN_SECONDS", "1"))  # of a fit
@@ -152,7 +152,7 @@ name = "burner"
 
 def logging(n: int) -> None:
     """Write trials to a ledger and to MLflow; print what each thousand took."""
-    from recrepro.tracking import MlflowMirror
+    from recrepro.tracking.mirror import MlflowMirror
 
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace.create(Path(folder) / "runs")

@@ -13,8 +13,8 @@ from pydantic import FiniteFloat
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 
+from recrepro.compute.memory import require_memory
 from recrepro.interactions import Interactions
-from recrepro.memory import require_memory
 from recrepro.model import EpochStats
 from recrepro.space import Choice, LogUniform, Uniform
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from recrepro.threads import share_rows
+from recrepro.compute.threads import share_rows
 
 from ._kernels import drop_values
 

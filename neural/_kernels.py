@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recrepro.compiling import compiled
+from recrepro.compute.compiling import compiled
 
 _FASTMATH = {"reassoc", "contract"}
 """Sums may be taken in any order: several numbers fit in one instruction."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recrepro.threads import default_threads, share_rows
+from recrepro.compute.threads import default_threads, share_rows
 
 from ._memory_kernels import read_outputs, scatter_slopes, slopes_of_matches
 

@@ -6,7 +6,7 @@ which one may be passed over; each has a memory, by which it gets its attention,
 
 import numpy as np
 
-from recrepro.compiling import compiled
+from recrepro.compute.compiling import compiled
 
 _FASTMATH = {"reassoc", "contract"}
 """Sums may be taken in any order: several numbers fit in one instruction."""

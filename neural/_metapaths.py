@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
+from recrepro.compute.threads import share_rows
 from recrepro.interactions import Interactions
-from recrepro.threads import share_rows
 
 from ._metapath_kernels import write_closest, write_paths
 

@@ -7,7 +7,7 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from recrepro.threads import share_rows
+from recrepro.compute.threads import share_rows
 
 from ._kernels import shift_stored
 from ._products import dense_product

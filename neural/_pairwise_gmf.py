@@ -9,8 +9,8 @@ from pydantic import FiniteFloat
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from recrepro.compute.sampling import draw_unseen
 from recrepro.interactions import Interactions
-from recrepro.sampling import draw_unseen
 
 from ._products import pair_products
 from ._samples import in_batches

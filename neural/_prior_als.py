@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recrepro.threads import share_rows, single_blas_thread
+from recrepro.compute.threads import share_rows, single_blas_thread
 
 from ._prior_als_kernels import solve_rows
 

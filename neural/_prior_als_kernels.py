@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recrepro.compiling import compiled
+from recrepro.compute.compiling import compiled
 
 
 @compiled

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from recrepro.threads import default_threads, share_rows
+from recrepro.compute.threads import default_threads, share_rows
 
 from ._kernels import add_rows, dot_pairs
 

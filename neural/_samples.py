@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from recrepro.compute.sampling import draw_unseen
 from recrepro.interactions import Interactions
-from recrepro.sampling import draw_unseen
 
 from ._kernels import find_seen
 from ._training import Batch

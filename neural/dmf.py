@@ -12,9 +12,9 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn.functional import embedding, normalize
 
+from recrepro.compute.sampling import draw_unseen
 from recrepro.errors import ModelError
 from recrepro.interactions import Interactions
-from recrepro.sampling import draw_unseen
 from recrepro.space import Choice, IntRange, LogUniform
 
 from ._autoencoder import Layer

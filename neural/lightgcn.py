@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding as rows_of
 from torch.nn.functional import softplus
 
+from recrepro.compute.sampling import draw_unseen
 from recrepro.interactions import Interactions
-from recrepro.sampling import draw_unseen
 from recrepro.space import Choice, IntRange, LogUniform
 
 from ._layers import embedding

@@ -12,9 +12,9 @@ from pydantic import FiniteFloat
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, embedding_bag, linear
 
+from recrepro.compute.memory import require_memory
 from recrepro.features import FeatureNames
 from recrepro.interactions import Interactions
-from recrepro.memory import require_memory
 from recrepro.space import Choice, IntRange, LogUniform, Uniform
 
 from ._dropout import Dropout

@@ -11,8 +11,8 @@ from pydantic import FiniteFloat, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from recrepro.compute.sampling import draw_unseen
 from recrepro.interactions import Interactions
-from recrepro.sampling import draw_unseen
 from recrepro.space import Choice, LogUniform
 
 from ._attention import SASRecNetwork

@@ -14,9 +14,9 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from recrepro.compute.memory import require_memory
+from recrepro.compute.sampling import draw_unseen
 from recrepro.interactions import Interactions
-from recrepro.memory import require_memory
-from recrepro.sampling import draw_unseen
 from recrepro.space import Choice, IntRange, LogUniform
 
 from ._layers import embedding

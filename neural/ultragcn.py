@@ -11,9 +11,9 @@ from pydantic import FiniteFloat
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from recrepro.compute.threads import share_rows
 from recrepro.interactions import Interactions
 from recrepro.space import Choice, LogUniform
-from recrepro.threads import share_rows
 
 from ._kernels import strongest_neighbours
 from ._layers import embedding

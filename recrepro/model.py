@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy.sparse import csr_array
 
-from recrepro.checkpoint import Checkpoint
+from recrepro.compute.checkpoint import Checkpoint
 from recrepro.errors import ModelError
 from recrepro.features import ALL, Features, Side
 from recrepro.interactions import Interactions
+from recrepro.registry import Registry
 
 
 class ModelConfig(BaseModel):
@@ -119,7 +120,7 @@ class Recommender(ABC):
         """Estimate the bytes that `fit` needs besides the data, where they may be many.
 
         A model that says so is shown by ``recrepro check`` with the figure, and refuses in `fit`
-        what does not fit (`recrepro.memory.require_memory`).
+        what does not fit (`recrepro.compute.memory.require_memory`).
 
         Parameters
         ----------
@@ -260,3 +261,17 @@ class IterativeRecommender(Recommender):
         if state is not None:
             arrays, own = state
             self.checkpoint.write(arrays, {"model": own, "caller": dict(notes or {})})
+
+
+def _model_fault(model: Any) -> str | None:
+    if not (isinstance(model, type) and issubclass(model, Recommender)):
+        return "is no model: derive it from recrepro.model.Recommender"
+    config = getattr(model, "Config", None)
+    if not (isinstance(config, type) and issubclass(config, ModelConfig)):
+        return "has no hyperparameters: give it a `class Config(ModelConfig)`, empty if need be"
+    return None
+
+
+MODELS: Registry[type[Recommender]] = Registry(
+    "model", group="recrepro.models", hint="List them: recrepro ls models.", fault=_model_fault
+)

@@ -30,11 +30,11 @@ from hypothesis import settings
 from numpy.typing import ArrayLike
 from sqlalchemy import make_url
 
-from recrepro.identity import cell_key
 from recrepro.interactions import Interactions
-from recrepro.ledger_entries import CellStatus
-from recrepro.openings import Opening
-from recrepro.results import Result
+from recrepro.spec.identity import cell_key
+from recrepro.store.entries import CellStatus
+from recrepro.store.openings import Opening
+from recrepro.store.results import Result
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recrepro.admission import DATA_COPIES, PROCESS_BYTES, MemoryBudget, expected_memory
-from recrepro.experiment import load_experiment
-from recrepro.memory import parse_bytes
-from recrepro.plan import make_plan
+from recrepro.compute.memory import parse_bytes
+from recrepro.run.admission import DATA_COPIES, PROCESS_BYTES, MemoryBudget, expected_memory
+from recrepro.run.plan import make_plan
+from recrepro.spec.experiment import load_experiment
 
 EXPERIMENT = """
 schema = 1

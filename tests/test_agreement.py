@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recrepro.agreement import compare_results
 from recrepro.errors import RecreproError
+from recrepro.reproduce.agreement import compare_results
 
 USERS = [0.1, 0.2, 0.6]
 

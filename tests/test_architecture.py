@@ -3,124 +3,28 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# From the bottom up; a module may import what stands below it, and its own group.
-LAYERS = [
-    {
-        "recrepro.errors",
-        "recrepro.interrupts",
-        "recrepro.threads",
-        "recrepro.compiling",
-        "recrepro.energy",
-        "recrepro.packages",
-    },
-    {
-        "recrepro.interactions",
-        "recrepro.features",
-        "recrepro.randomness",
-        "recrepro.space",
-        "recrepro.memory",
-        "recrepro.sampling",
-        "recrepro.checkpoint",
-    },
-    {"recrepro.model"},
-    {
-        "recrepro.experiment",
-        "recrepro.budget",
-        "recrepro.identity",
-        "recrepro.registry",
-        "recrepro.transfer",
-        "recrepro.workspace",
-        "recrepro.ledger_tables",
-        "recrepro.ledger_address",
-        "recrepro.leases",
-    },
-    {"recrepro.data", "recrepro.splits", "recrepro.evaluation", "recrepro.openings"},
-    {"recrepro.externals", "recrepro.ledger_entries"},
-    {
-        "recrepro.tuning",
-        "recrepro.hindsight",
-        "recrepro.suggestions",
-        "recrepro.ledger",
-        "recrepro.records",
-        "recrepro.provenance",
-    },
-    {
-        "recrepro.runner",
-        "recrepro.protocol",
-        "recrepro.results",
-        "recrepro.weights",
-        "recrepro.cell_names",
-    },
-    {
-        "recrepro.worker",
-        "recrepro.executors",
-        "recrepro.cluster",
-        "recrepro.cluster_worker",
-        "recrepro.plan",
-        "recrepro.per_user",
-    },
-    {
-        "recrepro.grid",
-        "recrepro.leaderboard",
-        "recrepro.verdict",
-        "recrepro.tables",
-        "recrepro.tracking",
-        "recrepro.tracking_facts",
-        "recrepro.tracking_files",
-        "recrepro.tracking_records",
-        "recrepro.tracking_results",
-        "recrepro.tracking_runs",
-        "recrepro.tracking_store",
-        "recrepro.tracking_values",
-        "recrepro.background",
-        "recrepro.plots",
-        "recrepro.admission",
-        "recrepro.timing",
-        "recrepro.paces",
-    },
-    {"recrepro.locating", "recrepro.refitting", "recrepro.agreement"},
-    {"recrepro.progress", "recrepro.listing", "recrepro.citation", "recrepro.costs"},
-    {
-        "recrepro.running",
-        "recrepro.study",
-        "recrepro.studying",
-        "recrepro.kept_records",
-        "recrepro.verdict_page",
-        "recrepro.auditing",
-        "recrepro.evaluating",
-        "recrepro.comparing",
-        "recrepro.snapshot",
-        "recrepro.verifying",
-        "recrepro.showing",
-        "recrepro.reproducing",
-        "recrepro.bundles",
-        "recrepro.checking",
-        "recrepro.status",
-        "recrepro.cleaning",
-        "recrepro.syncing",
-    },
-    {"recrepro.report"},
-    {"recrepro.cli"},
-]
-FOR_MODELS = {
-    "interactions",
-    "features",
-    "model",
-    "space",
-    "errors",
-    "threads",
-    "memory",
-    "compiling",
-    "sampling",
-    "randomness",
-    "checkpoint",
-}
+# Packages from the top down. A package imports only what stands below it, never its neighbours on a
+# line. The modules at the root are the contract, the lowest line together with `compute`.
+LAYERS = (
+    "cli",
+    "report publish reproduce study",
+    "tables tracking",
+    "charts",
+    "analysis run",
+    "tuning",
+    "splits store",
+    "data evaluation",
+    "spec",
+    "(root) compute",
+)
+FOR_MODELS = {"interactions", "features", "model", "space", "errors", "randomness", "compute"}
 
 
 def modules(folder):
@@ -152,27 +56,54 @@ def _at_import_time(tree):
             waiting += ast.iter_child_nodes(node)
 
 
-def layer_of(name):
-    for number, layer in enumerate(LAYERS):
-        if any(name == module or name.startswith(f"{module}.") for module in layer):
-            return number
-    return None
+def room_of(name):
+    """The package that a module of recrepro is in; None for what is not of recrepro."""
+    first, _, rest = name.partition(".")
+    if first != "recrepro":
+        return None
+    package = rest.partition(".")[0]
+    return package if (ROOT / "recrepro" / package).is_dir() and package else "(root)"
 
 
-def test_every_module_has_a_layer():
-    names = [name for name, _ in modules("recrepro") if name != "recrepro"]
-    assert [name for name in names if layer_of(name) is None] == []
+DEPTH = {room: depth for depth, line in enumerate(LAYERS) for room in line.split()}
 
 
-def test_imports_point_downwards():
+def test_every_package_has_a_layer():
+    assert {room_of(name) for name, _ in modules("recrepro")} == set(DEPTH)
+
+
+def test_packages_import_only_what_is_below_them():
     wrong = [
         (name, target)
         for name, tree in modules("recrepro")
         for target in imported(tree)
-        if layer_of(target) is not None and name != "recrepro"
-        if layer_of(target) > layer_of(name)
+        for here, there in [(room_of(name), room_of(target))]
+        if there in DEPTH and name != "recrepro" and target != "recrepro"
+        if here != there and DEPTH[there] <= DEPTH[here]
+        if {here, there} != {"(root)", "compute"}
     ]
     assert wrong == []
+
+
+def test_no_module_imports_itself_through_others():
+    """No cycle: an order exists in which every module comes after all that it imports."""
+    names = {name for name, _ in modules("recrepro")} - {"recrepro"}
+    imports = {
+        name: {target for target in imported(tree) if target in names and target != name}
+        for name, tree in modules("recrepro")
+        if name in names
+    }
+    for name, targets in imports.items():  # `from package import module` is of the module only
+        imports[name] = {t for t in targets if not any(o.startswith(f"{t}.") for o in targets)}
+    list(TopologicalSorter(imports).static_order())
+
+
+def test_the_drawing_in_the_docs_is_the_tested_one():
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    drawn = page.partition("## Layers")[2].split("```")[1].strip().splitlines()
+    assert [" ".join(line.split("#")[0].replace("|", " ").split()) for line in drawn] == list(
+        LAYERS
+    )
 
 
 def test_the_core_never_imports_a_model():
@@ -213,7 +144,7 @@ def test_only_the_tracking_modules_import_mlflow():
         for target in imported(tree)
         if target.split(".")[0] == "mlflow"
     }
-    assert {name.partition("_")[0] for name in users} == {"recrepro.tracking"}
+    assert {room_of(name) for name in users} == {"tracking"}
 
 
 def test_only_the_cluster_modules_import_dask():
@@ -223,7 +154,7 @@ def test_only_the_cluster_modules_import_dask():
         for target in imported(tree)
         if target.split(".")[0] in {"dask", "distributed"}
     }
-    assert users == {"recrepro.cluster", "recrepro.cluster_worker"}
+    assert users == {"recrepro.run.dask_executor", "recrepro.run.dask_worker"}
 
 
 def test_only_the_randomness_module_makes_generators_in_the_core():

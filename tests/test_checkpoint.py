@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recrepro.checkpoint import Checkpoint
+from recrepro.compute.checkpoint import Checkpoint
 
 
 def test_what_was_written_comes_back(tmp_path):

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recrepro.citation import Citation, bibtex, citation_file, croissant
+from recrepro.publish.citation import Citation, bibtex, citation_file, croissant
 
 ABOUT = Citation(
     "quickstart",

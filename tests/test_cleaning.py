@@ -10,12 +10,12 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recrepro import cleaning
-from recrepro import ledger_tables as tables
 from recrepro.errors import LedgerError
-from recrepro.ledger import Ledger
-from recrepro.ledger_entries import Member
-from recrepro.workspace import Workspace
+from recrepro.store import garbage as cleaning
+from recrepro.store import schema as tables
+from recrepro.store.entries import Member
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
 
 DAY = 24 * 3600.0
 STATES = ["pending", "running", "dead", "failed", "done", "tested again", "alarmed"]
@@ -188,7 +188,7 @@ def test_blobs_stay_unless_the_ledger_can_account_for_them(tmp_path, ledger_of):
 def test_nobody_takes_a_lease_while_it_is_decided_what_goes(tmp_path, monkeypatch):
     state = State(tmp_path / "runs")
     state.add_cells({KEYS[0]: ("done", 0), KEYS[1]: ("failed", 1)})
-    monkeypatch.setattr("recrepro.ledger._configure_sqlite", _impatient)
+    monkeypatch.setattr("recrepro.store.ledger._configure_sqlite", _impatient)
     other = Ledger(str(state.ledger.address))
     refused = []
 

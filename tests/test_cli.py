@@ -233,7 +233,7 @@ def test_check_knows_from_earlier_cells_how_long_a_model_takes(recrepro):
 
 
 def test_check_says_what_cannot_be_run_and_why(recrepro, monkeypatch):
-    monkeypatch.setattr("recrepro.costs.available_bytes", lambda: 200_000_000)
+    monkeypatch.setattr("recrepro.run.costs.available_bytes", lambda: 200_000_000)
     code, out, err = recrepro("check", "e.toml")
     assert code == 3
     assert "cannot run" in out
@@ -415,7 +415,7 @@ def test_an_interrupt_does_not_wait_for_the_copying_to_mlflow_nor_takes_it_apart
     code = """
 import atexit, sys, threading
 from recrepro import cli
-from recrepro.background import BackgroundMirror
+from recrepro.tracking.background import BackgroundMirror
 
 class Stuck:
     def sync(self):

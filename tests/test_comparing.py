@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from recrepro.comparing import compare_models, to_json, to_markdown
+from recrepro.analysis.comparison import compare_models
+from recrepro.cli.compare import to_json, to_markdown
 from recrepro.errors import UnknownName, UsageError
-from recrepro.ledger_entries import CellStatus
-from recrepro.results import Result
+from recrepro.store.entries import CellStatus
+from recrepro.store.results import Result
 
 
 class Stored:

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recrepro import costs, plan, timing
-from recrepro.experiment import load_experiment
-from recrepro.ledger import Ledger
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
-from recrepro.plan import make_plan
+from recrepro.run import costs, plan, timing
+from recrepro.run.plan import make_plan
+from recrepro.spec.experiment import load_experiment
 from recrepro.splits.sealed import TuningView
-from recrepro.workspace import Workspace
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
 
 EXPERIMENT = """
 schema = 1

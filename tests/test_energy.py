@@ -1,6 +1,6 @@
 """Joules from counters that start again from zero."""
 
-from recrepro.energy import EnergyMeter
+from recrepro.run.energy import EnergyMeter
 
 
 def zone(root, name, title, value):

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from recrepro.errors import UnknownName, UsageError
-from recrepro.experiment import Experiment, TuneSpec, canonical_json, load_experiment
+from recrepro.spec.canonical import canonical_json
+from recrepro.spec.experiment import Experiment, TuneSpec, load_experiment
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 FILES = sorted(set(EXPERIMENTS.rglob("*.toml")) - {EXPERIMENTS / "study.toml"})

@@ -11,13 +11,13 @@ from scipy.sparse import csr_array
 
 from recrepro.data.catalogue import load_named_features
 from recrepro.data.datasets import DATASETS
-from recrepro.data.feature_layouts import Columns, Flags, Lists, Pairs
-from recrepro.data.source import load_dataset, load_features
+from recrepro.data.formats.side import Columns, Flags, Lists, Pairs
+from recrepro.data.load import load_dataset, load_features
 from recrepro.errors import DataError, ModelError, UnknownName, UsageError
-from recrepro.experiment import DatasetSpec
 from recrepro.features import Features, FeatureSet
 from recrepro.interactions import Interactions
 from recrepro.model import ModelConfig, Recommender
+from recrepro.spec.experiment import DatasetSpec
 
 
 def feature_set(ids, rows, columns=None, *, side="item", name="tags", links=False):

@@ -5,12 +5,12 @@ import queue
 
 import pytest
 
-from recrepro.executors import TRY_AGAIN, Event
-from recrepro.experiment import load_experiment
-from recrepro.grid import MOST_LOSSES, Grid
-from recrepro.ledger import Ledger
-from recrepro.plan import make_plan
-from recrepro.workspace import Workspace
+from recrepro.run.coordinator import MOST_LOSSES, Grid
+from recrepro.run.executors import TRY_AGAIN, Event
+from recrepro.run.plan import make_plan
+from recrepro.spec.experiment import load_experiment
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
 
 TOY = """
 schema = 1

@@ -8,11 +8,12 @@ from annotated_types import Ge
 
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
-from recrepro.experiment import ModelSpec, TuneSpec
-from recrepro.hindsight import look_back, looks_back
 from recrepro.interactions import Interactions
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig
+from recrepro.spec.experiment import ModelSpec, TuneSpec
+from recrepro.spec.identity import looks_back
 from recrepro.splits.sealed import TuningView
+from recrepro.tuning.hindsight import look_back
 
 RANKS = {2: 5, 4: 1, 6: 2, 8: 5}
 """Place of the test item after an epoch; the first ten places hold other items otherwise."""

@@ -8,7 +8,8 @@ import sys
 import psutil
 import pytest
 
-from recrepro.interrupts import run_in_foreground, signals_as_interrupt
+from recrepro.cli.ui import run_in_foreground
+from recrepro.run.interrupts import signals_as_interrupt
 
 
 @pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGHUP])
@@ -31,7 +32,7 @@ def test_a_server_and_its_children_end_with_the_command():
         "print(p.pid, flush=True); p.wait()"
     )
     command = (
-        "import sys; from recrepro.interrupts import run_in_foreground; "
+        "import sys; from recrepro.cli.ui import run_in_foreground; "
         f"sys.exit(run_in_foreground([sys.executable, '-c', {server!r}]))"
     )
     process = subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE, text=True)

@@ -8,15 +8,15 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from recrepro import leaderboard as tables
-from recrepro.experiment import Expected, Experiment
-from recrepro.leaderboard import build
-from recrepro.ledger_entries import CellStatus
-from recrepro.listing import show_leaderboard
-from recrepro.openings import Opening
-from recrepro.results import Result
+from recrepro.analysis import leaderboard as tables
+from recrepro.analysis.leaderboard import best_values, build
+from recrepro.spec.experiment import Expected, Experiment
+from recrepro.store.entries import CellStatus
+from recrepro.store.openings import Opening
+from recrepro.store.results import Result
 from recrepro.tables import FORMATS, cells
-from recrepro.tables.cells import best_values, group_cells
+from recrepro.tables.cells import group_cells
+from recrepro.tables.terminal import show_leaderboard
 
 EXPERIMENT = {
     "schema": 1,

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recrepro import ledger as module
 from recrepro.errors import LedgerError, SealError
-from recrepro.ledger import Ledger
-from recrepro.ledger_entries import Member
+from recrepro.store import ledger as module
+from recrepro.store.entries import Member
+from recrepro.store.ledger import Ledger
 
 CELL = "c" * 64
 
@@ -87,7 +87,7 @@ def test_the_lease_of_another_host_holds_until_its_deadline(ledger, monkeypatch)
 
 def test_the_lease_of_a_dead_process_is_free_at_once(ledger, url):
     code = (
-        "import os, sys; from recrepro.ledger import Ledger;"
+        "import os, sys; from recrepro.store.ledger import Ledger;"
         f"Ledger(sys.argv[1]).lease({CELL!r}); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code, url], check=False)
@@ -262,7 +262,7 @@ def test_planning_again_keeps_what_is_done(ledger):
 
 LEASE_ALL = """
 import sys
-from recrepro.ledger import Ledger
+from recrepro.store.ledger import Ledger
 ledger = Ledger(sys.argv[1])
 print(*[cell for cell in ledger.states() if ledger.lease(cell) is not None], flush=True)
 sys.stdin.read()  # stay alive until all have answered: a dead process's leases are free
@@ -329,7 +329,7 @@ def test_a_ledger_that_was_cut_off_anywhere_is_named_and_never_read_wrongly(
 OPEN_EACH = """
 import sys
 from pathlib import Path
-from recrepro.ledger import Ledger
+from recrepro.store.ledger import Ledger
 print("ready", flush=True)
 for line in sys.stdin:
     folder, *url = line.split()

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 
-from recrepro import ledger as module
 from recrepro.errors import LedgerError, SealError
-from recrepro.ledger import Ledger
-from recrepro.ledger_entries import Member
+from recrepro.store import ledger as module
+from recrepro.store.entries import Member
+from recrepro.store.ledger import Ledger
 
 CELL = "c" * 64
 

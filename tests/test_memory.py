@@ -1,9 +1,9 @@
 import psutil
 import pytest
 
-from recrepro import memory
+from recrepro.compute import memory
+from recrepro.compute.memory import available_bytes, in_words, require_memory
 from recrepro.errors import ModelError
-from recrepro.memory import available_bytes, in_words, require_memory
 
 
 def write(folder, limit, used, files):

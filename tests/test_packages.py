@@ -6,7 +6,7 @@ import sys
 
 from packaging.utils import canonicalize_name
 
-from recrepro.packages import all_installed, needed
+from recrepro.run.packages import all_installed, needed
 
 
 def test_versions_are_those_that_pip_lists():

@@ -2,8 +2,8 @@
 
 import pytest
 
+from recrepro.charts.files import draw_tuning
 from recrepro.errors import UsageError
-from recrepro.plots import draw_tuning
 
 
 def trial(number, value, curve=()):

@@ -5,10 +5,10 @@ from io import StringIO
 
 from rich.console import Console
 
-from recrepro.executors import Event
-from recrepro.experiment import ModelSpec
-from recrepro.plan import Cell
-from recrepro.progress import Progress
+from recrepro.cli.progress import Progress
+from recrepro.run.executors import Event
+from recrepro.run.plan import Cell
+from recrepro.spec.experiment import ModelSpec
 
 
 @dataclass(frozen=True)

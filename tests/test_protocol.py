@@ -3,8 +3,8 @@
 import pytest
 
 from recrepro.errors import UsageError
-from recrepro.experiment import load_experiment
-from recrepro.plan import make_plan
+from recrepro.run.plan import make_plan
+from recrepro.spec.experiment import load_experiment
 
 TEXT = """
 schema = 1

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from recrepro import provenance
+from recrepro.run import provenance
 
 
 @pytest.fixture

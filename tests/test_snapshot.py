@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from recrepro.errors import RecreproError, UsageError
-from recrepro.snapshot import read_about, results_of_snapshot, write_snapshot
+from recrepro.publish.snapshot import read_about, results_of_snapshot, write_snapshot
 
 EXPERIMENT = """
 schema = 1

@@ -9,13 +9,13 @@ import time
 import pytest
 from rich.console import Console
 
-from recrepro import ledger_tables as tables
-from recrepro import status
+from recrepro.cli import status
 from recrepro.errors import RecreproError
-from recrepro.ledger import Ledger
-from recrepro.ledger_entries import Member
-from recrepro.tracking import MlflowMirror
-from recrepro.workspace import Workspace
+from recrepro.store import schema as tables
+from recrepro.store.entries import Member
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
+from recrepro.tracking.mirror import MlflowMirror
 
 MODELS = ["done", "running", "dead", "failed", "left", "halfway", "again", "last"]
 SPACE = {"space": {"l2": {}}}

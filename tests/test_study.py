@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from recrepro.plan import check_names
-from recrepro.study import QUICK_HOURS, QUICK_SECONDS, QUICK_USERS, load_study, quick
-from recrepro.studying import Options, cannot_run
-from recrepro.verdict_page import Finding, render
+from recrepro.cli.study import Options, cannot_run
+from recrepro.run.plan import check_names
+from recrepro.study.page import Finding, render
+from recrepro.study.spec import QUICK_HOURS, QUICK_SECONDS, QUICK_USERS, load_study, quick
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
@@ -84,7 +84,7 @@ def test_what_needs_torch_is_left_out_where_there_is_none(loaded, monkeypatch):
     def no_torch(module):
         raise ModuleNotFoundError(module, name="torch")
 
-    monkeypatch.setattr("recrepro.studying.unavailable", lambda *_: None)
+    monkeypatch.setattr("recrepro.cli.study.unavailable", lambda *_: None)
     monkeypatch.setattr("recrepro.registry.import_module", no_torch)
     why = cannot_run(loaded, loaded.stages()[-1], Options(Path("runs"), Path("records")))
     assert "needs the package 'torch'" in why

@@ -15,18 +15,18 @@ from annotated_types import Gt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recrepro.budget import Budget
-from recrepro.checkpoint import Checkpoint
+from recrepro.compute.checkpoint import Checkpoint
 from recrepro.errors import DataError, ModelError, RecreproError, UsageError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
-from recrepro.experiment import ModelSpec, TuneSpec
 from recrepro.interactions import Interactions
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
 from recrepro.space import Choice, IntRange, LogUniform, Uniform
+from recrepro.spec.budget import Budget
+from recrepro.spec.experiment import ModelSpec, TuneSpec
 from recrepro.splits.sealed import TuningView
-from recrepro.suggestions import check_sampler
-from recrepro.tuning import Trial, Tuner, best_of, chosen_params
+from recrepro.tuning.suggestions import check_sampler
+from recrepro.tuning.tuner import Trial, Tuner, best_of, chosen_params
 
 N = 50
 
@@ -108,7 +108,7 @@ class Clock:
 
 @pytest.fixture
 def clock():
-    with patch("recrepro.tuning.time", Clock()) as stopped:
+    with patch("recrepro.tuning.tuner.time", Clock()) as stopped:
         yield stopped
 
 
@@ -218,11 +218,11 @@ def test_guided_searches_come_nearer_to_the_optimum_than_the_random_start(sample
 
 def test_a_gaussian_process_without_torch_is_refused_with_what_to_install():
     with (
-        patch("recrepro.suggestions.find_spec", return_value=None),
+        patch("recrepro.tuning.suggestions.find_spec", return_value=None),
         pytest.raises(UsageError, match=r"computes with torch.*recrepro\[neural\].*'tpe'"),
     ):
         check_sampler(TuneSpec(trials=2, sampler="gp"))
-    with patch("recrepro.suggestions.find_spec", return_value="found"):
+    with patch("recrepro.tuning.suggestions.find_spec", return_value="found"):
         check_sampler(TuneSpec(trials=2, sampler="gp"))
 
 
@@ -389,7 +389,7 @@ def test_a_trial_cut_off_in_any_epoch_goes_on_to_the_same_end_in_the_same_time(
             checkpoints=folder,
             on_epoch=tick,
         )
-        with patch("recrepro.tuning.time", clock):
+        with patch("recrepro.tuning.tuner.time", clock):
             return made.run([])
 
     with patch.object(Checkpoint, "due", PropertyMock(return_value=True)):

@@ -7,10 +7,10 @@ import pytest
 from annotated_types import Gt
 
 from recrepro.errors import UsageError
-from recrepro.experiment import ModelSpec
 from recrepro.model import ModelConfig, Recommender
 from recrepro.space import Choice, IntRange, LogUniform, OnlyWhere, Uniform
-from recrepro.tuning import search_space, validate_metric
+from recrepro.spec.experiment import ModelSpec
+from recrepro.tuning.tuner import search_space, validate_metric
 
 
 class Ridge(Recommender):

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from recrepro import verdict
+from recrepro.analysis import verdict
 from recrepro.errors import UsageError
-from recrepro.ledger_entries import CellStatus
-from recrepro.results import Result
-from recrepro.tables import judgements
+from recrepro.store.entries import CellStatus
+from recrepro.store.results import Result
+from recrepro.tables import verdicts as judgements
 
 
 def stored(model, values, *, seed=1, data="d", **changes):

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recrepro.errors import UsageError
-from recrepro.results import Result
-from recrepro.snapshot import CITED, SUMS, cite, cited_files, sums_file, write_snapshot
-from recrepro.verifying import problems_of, same_table
+from recrepro.publish.snapshot import CITED, SUMS, cite, cited_files, sums_file, write_snapshot
+from recrepro.publish.verify import problems_of, same_table
+from recrepro.store.results import Result
 
 EXPERIMENT = """
 schema = 1

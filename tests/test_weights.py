@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, random_array
 from recrepro.baselines.ease import EASE
 from recrepro.baselines.random import Random
 from recrepro.baselines.userknn import UserKNN
-from recrepro.weights import weights_of
+from recrepro.run.weights import weights_of
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recrepro.errors import RecreproError
-from recrepro.workspace import Workspace
+from recrepro.store.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,11 @@ from typing import Any
 
 import click
 
-from recrepro import kept_records
-from recrepro.experiment import load_experiment
-from recrepro.ledger import Ledger
-from recrepro.results import results_in
-from recrepro.workspace import Workspace
+from recrepro.spec.experiment import load_experiment
+from recrepro.store.ledger import Ledger
+from recrepro.store.results import results_in
+from recrepro.store.workspace import Workspace
+from recrepro.study import records as kept_records
 
 HERE = Path(__file__).parent
 RECORDS = HERE.parent / "records"

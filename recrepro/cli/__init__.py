@@ -10,7 +10,6 @@ from typing import NoReturn
 import click
 
 from recrepro import __version__
-from recrepro.background import THREAD
 from recrepro.cli import (
     listing,
     publishing,
@@ -23,6 +22,7 @@ from recrepro.cli import (
     upkeep,
 )
 from recrepro.errors import RecreproError
+from recrepro.tracking.background import THREAD
 
 EXIT_FAILURE = 3
 EXIT_INTERRUPTED = 130

@@ -23,8 +23,9 @@ def list_(what: str | None, name: str | None, form: str) -> None:
     recrepro ls models           one of the lists
     recrepro ls models ease      hyperparameters, defaults and search ranges of one model
     """
+    from recrepro.cli.console import make_console
+    from recrepro.cli.ls import show
     from recrepro.errors import UsageError
-    from recrepro.listing import make_console, show
 
     if form == "md":
         if what != "metrics" or name:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from recrepro.experiment import Experiment
-    from recrepro.ledger import Ledger
-    from recrepro.results import Result
-    from recrepro.workspace import Workspace
+    from recrepro.spec.experiment import Experiment
+    from recrepro.store.ledger import Ledger
+    from recrepro.store.results import Result
+    from recrepro.store.workspace import Workspace
 
 experiment_argument = click.argument("experiment", type=click.Path(path_type=Path))
 _workspace = click.option(
@@ -79,7 +79,7 @@ class _Size(click.ParamType[int]):
         self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
         """Read it, or say what is wrong with it."""
-        from recrepro.memory import parse_bytes
+        from recrepro.compute.memory import parse_bytes
 
         try:
             return value if isinstance(value, int) else parse_bytes(value)
@@ -139,11 +139,11 @@ def results_of(
 ) -> "list[Result]":
     """Return the cells of an experiment, from a workspace or, with an address, from MLflow."""
     if uri is None:
-        from recrepro.results import results_in
+        from recrepro.store.results import results_in
 
         place, ledger = existing(workspace)
         return results_in(place, ledger, experiment, path.stem)
-    from recrepro.tracking_results import results_from_mlflow
+    from recrepro.tracking.reader import results_from_mlflow
 
     found = results_from_mlflow(uri, path.stem, experiment.grid_hash)
     if found.torn:
@@ -153,8 +153,8 @@ def results_of(
 
 def existing(workspace: Path) -> "tuple[Workspace, Ledger]":
     """Open a workspace that an earlier run has made, and its ledger: the one door for reading."""
-    from recrepro.ledger import Ledger
-    from recrepro.workspace import Workspace
+    from recrepro.store.ledger import Ledger
+    from recrepro.store.workspace import Workspace
 
     place = Workspace.existing(workspace, ledger_url())
     return place, until_the_end(Ledger.in_workspace(place.root, ledger_url()))

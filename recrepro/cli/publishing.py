@@ -27,10 +27,10 @@ def cite(
     It holds tables, records, trials and the values of users, metadata, and a hash of them all,
     which the BibTeX entry names. The same results give the same bytes.
     """
-    from recrepro.citation import bibtex
-    from recrepro.experiment import load_experiment
-    from recrepro.results import results_in
-    from recrepro.snapshot import write_snapshot
+    from recrepro.publish.citation import bibtex
+    from recrepro.publish.snapshot import write_snapshot
+    from recrepro.spec.experiment import load_experiment
+    from recrepro.store.results import results_in
 
     spec = load_experiment(experiment)
     place, ledger = existing(workspace)
@@ -55,8 +55,8 @@ def verify(snapshot: Path, content_hash: str | None) -> None:
     Without --hash it says that the folder agrees with itself; with it, that it is what was cited.
     """
     from recrepro.errors import RecreproError
-    from recrepro.snapshot import cite
-    from recrepro.verifying import problems_of
+    from recrepro.publish.snapshot import cite
+    from recrepro.publish.verify import problems_of
 
     problems = problems_of(snapshot, content_hash)
     if problems:

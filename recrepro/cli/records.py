@@ -29,9 +29,9 @@ def show(run: str, workspace: Path, form: str) -> None:
     """
     import json
 
-    from recrepro.listing import make_console
-    from recrepro.locating import find_run
-    from recrepro.showing import show_record
+    from recrepro.cli.console import make_console
+    from recrepro.cli.show import show_record
+    from recrepro.reproduce.locate import find_run
 
     record = find_run(run, workspace, ledger_url()).record
     if form == "json":
@@ -76,9 +76,9 @@ def reproduce(
     Exit code 0 if it is identical or within tolerance, 1 if it is different. RUN is as for
     `recrepro show`. Nothing is written into the workspace.
     """
-    from recrepro.listing import make_console
-    from recrepro.locating import find_run
-    from recrepro.reproducing import reproduce as run_again
+    from recrepro.cli.console import make_console
+    from recrepro.cli.reproduce import reproduce as run_again
+    from recrepro.reproduce.locate import find_run
 
     agreement = run_again(
         make_console(),
@@ -106,8 +106,8 @@ def export(run: str, folder: Path, workspace: Path, wheel: Path | None) -> None:
 
     DIR is made; if it is there, it has to be empty. RUN is as for `recrepro show`.
     """
-    from recrepro.bundles import write_bundle
-    from recrepro.locating import find_run
+    from recrepro.reproduce.bundle import write_bundle
+    from recrepro.reproduce.locate import find_run
 
     write_bundle(find_run(run, workspace, ledger_url()), folder, wheel)
     click.echo(f"{folder} is written. Its README.md has the two commands to reproduce the run.")

@@ -24,9 +24,9 @@ def report(experiment: Path, workspace: Path, output: Path | None) -> None:
     Verdict, leaderboards, intervals, costs, searches, audits and provenance, from what has been
     run so far.
     """
-    from recrepro.experiment import load_experiment
     from recrepro.report import write_report
-    from recrepro.results import results_in
+    from recrepro.spec.experiment import load_experiment
+    from recrepro.store.results import results_in
 
     spec = load_experiment(experiment)
     place, ledger = existing(workspace)

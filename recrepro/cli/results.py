@@ -53,10 +53,11 @@ def leaderboard(
 ) -> None:
     """Print an experiment's leaderboard from what has been run so far."""
     from recrepro import tables
+    from recrepro.analysis.leaderboard import build
+    from recrepro.cli.console import make_console
     from recrepro.errors import UsageError
-    from recrepro.experiment import load_experiment
-    from recrepro.leaderboard import build
-    from recrepro.listing import make_console, show_groups, show_leaderboard
+    from recrepro.spec.experiment import load_experiment
+    from recrepro.tables.terminal import show_groups, show_leaderboard
 
     if by is not None and form != "text":
         raise UsageError("--by goes with text; --format json has the values of all groups.")
@@ -97,12 +98,13 @@ def compare(
     form: str,
 ) -> None:
     """Test whether an experiment's models differ: intervals, paired tests, effect sizes."""
-    from recrepro import comparing
-    from recrepro.experiment import load_experiment
-    from recrepro.listing import make_console
+    from recrepro.analysis.comparison import compare_models
+    from recrepro.cli import compare as comparing
+    from recrepro.cli.console import make_console
+    from recrepro.spec.experiment import load_experiment
 
     spec = load_experiment(experiment)
-    boards = comparing.compare_models(
+    boards = compare_models(
         results_of(experiment, spec, workspace, uri),
         metric or spec.selection_metric,
         reference,
@@ -160,10 +162,12 @@ def evaluate(
     On an experiment it goes to the leaderboard, marked as external, and the ledger counts each
     try. Parts to train on: recrepro split.
     """
-    from recrepro import evaluating
-    from recrepro.data.columns import parse_columns
+    from recrepro.cli.console import make_console
+    from recrepro.cli.evaluate import evaluate_on_experiment
+    from recrepro.data.formats.columns import parse_columns
     from recrepro.errors import UsageError
-    from recrepro.listing import make_console, show_values
+    from recrepro.run.external import Choice, evaluate_on_files
+    from recrepro.tables.terminal import show_values
 
     mapping = parse_columns(columns, ("user", "item", "score", "rank", "value", "time"))
     which = {key: given.pop(key) for key in ("dataset", "split", "seed", "fold")}
@@ -175,7 +179,7 @@ def evaluate(
     if experiment is None:
         if name is not None or any(value is not None for value in which.values()):
             raise UsageError("--name, --dataset, --split, --seed and --fold go with --on.")
-        scored = evaluating.evaluate_on_files(
+        scored = evaluate_on_files(
             run,
             metrics=metrics or ("ndcg@10", "recall@10"),
             file_format=parts_format,
@@ -188,12 +192,12 @@ def evaluate(
     if metrics or any(value is not None for value in given.values()):
         raise UsageError("with --on, metrics and parts are those of the experiment.")
     title = name or run.name.partition(".")[0].lower()
-    evaluating.evaluate_on_experiment(
+    evaluate_on_experiment(
         make_console(),
         run,
         title,
         experiment,
-        evaluating.Choice(**which),
+        Choice(**which),
         data_dir,
         workspace,
         file_format=file_format,
@@ -207,9 +211,9 @@ def evaluate(
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 def ui(workspace: Path, port: int) -> None:
     """Open the MLflow UI on the runs of a workspace, on this machine only."""
-    from recrepro.interrupts import run_in_foreground
-    from recrepro.tracking_store import is_server, printable, runs_pages, tracking_uri
-    from recrepro.workspace import Workspace
+    from recrepro.cli.ui import run_in_foreground
+    from recrepro.store.workspace import Workspace
+    from recrepro.tracking.store import is_server, printable, runs_pages, tracking_uri
 
     place = Workspace.existing(workspace, ledger_url())
     uri = tracking_uri(place)

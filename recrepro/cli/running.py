@@ -95,7 +95,7 @@ def run(
             "a number of threads, and each worker its memory: dask worker --resources MEMORY=8e9."
         )
     with _started_ahead(here=executor == "local", threads=threads) as ready:
-        from recrepro.running import run_experiment
+        from recrepro.cli.run import run_experiment
 
         run_experiment(
             experiment,
@@ -117,7 +117,7 @@ def _started_ahead(
     *, here: bool, threads: int | Literal["auto"]
 ) -> "Iterator[subprocess.Popen[str] | None]":
     """Start the process of the first cell, which loads what it needs while we load ours."""
-    from recrepro.executors import end_waiting, start_process
+    from recrepro.run.executors import end_waiting, start_process
 
     if not here or threads == "auto" or ledger_url() is not None:
         yield None
@@ -175,9 +175,9 @@ def _check(
 ) -> None:
     import json
 
-    from recrepro import checking
-    from recrepro.ledger import Ledger
-    from recrepro.listing import make_console
+    from recrepro.cli import check as checking
+    from recrepro.cli.console import make_console
+    from recrepro.store.ledger import Ledger
 
     ledger: Ledger | None = None
     if (url := ledger_url()) or (workspace / "ledger.db").is_file():

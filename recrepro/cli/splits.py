@@ -53,11 +53,11 @@ def audit(
 
     The verdict is clean, suspicious or leaking; exit code 1 if it is leaking.
     """
-    from recrepro import auditing
-    from recrepro.data.columns import parse_columns
+    from recrepro.charts.files import check_picture, draw_popularity
+    from recrepro.cli import audit as auditing
+    from recrepro.cli.console import make_console
+    from recrepro.data.formats.columns import parse_columns
     from recrepro.errors import UsageError
-    from recrepro.listing import make_console
-    from recrepro.plots import check_picture, draw_popularity
 
     if picture is not None:
         check_picture(picture)
@@ -103,7 +103,7 @@ def split(experiment: Path, folder: Path, data_dir: Path | None) -> None:
 
     The test part is not written. Score what comes of it with recrepro evaluate.
     """
-    from recrepro.evaluating import write_parts
+    from recrepro.cli.split import write_parts
 
     for place in write_parts(experiment, folder, data_dir):
         click.echo(place)

@@ -45,7 +45,7 @@ def study(
     Each paper's method as it was published, and tuned beside simple baselines with equal budgets.
     What is done is not done again: run the same command until all of it is. Nothing is downloaded.
     """
-    from recrepro.studying import Options, run_study
+    from recrepro.cli.study import Options, run_study
 
     folder = workspace / "study"
     run_study(

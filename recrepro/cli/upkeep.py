@@ -9,8 +9,8 @@ import click
 from recrepro.cli.options import existing, text_or_json, workspace_option
 
 if TYPE_CHECKING:
-    from recrepro.ledger import Ledger
-    from recrepro.ledger_entries import Planned
+    from recrepro.store.entries import Planned
+    from recrepro.store.ledger import Ledger
 
 some_experiment = click.argument(
     "experiment", type=click.Path(path_type=Path), required=False, metavar="[EXPERIMENT]"
@@ -23,7 +23,7 @@ def _versions(ledger: "Ledger", experiment: Path | None) -> "list[Planned]":
     if experiment is None:
         return planned
     from recrepro.errors import UsageError
-    from recrepro.experiment import load_experiment
+    from recrepro.spec.experiment import load_experiment
 
     grid_hash = load_experiment(experiment).grid_hash
     found = [p for p in planned if (p.name, p.grid_hash) == (experiment.stem, grid_hash)]
@@ -44,8 +44,8 @@ def status(experiment: Path | None, workspace: Path, form: str) -> None:
 
     Cells that are done, running (where, since when), failed and left, and what MLflow lacks.
     """
-    from recrepro import status
-    from recrepro.listing import make_console
+    from recrepro.cli import status
+    from recrepro.cli.console import make_console
 
     place, ledger = existing(workspace)
     latest = {planned.name: planned for planned in reversed(_versions(ledger, experiment))}
@@ -67,8 +67,8 @@ def status(experiment: Path | None, workspace: Path, form: str) -> None:
 )
 def sync(experiment: Path | None, workspace: Path, uri: str | None) -> None:
     """Send to MLflow what it lacks of an experiment, or of all in a workspace; each run once."""
-    from recrepro.listing import make_console
-    from recrepro.syncing import send
+    from recrepro.cli.console import make_console
+    from recrepro.cli.sync import send
 
     place, ledger = existing(workspace)
     send(make_console(), place, ledger, _versions(ledger, experiment), uri)
@@ -86,10 +86,11 @@ def collect_garbage(workspace: Path, dry_run: bool) -> None:
     """
     import time
 
-    from recrepro import cleaning
-    from recrepro.listing import make_console
+    from recrepro.cli.console import make_console
+    from recrepro.cli.gc import show
+    from recrepro.store import garbage
 
     place, ledger = existing(workspace)
-    found = cleaning.waste(place, ledger, time.time()) if dry_run else cleaning.clean(place, ledger)
-    kept = cleaning.why_blobs_stay(place, ledger)
-    cleaning.show(make_console(), place, found, dry_run=dry_run, blobs_stay=kept)
+    found = garbage.waste(place, ledger, time.time()) if dry_run else garbage.clean(place, ledger)
+    kept = garbage.why_blobs_stay(place, ledger)
+    show(make_console(), place, found, dry_run=dry_run, blobs_stay=kept)

@@ -6,8 +6,8 @@ The generator is `recrepro.data.synthetic.synthetic`, downloads are in `recrepro
 from recrepro.data.catalogue import load_named
 from recrepro.data.dataset import Dataset, PublishedSplit, content_checksum
 from recrepro.data.datasets import DATASETS, NamedDataset, Source
-from recrepro.data.formats import read_frame, read_interactions, read_negatives, read_published
-from recrepro.data.parsing import FORMATS
+from recrepro.data.formats.parse import FORMATS
+from recrepro.data.formats.read import read_frame, read_interactions, read_negatives, read_published
 
 __all__ = [
     "DATASETS",

@@ -12,15 +12,15 @@ from recrepro.data.archives import is_archive, read_members
 from recrepro.data.dataset import Dataset, content_checksum
 from recrepro.data.datasets import DATASETS, NamedDataset, Source
 from recrepro.data.fetch import download_path, fetch
-from recrepro.data.files import read_bytes
-from recrepro.data.formats import (
+from recrepro.data.formats.files import read_bytes
+from recrepro.data.formats.parse import parse_frame
+from recrepro.data.formats.read import (
     build_interactions,
     build_published,
     guess_format,
     parse_negatives,
     read_frame,
 )
-from recrepro.data.parsing import parse_frame
 from recrepro.errors import DataError, UnknownName, UsageError
 from recrepro.features import Features, FeatureSet
 from recrepro.interactions import Duplicates, Interactions

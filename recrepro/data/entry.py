@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from recrepro.data.feature_layouts import Layout
+from recrepro.data.formats.side import Layout
 from recrepro.features import Side
 
 
@@ -81,7 +81,7 @@ class NamedDataset:
     users, items, interactions : int or None
         What it holds once repeated pairs are one; None if not known. Checked each time it is read.
     format : str
-        A name of `recrepro.data.parsing.FORMATS`, for files whose ending does not tell it.
+        A name of `recrepro.data.formats.parse.FORMATS`, for files whose ending does not tell it.
     sources : mapping of str to Source
         ``interactions`` alone; or ``train`` and ``test`` and, where they are published,
         ``validation`` and ``negatives``.

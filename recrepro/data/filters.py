@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from recrepro.errors import UsageError
-from recrepro.experiment import FilterSpec, canonical_json, explain
 from recrepro.interactions import UNKNOWN_TIME, Interactions
 from recrepro.randomness import generator
 from recrepro.registry import Registry
+from recrepro.spec.canonical import canonical_json
+from recrepro.spec.experiment import FilterSpec
+from recrepro.spec.explain import explain
 
 
 class Filter(BaseModel, ABC):

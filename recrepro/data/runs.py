@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 from pyarrow import parquet
 
-from recrepro.data.files import check_text, open_file, read_bytes, unpacked_name
-from recrepro.data.formats import guess_format, read_frame
+from recrepro.data.formats.files import check_text, open_file, read_bytes, unpacked_name
+from recrepro.data.formats.read import guess_format, read_frame
 from recrepro.errors import DataError, UsageError
 
 RUN_FORMATS = ("csv", "tsv", "parquet", "trec")

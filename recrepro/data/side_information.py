@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from recrepro.data.entry import FeatureSource, Source
-from recrepro.data.feature_layouts import Columns, Flags, Layout, Lists, Pairs
+from recrepro.data.formats.side import Columns, Flags, Layout, Lists, Pairs
 from recrepro.data.terms import github
 from recrepro.features import Side
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recrepro.evaluation.catalogue import Catalogue
+from recrepro.evaluation.items import Catalogue
 from recrepro.evaluation.metrics import PerUser, Ranking
 
 BLOCK_ENTRIES = 10_000_000

@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from recrepro.compute.threads import default_threads, share_rows
 from recrepro.errors import DataError, ModelError
-from recrepro.evaluation.catalogue import Catalogue
 from recrepro.evaluation.definitions import LARGEST_CUTOFF, Metric
+from recrepro.evaluation.items import Catalogue
 from recrepro.evaluation.kernels import UNRANKED
 from recrepro.evaluation.metrics import Hits, PerUser, Ranking
 from recrepro.evaluation.topk import Ranked, Task, TieOrder, rank
 from recrepro.interactions import Interactions
 from recrepro.model import Recommender
 from recrepro.randomness import generator
-from recrepro.threads import default_threads, share_rows
 
 BLOCK_CELLS = 4_000_000
 """Scores held at once: a block of users is as large as this allows (16 MB; in larger ones the

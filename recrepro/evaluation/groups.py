@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recrepro.evaluation.catalogue import head_items
 from recrepro.evaluation.evaluator import Evaluation
+from recrepro.evaluation.items import head_items
 from recrepro.evaluation.kernels import UNRANKED
 
 N_GROUPS = 4

@@ -6,18 +6,25 @@ Array arguments are in C order; numba finds their types by itself. Sums are writ
 
 import numpy as np
 
-from recrepro.compiling import compiled
+from recrepro.compute.compiling import compiled
 
 UNLISTED = -1
 """Fills the places of a list that is shorter than the cutoff."""
+
 
 UNRANKED = 0
 """The rank of an item that cannot be recommended."""
 
 
 _CHUNK = 32
+
+
 _MINUS_INFINITY = np.float32(-np.inf)
+
+
 _INFINITY = np.float32(np.inf)
+
+
 _LOWEST = np.finfo(np.float32).min
 
 
@@ -214,13 +221,3 @@ def _sift_down(heap, root, size):
         heap[root] = heap[child]
         root = child
     heap[root] = key
-
-
-@compiled
-def count_rows(drawn):
-    """Count how often each user was drawn, row by row."""
-    counts = np.zeros(drawn.shape)
-    for row in range(drawn.shape[0]):
-        for user in drawn[row]:
-            counts[row, user] += 1
-    return counts

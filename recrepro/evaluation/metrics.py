@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from recrepro.evaluation.catalogue import Catalogue
+    from recrepro.evaluation.items import Catalogue
 
 PerUser = NDArray[np.float64]
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recrepro.errors import RecreproError
-from recrepro.experiment import Experiment
 from recrepro.report.page import render
-from recrepro.results import Result
+from recrepro.spec.experiment import Experiment
+from recrepro.store.results import Result
 
 __all__ = ["render", "write_report"]
 

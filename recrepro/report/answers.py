@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from recrepro.experiment import Experiment
-from recrepro.leaderboard import Leaderboard, Verdict
+from recrepro.analysis.leaderboard import Leaderboard, Verdict
+from recrepro.analysis.verdict import BoardVerdict, ModelVerdict, may_be_judged, tally
 from recrepro.report.parts import Cell, Column, Section, Table, columns, number, p_value
+from recrepro.spec.experiment import Experiment
 from recrepro.tables.cells import number as with_spread
 from recrepro.tables.cells import verdict_cells
-from recrepro.tables.judgements import EXPLANATION, heading, times
-from recrepro.verdict import BoardVerdict, ModelVerdict, may_be_judged, tally
+from recrepro.tables.verdicts import EXPLANATION, heading, times
 
 LONG = 12
 """Of longer lists of expected values, those as expected are folded."""

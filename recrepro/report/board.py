@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from recrepro.leaderboard import Leaderboard, Row
-from recrepro.per_user import by_model, user_means
-from recrepro.report import charts
+from recrepro.analysis.leaderboard import Leaderboard, Row, best_values
+from recrepro.analysis.per_user import by_model, user_means
+from recrepro.analysis.ranks import RankTest, rank_test
+from recrepro.analysis.verdict import family_of
+from recrepro.charts import figures as charts
 from recrepro.report.parts import (
     Cell,
     Chart,
@@ -21,19 +23,9 @@ from recrepro.report.parts import (
     p_value,
     seconds,
 )
-from recrepro.report.ranks import RankTest, rank_test
-from recrepro.results import Result
-from recrepro.tables.cells import (
-    NOT_TUNED,
-    best_values,
-    group_cells,
-    heading,
-    interval,
-    legend,
-    marks,
-)
+from recrepro.store.results import Result
+from recrepro.tables.cells import NOT_TUNED, group_cells, heading, interval, legend, marks
 from recrepro.tables.cells import number as with_spread
-from recrepro.verdict import family_of
 
 
 @dataclass(frozen=True)

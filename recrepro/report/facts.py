@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from recrepro.experiment import canonical_json
-from recrepro.report import charts
+from recrepro.charts import figures as charts
 from recrepro.report.board import Board
 from recrepro.report.parts import (
     Cell,
@@ -16,7 +15,8 @@ from recrepro.report.parts import (
     number,
     seconds,
 )
-from recrepro.results import Result
+from recrepro.spec.canonical import canonical_json
+from recrepro.store.results import Result
 
 KINDS = {"clean": "good", "suspicious": "warn", "leaking": "bad", "note": "plain"}
 MEASURES = {

@@ -13,12 +13,12 @@ import pandas as pd
 from markupsafe import Markup
 
 from recrepro import __version__, tables
-from recrepro.experiment import Experiment
-from recrepro.leaderboard import comparable
+from recrepro.analysis.leaderboard import comparable
+from recrepro.analysis.ranks import MIN_DATASETS, rank_test
 from recrepro.report import answers, board, facts, searches
 from recrepro.report.parts import Chart, Section, Table, moment
-from recrepro.report.ranks import MIN_DATASETS, rank_test
-from recrepro.results import Result
+from recrepro.spec.experiment import Experiment
+from recrepro.store.results import Result
 
 LARGE = 1_000_000
 """Bytes from which on a download is compressed, so that pages stay small."""

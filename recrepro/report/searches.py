@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from recrepro.experiment import Experiment
-from recrepro.report import charts
+from recrepro.charts import figures as charts
 from recrepro.report.board import Board
 from recrepro.report.parts import Cell, Chart, Section, Table, columns, number, seconds
-from recrepro.results import Result
+from recrepro.spec.experiment import Experiment
+from recrepro.store.results import Result
 
 
 def histories(board: Board) -> Section:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from recrepro.experiment import Experiment
-from recrepro.leaderboard import Leaderboard, Verdict, build
-from recrepro.results import Result
-from recrepro.tables import html, latex, markdown, plain
-from recrepro.tables.chance import with_chance
-from recrepro.verdict import BoardVerdict, judge, may_be_judged
+from recrepro.analysis.intervals import with_chance
+from recrepro.analysis.leaderboard import Leaderboard, Verdict, build
+from recrepro.analysis.verdict import BoardVerdict, judge, may_be_judged
+from recrepro.spec.experiment import Experiment
+from recrepro.store.results import Result
+from recrepro.tables import data as plain
+from recrepro.tables import html, latex, markdown
 
 Contents = tuple[list[Leaderboard], list[Verdict], list[BoardVerdict]]
 """Tables, expected values, and verdicts on neural models."""

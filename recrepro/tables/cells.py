@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from recrepro.evaluation.definitions import parse_metric
-from recrepro.leaderboard import Leaderboard, Row, Verdict, reopened_note
+from recrepro.analysis.leaderboard import Leaderboard, Row, Verdict, reopened_note
 
 LEVEL = 0.05
 """Corrected p-values below this are marked."""
+
 
 NOT_TUNED = ("fixed", "untuned", "external", "failed", "running", "not run")
 """States of a model that a reader must not take for tuned and tested."""
@@ -64,18 +64,6 @@ def group_cells(board: Leaderboard, by: str) -> tuple[list[str], dict[str, list[
         model: ["-" if value is None else f"{value:.4f}" for value in found]
         for model, found in values.items()
     }
-
-
-def best_values(board: Leaderboard) -> dict[str, float]:
-    """Return the highest value of each column; of no column where higher is not better."""
-    best: dict[str, float] = {}
-    for metric in board.metrics:
-        if parse_metric(metric).definition.kind == "lists":
-            continue
-        values = [row.means[metric] for row in board.rows if metric in row.means]
-        if values:
-            best[metric] = max(values)
-    return best
 
 
 def verdict_cells(verdict: Verdict) -> dict[str, str]:

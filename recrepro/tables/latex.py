@@ -2,19 +2,10 @@
 
 import re
 
-from recrepro.leaderboard import Leaderboard, Row, Verdict
-from recrepro.tables import judgements
-from recrepro.tables.cells import (
-    best_values,
-    footnotes,
-    heading,
-    interval,
-    legend,
-    marks,
-    number,
-    verdict_cells,
-)
-from recrepro.verdict import BoardVerdict
+from recrepro.analysis.leaderboard import Leaderboard, Row, Verdict, best_values
+from recrepro.analysis.verdict import BoardVerdict
+from recrepro.tables import verdicts as judgements
+from recrepro.tables.cells import footnotes, heading, interval, legend, marks, number, verdict_cells
 
 PREAMBLE = r"""% Needs \usepackage{booktabs}.
 % Names in other scripts than Latin need LuaLaTeX or XeLaTeX.

@@ -3,18 +3,10 @@
 import re
 from collections.abc import Iterable
 
-from recrepro.leaderboard import Leaderboard, Verdict
-from recrepro.tables import judgements
-from recrepro.tables.cells import (
-    best_values,
-    heading,
-    interval,
-    legend,
-    marks,
-    number,
-    verdict_cells,
-)
-from recrepro.verdict import BoardVerdict
+from recrepro.analysis.leaderboard import Leaderboard, Verdict, best_values
+from recrepro.analysis.verdict import BoardVerdict
+from recrepro.tables import verdicts as judgements
+from recrepro.tables.cells import heading, interval, legend, marks, number, verdict_cells
 
 
 def escape(text: str) -> str:

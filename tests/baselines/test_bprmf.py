@@ -14,7 +14,7 @@ from recrepro.baselines._sgd_kernels import (
     whole_batches,
 )
 from recrepro.baselines.bprmf import BPRMF, _draw_pairs
-from recrepro.sampling import draw_unseen, unseen_items
+from recrepro.compute.sampling import draw_unseen, unseen_items
 
 UNEVEN = [[1, 1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0], [0, 0, 1, 0, 0, 1]]
 

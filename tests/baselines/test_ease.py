@@ -89,6 +89,6 @@ def test_what_does_not_fit_is_refused_before_it_starts(monkeypatch, interactions
     panels = 2 * 30 * 384
     assert EASE(precision="double").memory_needed(train) == 8 * (30**2 + panels)
     assert EASE(precision="single").memory_needed(train) == 4 * (30**2 + panels)
-    monkeypatch.setattr("recrepro.memory.available_bytes", lambda: 100_000)
+    monkeypatch.setattr("recrepro.compute.memory.available_bytes", lambda: 100_000)
     with pytest.raises(ModelError, match=r"EASE for 30 items needs about 0\.2 MB .* 0\.1 MB"):
         EASE(precision="double").fit(train, np.random.default_rng(0))

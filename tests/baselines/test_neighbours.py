@@ -12,8 +12,8 @@ from scipy.sparse import csr_array, csr_matrix
 from recrepro.baselines._neighbours import NeighbourConfig, nearest_columns
 from recrepro.baselines.itemknn import ItemKNN
 from recrepro.baselines.userknn import UserKNN
-from recrepro.experiment import ModelSpec
-from recrepro.tuning import search_space
+from recrepro.spec.experiment import ModelSpec
+from recrepro.tuning.tuner import search_space
 
 TOY = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 0]], np.float32)
 SIMILARITIES = NeighbourConfig.model_fields["similarity"].annotation.__args__

@@ -273,6 +273,6 @@ def test_the_loss_falls(interactions):
 
 
 def test_what_does_not_fit_is_refused_before_it_starts(monkeypatch, interactions):
-    monkeypatch.setattr("recrepro.memory.available_bytes", lambda: 3_000)
+    monkeypatch.setattr("recrepro.compute.memory.available_bytes", lambda: 3_000)
     with pytest.raises(ModelError, match="SLIMBPR for 30 items needs about"):
         SLIMBPR().fit(interactions(np.eye(30)), np.random.default_rng(0))

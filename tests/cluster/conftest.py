@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from recrepro.ledger import Ledger
+from recrepro.store.ledger import Ledger
 
 GRID = """
 schema = 1

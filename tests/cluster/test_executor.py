@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from recrepro.cluster import DaskCluster
-from recrepro.cluster_worker import hear, run_job, versions
-from recrepro.experiment import load_experiment
-from recrepro.ledger_address import LedgerAddress
-from recrepro.plan import make_plan
-from recrepro.workspace import Workspace
+from recrepro.run.dask_executor import DaskCluster
+from recrepro.run.dask_worker import hear, run_job, versions
+from recrepro.run.plan import make_plan
+from recrepro.spec.experiment import load_experiment
+from recrepro.store.address import LedgerAddress
+from recrepro.store.workspace import Workspace
 
 TOY = """
 schema = 1

@@ -5,11 +5,11 @@ import pickle
 
 import pytest
 
-from recrepro.cluster import check_address, demanded, is_here
-from recrepro.cluster_worker import run_job
 from recrepro.errors import DataError, RecreproError, UsageError
-from recrepro.ledger_address import LedgerAddress
-from recrepro.transfer import CHUNK, manifest, read_chunk, receive
+from recrepro.run.dask_executor import check_address, demanded, is_here
+from recrepro.run.dask_worker import run_job
+from recrepro.run.transfer import CHUNK, manifest, read_chunk, receive
+from recrepro.store.address import LedgerAddress
 
 SERVER = LedgerAddress("postgresql://me@db.example/ledger")
 FILE = LedgerAddress("sqlite:////runs/ledger.db")

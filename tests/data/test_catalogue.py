@@ -11,8 +11,8 @@ import pytest
 from recrepro.data import catalogue, content_checksum, load_named
 from recrepro.data.datasets import DATASETS, NamedDataset, Source
 from recrepro.data.fetch import download_path
-from recrepro.data.formats import read_interactions
-from recrepro.data.parsing import FORMATS
+from recrepro.data.formats.parse import FORMATS
+from recrepro.data.formats.read import read_interactions
 from recrepro.errors import DataError, UnknownName
 
 LOG = "1\t10\t5\t7\n1\t11\t3\t8\n2\t10\t4\t9\n"

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recrepro.data.formats import build_interactions
-from recrepro.data.parsing import parse_frame
+from recrepro.data.formats.parse import parse_frame
+from recrepro.data.formats.read import build_interactions
 from recrepro.errors import DataError, UnknownName, UsageError
 
 

@@ -20,10 +20,10 @@ from recrepro.data.filters import (
     UserCount,
     make_filter,
 )
-from recrepro.data.source import load_dataset
+from recrepro.data.load import load_dataset
 from recrepro.errors import UsageError
-from recrepro.experiment import DatasetSpec, FilterSpec
 from recrepro.interactions import UNKNOWN_TIME, Interactions
+from recrepro.spec.experiment import DatasetSpec, FilterSpec
 from recrepro.splits.leave_out import LeaveOneOut
 from recrepro.splits.temporal import Temporal
 

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recrepro.data.formats import (
+from recrepro.data.formats.parse import FORMATS, parse_frame
+from recrepro.data.formats.read import (
     guess_format,
     read_frame,
     read_interactions,
     read_negatives,
     read_published,
 )
-from recrepro.data.parsing import FORMATS, parse_frame
 from recrepro.errors import DataError, RecreproError, UnknownName, UsageError
 from recrepro.interactions import UNKNOWN_TIME
 

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
+from recrepro.cli.ls import show
 from recrepro.data.datasets import DATASETS
-from recrepro.listing import show
 
 
 def shown(width: int, name: str | None = None) -> str:

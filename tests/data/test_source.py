@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from recrepro.data.source import load_dataset
+from recrepro.data.load import load_dataset
 from recrepro.errors import UsageError
-from recrepro.experiment import DatasetSpec
+from recrepro.spec.experiment import DatasetSpec
 
 RATED = "user,item,rating\n1,10,5\n1,11,3\n2,12,2\n"
 PLAIN = "user,item\n1,10\n1,11\n"

@@ -11,8 +11,8 @@ from scipy import stats
 from scipy.sparse import csr_array
 
 from recrepro.evaluation import beyond_accuracy
-from recrepro.evaluation.catalogue import Catalogue
 from recrepro.evaluation.definitions import DEFINITIONS, parse_metric
+from recrepro.evaluation.items import Catalogue
 
 N_ITEMS = 8
 NAMES = [d.id for d in DEFINITIONS.values() if d.kind == "lists"]

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from recrepro.evaluation import significance
-from recrepro.evaluation.significance import (
+from recrepro.analysis import significance
+from recrepro.analysis.significance import (
     bootstrap_means,
     compare,
     holm,

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 torch = pytest.importorskip("torch", reason="neural models need torch")
 
-from recrepro.checkpoint import Checkpoint  # noqa: E402
+from recrepro.compute.checkpoint import Checkpoint  # noqa: E402
 from recrepro.neural import convncf  # noqa: E402
 from recrepro.neural._mfbpr import MFBPR, full_batches  # noqa: E402
 from recrepro.neural.convncf import ConvNCF, nested_order  # noqa: E402

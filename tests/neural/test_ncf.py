@@ -109,7 +109,7 @@ def test_pretraining_is_that_of_the_parts_by_adam_and_then_plain_descent(train):
 
 
 def test_pretraining_goes_on_where_it_was_interrupted(train, tmp_path, monkeypatch):
-    from recrepro.checkpoint import Checkpoint
+    from recrepro.compute.checkpoint import Checkpoint
 
     config = {"gmf_epochs": 3, "mlp_epochs": 3, "epochs": 2}
     undisturbed = NeuMF(**config).fit(train, np.random.default_rng(1))

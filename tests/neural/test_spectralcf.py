@@ -6,7 +6,7 @@ from scipy.special import expit, log_expit
 
 torch = pytest.importorskip("torch", reason="neural models need torch")
 
-from recrepro import memory  # noqa: E402
+from recrepro.compute import memory  # noqa: E402
 from recrepro.errors import ModelError  # noqa: E402
 from recrepro.interactions import Interactions  # noqa: E402
 from recrepro.neural.spectralcf import SpectralCF, filter_of_code, laplacian  # noqa: E402

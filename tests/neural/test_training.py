@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 
 torch = pytest.importorskip("torch", reason="neural models need torch")
 
-from recrepro.checkpoint import Checkpoint  # noqa: E402
+from recrepro.compute.checkpoint import Checkpoint  # noqa: E402
 from recrepro.errors import ModelError  # noqa: E402
 from recrepro.features import Features, FeatureSet  # noqa: E402
 from recrepro.interactions import Interactions  # noqa: E402

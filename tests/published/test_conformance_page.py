@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from recrepro.experiment import load_experiment
-from recrepro.plan import check_names
+from recrepro.run.plan import check_names
+from recrepro.spec.experiment import load_experiment
 
 PAPERS = Path(__file__).parents[2] / "experiments/papers"
 FILES = sorted(PAPERS.glob("*.toml"))

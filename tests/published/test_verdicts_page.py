@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from recrepro.study import load_study
-from recrepro.verdict_page import read_records, render
+from recrepro.study.page import read_records, render
+from recrepro.study.spec import load_study
 
 ROOT = Path(__file__).parents[2]
 STUDY = ROOT / "experiments/study.toml"

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recrepro.experiment import Experiment
-from recrepro.ledger_entries import CellStatus
-from recrepro.openings import Opening
-from recrepro.results import Result
+from recrepro.spec.experiment import Experiment
+from recrepro.store.entries import CellStatus
+from recrepro.store.openings import Opening
+from recrepro.store.results import Result
 
 METRIC = "ndcg@10"
 FAMILIES = {"knn": "simple", "ease": "simple", "vae": "neural", "theirs": "external"}

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from recrepro.report.ranks import not_told_apart, rank_test
+from recrepro.analysis.ranks import not_told_apart, rank_test
 
 
 @pytest.fixture

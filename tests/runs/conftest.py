@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from recrepro.ledger import Ledger
-from recrepro.workspace import Workspace
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
 
 GRID = """
 schema = 1

@@ -15,10 +15,10 @@ from types import FrameType
 
 import numpy as np
 
-import recrepro.runner
+import recrepro.run.cell
 from recrepro.errors import SealError
 from recrepro.model import ModelConfig, Recommender
-from recrepro.records import Job
+from recrepro.run.job import Job
 from recrepro.splits.keys import read_locked
 
 MODELS = {name: f"hostile:{name.capitalize()}" for name in ("spy", "forger", "latecomer")}
@@ -203,11 +203,11 @@ class Latecomer(Popular):
         return super().fit(train, rng)
 
 
-class SpyingTuner(recrepro.runner.Tuner):
+class SpyingTuner(recrepro.run.cell.Tuner):
     def run(self, *args):
         if self._model is Spy:
             search("tuner", [self, *args])
         return super().run(*args)
 
 
-recrepro.runner.Tuner = SpyingTuner
+recrepro.run.cell.Tuner = SpyingTuner

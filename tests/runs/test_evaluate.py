@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from recrepro.cli import cli
+from recrepro.cli.split import write_parts
 from recrepro.errors import DataError, UsageError
-from recrepro.evaluating import write_parts
-from recrepro.experiment import load_experiment
-from recrepro.plan import make_plan
+from recrepro.run.plan import make_plan
+from recrepro.spec.experiment import load_experiment
 
 TOY = """
 schema = 1
@@ -150,8 +150,8 @@ def test_the_experiment_goes_on_with_its_external_rows(place):
 
 
 def test_mlflow_has_it_too(place, monkeypatch):
-    from recrepro.tracking_store import silence_mlflow
-    from recrepro.workspace import Workspace
+    from recrepro.store.workspace import Workspace
+    from recrepro.tracking.store import silence_mlflow
 
     assert score(place, popular(place, 1), "--seed", "1", "--name", "logged").exit_code == 0
     silence_mlflow()

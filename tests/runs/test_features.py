@@ -2,10 +2,10 @@
 
 import pytest
 
-from recrepro.experiment import load_experiment
 from recrepro.features import FeatureSet
-from recrepro.ledger import Ledger
-from recrepro.plan import make_plan
+from recrepro.run.plan import make_plan
+from recrepro.spec.experiment import load_experiment
+from recrepro.store.ledger import Ledger
 
 GRID = """
 schema = 1

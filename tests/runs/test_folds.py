@@ -7,9 +7,9 @@ import pytest
 
 from recrepro.data.dataset import Dataset
 from recrepro.data.synthetic import synthetic
-from recrepro.ledger import Ledger
 from recrepro.splits.draw import draw_split
 from recrepro.splits.unseen_users import UnseenUsers
+from recrepro.store.ledger import Ledger
 
 EVERY_KIND = """
 schema = 1

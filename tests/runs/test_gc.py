@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from recrepro import cleaning
-from recrepro.ledger import Ledger
-from recrepro.workspace import Workspace
+from recrepro.store import garbage as cleaning
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
 
 CELL = "toy/random-holdout/ease/seed 1"
 

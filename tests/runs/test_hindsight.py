@@ -2,7 +2,7 @@
 
 import pytest
 
-from recrepro.ledger import Ledger
+from recrepro.store.ledger import Ledger
 
 GRID = """
 schema = 1

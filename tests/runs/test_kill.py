@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from recrepro.ledger import Ledger
-from recrepro.workspace import Workspace
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
 
 KILLS = int(os.environ.get("RECREPRO_KILLS", "4"))
 SEED = 20261123
@@ -45,7 +45,7 @@ name = "itemknn"
 def workers(coordinator):
     """Return the processes of the cells that run now, and of the next one."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        return [p for p in coordinator.children() if "recrepro.worker" in p.cmdline()]
+        return [p for p in coordinator.children() if "recrepro.run.worker" in p.cmdline()]
     return []
 
 
@@ -147,7 +147,7 @@ def openings(place):
 
 def mlflow_runs(place):
     """Return what MLflow has of cells and trials, without times; each cell is there as a whole."""
-    from recrepro.tracking_store import connect
+    from recrepro.tracking.store import connect
 
     client = connect(Workspace(place.workspace).mlflow_store)
     experiment = client.get_experiment_by_name("toy").experiment_id

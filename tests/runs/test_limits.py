@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from recrepro.experiment import load_experiment
-from recrepro.ledger import Ledger
+from recrepro.spec.experiment import load_experiment
+from recrepro.store.ledger import Ledger
 
 KIB = 1024
 NO_MEMORY = """

@@ -4,12 +4,12 @@ import csv
 
 import pytest
 
+from recrepro.cli.run import _without_reopen, cells_to_reopen
 from recrepro.errors import UsageError
-from recrepro.experiment import ModelSpec
-from recrepro.ledger import Ledger
-from recrepro.plan import Cell
-from recrepro.running import _without_reopen, cells_to_reopen
-from recrepro.workspace import Workspace
+from recrepro.run.plan import Cell
+from recrepro.spec.experiment import ModelSpec
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
 
 SMALL = """
 schema = 1
@@ -97,7 +97,7 @@ def test_every_table_says_so(reopened):
 
 
 def test_mlflow_says_so(reopened, monkeypatch):
-    from recrepro.tracking_store import silence_mlflow
+    from recrepro.tracking.store import silence_mlflow
 
     silence_mlflow()
     from mlflow import MlflowClient

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from recrepro import cli as module
-from recrepro.ledger import Ledger
-from recrepro.tracking_store import connect
-from recrepro.workspace import Workspace
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
+from recrepro.tracking.store import connect
 
 RUNS = """
 schema = 1
@@ -285,7 +285,7 @@ def digest(text):
 
 
 def test_a_failed_export_leaves_nothing(recrepro, monkeypatch, tmp_path):
-    monkeypatch.setattr("recrepro.bundles.checkout", lambda: None)
+    monkeypatch.setattr("recrepro.reproduce.bundle.checkout", lambda: None)
     code, _, err = recrepro("export", "log/k-fold/ease/seed 1/fold 2", tmp_path / "bundle")
     assert code == 3
     assert "--wheel FILE" in err

@@ -7,8 +7,8 @@ import signal
 import pandas as pd
 import pytest
 
-from recrepro.ledger import Ledger
-from recrepro.workspace import Workspace
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
 
 NEGATIVE_VALUES = """
 schema = 1

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from recrepro.experiment import load_experiment
-from recrepro.ledger import Ledger
-from recrepro.plan import make_plan
+from recrepro.run.plan import make_plan
+from recrepro.spec.experiment import load_experiment
+from recrepro.store.ledger import Ledger
 
 HONEST = """
 schema = 1

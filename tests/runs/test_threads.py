@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from recrepro.threads import cores
+from recrepro.compute.threads import cores
 
 GRID = """
 schema = 1
@@ -27,7 +27,7 @@ from pathlib import Path
 import numba, numpy as np, torch
 from threadpoolctl import threadpool_info
 from recrepro.model import ModelConfig, Recommender
-from recrepro.threads import default_threads
+from recrepro.compute.threads import default_threads
 
 MODELS = {"counter": "counter:Counter"}
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from recrepro.ledger import Ledger
+from recrepro.store.ledger import Ledger
 
 pytest.importorskip("torch", reason="neural models need torch")
 

@@ -12,10 +12,10 @@ from scipy.sparse import csr_array
 
 from recrepro.data.catalogue import load_named
 from recrepro.data.dataset import Dataset, PublishedSplit
-from recrepro.data.source import load_dataset
+from recrepro.data.load import load_dataset
 from recrepro.data.synthetic import synthetic
-from recrepro.experiment import DatasetSpec
 from recrepro.interactions import UNKNOWN_TIME
+from recrepro.spec.experiment import DatasetSpec
 from recrepro.splits import SPLITS
 from recrepro.splits.audit import audit_split
 from recrepro.splits.draw import draw_split

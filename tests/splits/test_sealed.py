@@ -14,14 +14,14 @@ from scipy.sparse import csr_array
 from recrepro.errors import SealError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
-from recrepro.experiment import ModelSpec, TuneSpec
 from recrepro.interactions import Interactions
 from recrepro.model import ModelConfig, Recommender
+from recrepro.spec.experiment import ModelSpec, TuneSpec
 from recrepro.splits import keys, sealed
 from recrepro.splits.base import Parts
 from recrepro.splits.keys import SplitKeys, data_secret, read_locked
 from recrepro.splits.sealed import FILES, SEALED, SealedTest, StoredSplit, TuningView, describe
-from recrepro.tuning import Tuner
+from recrepro.tuning.tuner import Tuner
 
 
 @pytest.fixture(scope="module")

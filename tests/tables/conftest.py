@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recrepro import tables
-from recrepro.experiment import Experiment
+from recrepro.spec.experiment import Experiment
 
 EXPERIMENT = {
     "schema": 1,

@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 
 from recrepro import tables
-from recrepro.comparing import compare_models
+from recrepro.analysis.comparison import compare_models
+from recrepro.analysis.intervals import with_chance
+from recrepro.analysis.leaderboard import build
 from recrepro.errors import UnknownName
-from recrepro.leaderboard import build
 from recrepro.tables.cells import interval, legend, marks
-from recrepro.tables.chance import with_chance
 
 
 def chances(content, metric):

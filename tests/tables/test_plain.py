@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from recrepro.tables import plain
+from recrepro.tables import data as plain
 
 
 def read(content):

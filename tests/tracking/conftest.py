@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from recrepro.cli import cli
-from recrepro.experiment import load_experiment
-from recrepro.ledger import Ledger
-from recrepro.ledger_entries import Member
-from recrepro.tracking import MlflowMirror
-from recrepro.workspace import Workspace
+from recrepro.spec.experiment import load_experiment
+from recrepro.store.entries import Member
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
+from recrepro.tracking.mirror import MlflowMirror
 
 GRID = """
 schema = 1

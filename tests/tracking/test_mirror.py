@@ -13,15 +13,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from recrepro.background import BackgroundMirror
 from recrepro.errors import RecreproError
-from recrepro.ledger import Ledger
-from recrepro.ledger_entries import Member
-from recrepro.tracking import MlflowMirror
-from recrepro.tracking_runs import RunWriter
-from recrepro.tracking_store import connect, printable, runs_pages, set_up_store
-from recrepro.tracking_values import metric_key
-from recrepro.workspace import Workspace
+from recrepro.store.entries import Member
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
+from recrepro.tracking.background import BackgroundMirror
+from recrepro.tracking.content import metric_key
+from recrepro.tracking.mirror import MlflowMirror
+from recrepro.tracking.store import connect, printable, runs_pages, set_up_store
+from recrepro.tracking.writer import RunWriter
 
 TITLES = {"dataset": "toy", "split": "temporal", "model": "ease", "seed": 1}
 
@@ -253,7 +253,7 @@ def test_a_cell_that_is_sent_while_another_workspace_sends_it_stays_one_run(
             super().write(member, status, tags)
             super().write(member, status, tags)
 
-    monkeypatch.setattr("recrepro.tracking.RunWriter", Other)
+    monkeypatch.setattr("recrepro.tracking.mirror.RunWriter", Other)
     assert mirror.sync() == 2
     assert len(search(workspace, "tags.`recrepro.kind` = 'cell'")) == 2
     assert len(search(workspace, "tags.`recrepro.kind` = 'trial'")) == 3
@@ -328,8 +328,8 @@ SET_UP = """
 import os, sys
 from pathlib import Path
 import sqlalchemy as sa
-from recrepro.tracking_store import set_up_store
-from recrepro.workspace import Workspace
+from recrepro.tracking.store import set_up_store
+from recrepro.store.workspace import Workspace
 left = 60
 @sa.event.listens_for(sa.engine.Engine, "before_cursor_execute")
 def die(*_):
@@ -412,9 +412,11 @@ def test_a_sync_that_is_cut_off_at_any_call_is_completed_by_the_next(
         (workspace.root / "mlflow.db").write_bytes(empty)
         with monkeypatch.context() as patched:
             patched.setattr(
-                "recrepro.tracking_store.connect", lambda uri, n=cut: Dying(connect(uri), n)
+                "recrepro.tracking.store.connect", lambda uri, n=cut: Dying(connect(uri), n)
             )
-            patched.setattr("recrepro.tracking.connect", lambda uri, n=cut: Dying(connect(uri), n))
+            patched.setattr(
+                "recrepro.tracking.mirror.connect", lambda uri, n=cut: Dying(connect(uri), n)
+            )
             try:
                 mirror.sync()
             except Killed:
@@ -475,7 +477,7 @@ def test_a_close_at_the_worst_moment_still_ends_the_thread(mirror, monkeypatch):
             background._closing = True
             super().clear()
 
-    monkeypatch.setattr("recrepro.background.threading.Event", ClosedWhileCleared)
+    monkeypatch.setattr("recrepro.tracking.background.threading.Event", ClosedWhileCleared)
     monkeypatch.setattr(mirror, "sync", lambda: 0)
     background = BackgroundMirror(mirror)
     background.poke()

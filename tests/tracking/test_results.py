@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from recrepro.errors import RecreproError, UsageError
-from recrepro.results import results_in
-from recrepro.tracking_files import LONGEST
-from recrepro.tracking_results import _Copy, results_from_mlflow
-from recrepro.tracking_store import CELLS, Target, existing_target
+from recrepro.store.results import results_in
+from recrepro.tracking.files import LONGEST
+from recrepro.tracking.reader import _Copy, results_from_mlflow
+from recrepro.tracking.store import CELLS, Target, existing_target
 
 pytestmark = pytest.mark.slow  # they need the small grid's results, which take a while
 

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from recrepro.errors import RecreproError
-from recrepro.tracking_store import CELLS, connect, existing_target
-from recrepro.tracking_values import metric_key
+from recrepro.tracking.content import metric_key
+from recrepro.tracking.store import CELLS, connect, existing_target
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -22,10 +22,10 @@ TUNING = {"trials.json", "trials.csv", "tuning.svg"}
 SYNC = """
 import sys
 from pathlib import Path
-from recrepro.experiment import load_experiment
-from recrepro.ledger import Ledger
-from recrepro.tracking import MlflowMirror
-from recrepro.workspace import Workspace
+from recrepro.spec.experiment import load_experiment
+from recrepro.store.ledger import Ledger
+from recrepro.tracking.mirror import MlflowMirror
+from recrepro.store.workspace import Workspace
 file, root = map(Path, sys.argv[1:])
 hashed = load_experiment(file).grid_hash
 MlflowMirror(Ledger.in_workspace(root), Workspace(root), "toy", hashed, file.read_text()).sync()

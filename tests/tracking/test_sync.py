@@ -10,15 +10,15 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from recrepro import running
-from recrepro.background import BackgroundMirror
 from recrepro.cli import cli
+from recrepro.cli import run as running
+from recrepro.cli.sync import send
 from recrepro.errors import RecreproError
-from recrepro.ledger import Ledger
-from recrepro.ledger_entries import Member
-from recrepro.syncing import send
-from recrepro.tracking_store import CELLS, existing_target
-from recrepro.workspace import Workspace
+from recrepro.store.entries import Member
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
+from recrepro.tracking.background import BackgroundMirror
+from recrepro.tracking.store import CELLS, existing_target
 
 
 @pytest.fixture

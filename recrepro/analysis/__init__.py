@@ -1,0 +1,1 @@
+"""Leaderboards, intervals, paired tests and verdicts."""

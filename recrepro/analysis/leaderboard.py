@@ -1,0 +1,356 @@
+"""From records to tables: one for each data set and split, and expected against got."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean, stdev
+from typing import Any
+
+from recrepro.evaluation.definitions import parse_metric
+from recrepro.spec.budget import how, trials_in_words
+from recrepro.spec.experiment import Expected, Experiment
+from recrepro.spec.identity import differences, protocol_fingerprint, protocol_of
+from recrepro.store.entries import CellStatus
+from recrepro.store.results import Result
+
+
+@dataclass(frozen=True)
+class Chance:
+    """How much of a value the choice of users explains.
+
+    Parameters
+    ----------
+    low, high : float
+        95 % bootstrap interval over users.
+    p_best : float or None
+        P-value of the paired randomisation test against the best of the column, corrected by Holm
+        for the models in the column; None for the best itself, and where more is not better.
+    p_reference : float or None
+        The same against the reference; None without one, and for the reference itself.
+    higher : bool
+        Whether it is higher than that of the reference, on the users that both have.
+    """
+
+    low: float
+    high: float
+    p_best: float | None = None
+    p_reference: float | None = None
+    higher: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model: its metrics, averaged over seeds and folds.
+
+    Parameters
+    ----------
+    model : str
+        Title of the model.
+    means : dict of str to float
+        Empty if there is no result.
+    spreads : dict of str to float
+        Standard deviation over seeds and folds; empty for fewer than two.
+    repeats : int
+        How many of its seeds and folds have a result.
+    status : str
+        tuned, fixed, untuned or parameter-free; or failed, running, not run.
+    notes : tuple of str
+        What a reader has to know, such as values at the edge of a search range.
+    reopened : int
+        How often a test part was opened again on request, though there was a result.
+    groups : dict or None
+        Values of users by activity and of items by popularity, of the first repeat.
+    chance : dict of str to Chance
+        By metric, where users have values; empty if it was not asked for.
+    trials : tuple of int
+        How many trials each of its repeats was tuned with.
+    """
+
+    model: str
+    means: dict[str, float]
+    spreads: dict[str, float]
+    repeats: int
+    status: str
+    notes: tuple[str, ...] = ()
+    reopened: int = 0
+    groups: dict[str, Any] | None = None
+    chance: dict[str, Chance] = field(default_factory=dict)
+    trials: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """The models on one data set and split, best first.
+
+    Parameters
+    ----------
+    dataset, split : str
+        Titles.
+    metrics : tuple of str
+        Columns; the first decides the order.
+    rows : list of Row
+        Best first; rows without a result last.
+    users : int or None
+        Number of users evaluated, in the first repeat.
+    sampled : bool or None
+        Whether held-out items were ranked against sampled negatives only; None without a result.
+    audit : str or None
+        Verdict of the leakage audit: clean, suspicious or leaking, the worst of its repeats.
+    notes : tuple of str
+        What a reader has to know of tuning and split.
+    protocol : str or None
+        Fingerprint of what all rows share: data, split, metrics, ranking; None without a result.
+    reference : str or None
+        The model that `Chance.p_reference` compares with.
+    """
+
+    dataset: str
+    split: str
+    metrics: tuple[str, ...]
+    rows: list[Row]
+    users: int | None
+    sampled: bool | None
+    audit: str | None = None
+    notes: tuple[str, ...] = ()
+    protocol: str | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An expected value and what was got; `reopened` is that of the model's row."""
+
+    expected: Expected
+    dataset: str
+    split: str
+    got: float | None
+    reopened: int = 0
+    verdict: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        verdict = "missing"
+        if self.got is not None:
+            # Published values are rounded; a difference of exactly the tolerance is within it.
+            off = abs(self.got - self.expected.value)
+            verdict = "ok" if off <= self.expected.tolerance + 1e-12 else "off"
+        object.__setattr__(self, "verdict", verdict)
+
+
+def build(
+    experiment: Experiment, results: Iterable[Result]
+) -> tuple[list[Leaderboard], list[Verdict]]:
+    """Build the tables of an experiment from its results.
+
+    Returns
+    -------
+    leaderboards : list of Leaderboard
+        One for each data set, split and protocol.
+    verdicts : list of Verdict
+        One for each expected value and each table that it applies to.
+    """
+    metrics = _columns(experiment)
+    boards = []
+    for (dataset, split), protocols in comparable(results).items():
+        first = next(iter(protocols))
+        for protocol, found in protocols.items():
+            models: dict[str, list[CellStatus]] = {}
+            for result in found:
+                models.setdefault(result.titles["model"], []).append(result.status)
+            board = _board(dataset, split, metrics, models)
+            notes = () if protocol == first else (_apart(protocols[first], found),)
+            boards.append(replace(board, protocol=protocol, notes=(*notes, *board.notes)))
+    return boards, [v for board in boards for v in _verdicts(experiment.expected, board)]
+
+
+def comparable(
+    results: Iterable[Result],
+) -> dict[tuple[str, str], dict[str | None, list[Result]]]:
+    """Group results by data set and split, and then by what must be equal to compare them.
+
+    Returns
+    -------
+    dict of (str, str) to dict of str to list of Result
+        By titles, then by the fingerprint of the protocol, the most frequent first. What has no
+        record stands with the most frequent.
+    """
+    places: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        place = (result.titles["dataset"], result.titles["split"])
+        places.setdefault(place, []).append(result)
+    answer: dict[tuple[str, str], dict[str | None, list[Result]]] = {}
+    for place, found in places.items():
+        known = Counter(_protocol(result) for result in found if result.record)
+        order: list[str | None] = [name for name, _ in known.most_common()] or [None]
+        answer[place] = {
+            name: [r for r in found if (_protocol(r) if r.record else order[0]) == name]
+            for name in order
+        }
+    return answer
+
+
+def _protocol(result: Result) -> str | None:
+    return None if result.record is None else protocol_fingerprint(result.record["identity"])
+
+
+def _apart(main: list[Result], others: list[Result]) -> str:
+    """Say why results are not in the table of the others of their data set and split."""
+    one, other = (
+        next(protocol_of(r.record["identity"]) for r in found if r.record)
+        for found in (main, others)
+    )
+    where = ", ".join(differences(one, other))
+    return f"Not comparable with the table above, from which it differs in {where}"
+
+
+def _columns(experiment: Experiment) -> tuple[str, ...]:
+    first = experiment.selection_metric
+    return (first, *(m for m in experiment.evaluate.metrics if m != first))
+
+
+def _board(
+    dataset: str, split: str, metrics: tuple[str, ...], models: dict[str, list[CellStatus]]
+) -> Leaderboard:
+    rows = [_row(model, metrics, statuses) for model, statuses in models.items()]
+    rows.sort(key=lambda row: (metrics[0] not in row.means, -row.means.get(metrics[0], 0.0)))
+    records = [s.record for statuses in models.values() for s in statuses if s.record]
+    return Leaderboard(
+        dataset,
+        split,
+        metrics,
+        rows,
+        records[0]["users"] if records else None,
+        any(record["sampled"] for record in records) if records else None,
+        _worst_audit(records)["verdict"] if records else None,
+        (*_budget_notes(models), *_split_notes(records), *_sampled_notes(records[0], metrics))
+        if records
+        else (),
+    )
+
+
+def _budget_notes(models: dict[str, list[CellStatus]]) -> tuple[str, ...]:
+    """Say what tuned models could spend; of each by name, if it is not the same for all."""
+    budgets: dict[str, dict[str, list[int]]] = {}
+    for model, statuses in models.items():
+        for record in (s.record for s in statuses if s.record):
+            tuning = record["identity"].get("tuning")
+            if record["model"]["status"] == "tuned" and tuning:
+                text = f"{how(tuning)}, on validation {tuning['metric']}"
+                numbers = budgets.setdefault(text, {}).setdefault(model, [])
+                numbers += _trials([record]) if "seconds" in tuning else ()
+    notes = []
+    for text, numbers_of in budgets.items():
+        numbers = [number for found in numbers_of.values() for number in found]
+        made = f": {trials_in_words(numbers)} made" if numbers else ""
+        whose = f" ({', '.join(numbers_of)})" if len(budgets) > 1 else ""
+        notes.append(f"Tuned with {text}{made}{whose}")
+    return tuple(notes)
+
+
+def _trials(records: list[dict[str, Any]]) -> tuple[int, ...]:
+    return tuple(r["tuning"]["trials"] for r in records if "trials" in (r["tuning"] or {}))
+
+
+def _worst_audit(records: list[dict[str, Any]]) -> dict[str, Any]:
+    audits: list[dict[str, Any]] = [record["split"]["audit"] for record in records]
+    return min(audits, key=lambda a: ("leaking", "suspicious", "clean").index(a["verdict"]))
+
+
+def _split_notes(records: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Say what the audit holds against the split, and what is not tested because it is cold."""
+    audit, record = _worst_audit(records), records[0]
+    found = [f["message"] for f in audit["findings"] if f["severity"] != "note"]
+    notes = [f"Leakage audit: {audit['verdict']}: {'; '.join(found)}"] if found else []
+    dropped = record["split"]["dropped"]
+    users, items = dropped.get("test_cold_users", 0), dropped.get("test_cold_items", 0)
+    if not users + items:
+        return tuple(notes)
+    held = record["split"]["parts"]["test"]["interactions"] + users + items
+    note = (
+        f"{users + items:,} of {held:,} held-out interactions are not tested: {users:,} of users "
+        f"without any in training, {items:,} with items that nobody has there"
+    )
+    return (*notes, note)
+
+
+def _sampled_notes(record: dict[str, Any], metrics: Sequence[str]) -> tuple[str, ...]:
+    """Say how full ranking can be estimated, where it can and is not."""
+    kinds = {parse_metric(metric).definition.kind for metric in metrics}
+    one_each = record["split"]["parts"]["test"]["interactions"] == record["users"]
+    if not record["sampled"] or not one_each or "corrected" in kinds:
+        return ()
+    note = (
+        "Sampled values are larger than full ones and can order models differently. For estimates "
+        "of full ranking add ndcg[cls]@10, hit_rate[cls]@10 or the like to the metrics"
+    )
+    return (note,)
+
+
+def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
+    records = [s.record for s in statuses if s.record]
+    reopened = sum(s.reopened for s in statuses)
+    notes: list[str] = [reopened_note(reopened)] if reopened else []
+    tries = max(s.tries for s in statuses)
+    if tries:
+        notes.append("external: scored from a run file" + (f", try {tries}" if tries > 1 else ""))
+        notes += records[0]["model"]["notes"]
+    failed = [s for s in statuses if s.state == "failed"]
+    if failed:
+        notes.append(f"{len(failed)} of {len(statuses)} repeats failed: {failed[0].reason}")
+    if not records:
+        words = {"failed": "failed", "leased": "running"}
+        return Row(model, {}, {}, 0, words.get(statuses[0].state, "not run"), tuple(notes))
+    if any(s.alarmed for s in statuses):
+        notes.append("determinism alarm: a second run gave another result; the first one is shown")
+    edges = sorted({n for r in records if r["tuning"] for n in r["tuning"]["at_edge"]})
+    if edges:
+        notes.append(f"best {', '.join(edges)} at the edge of its range")
+    bad_trials = sum(r["tuning"]["failed"] for r in records if r["tuning"])
+    if bad_trials:
+        notes.append(f"{bad_trials} failed trials")
+    if len(records) < len(statuses) and not failed:
+        notes.append(f"{len(records)} of {len(statuses)} repeats")
+    values = {m: [r["metrics"][m] for r in records] for m in metrics}
+    return Row(
+        model,
+        {m: fmean(v) for m, v in values.items()},
+        {m: stdev(v) for m, v in values.items()} if len(records) > 1 else {},
+        len(records),
+        records[0]["model"]["status"],
+        tuple(notes),
+        reopened,
+        records[0]["groups"],
+        trials=_trials(records),
+    )
+
+
+def reopened_note(times: int) -> str:
+    """Say that the test part was opened again on request."""
+    how_often = "once" if times == 1 else f"{times} times"
+    return f"test part opened again on request, {how_often}"
+
+
+def _verdicts(expected: Iterable[Expected], board: Leaderboard) -> list[Verdict]:
+    rows = {row.model: row for row in board.rows}
+    return [
+        Verdict(
+            e,
+            board.dataset,
+            board.split,
+            rows[e.model].means.get(e.metric) if e.model in rows else None,
+            rows[e.model].reopened if e.model in rows else 0,
+        )
+        for e in expected
+        if e.dataset in (None, board.dataset) and e.split in (None, board.split)
+    ]
+
+
+def best_values(board: Leaderboard) -> dict[str, float]:
+    """Return the highest value of each column; of no column where higher is not better."""
+    best: dict[str, float] = {}
+    for metric in board.metrics:
+        if parse_metric(metric).definition.kind == "lists":
+            continue
+        values = [row.means[metric] for row in board.rows if metric in row.means]
+        if values:
+            best[metric] = max(values)
+    return best

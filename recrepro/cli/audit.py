@@ -1,0 +1,162 @@
+"""What `recrepro audit` does and prints: verdicts, findings and popularity of splits."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from recrepro.data.formats.read import read_published
+from recrepro.data.load import unavailable
+from recrepro.errors import DataError
+from recrepro.run.plan import check_names, make_plan
+from recrepro.spec.experiment import load_experiment
+from recrepro.splits.audit import Audit, Verdict, audit_split
+from recrepro.splits.base import Order
+from recrepro.tables.terminal import plain_table
+
+Audits = list[tuple[str, Audit]]
+"""Each split's name, and what was found."""
+
+STYLES = {"leaking": "bold red", "suspicious": "yellow", "note": "dim", "clean": "green"}
+
+
+def audit_experiment(path: Path, data_dir: Path | None) -> tuple[Audits, list[str]]:
+    """Draw every split of an experiment in memory, and audit it.
+
+    Nothing is downloaded: a data set that is not here is left out.
+
+    Returns
+    -------
+    audits : Audits
+        Of the splits of data sets that are here.
+    absent : list of str
+        The other data sets, each with what was looked for.
+    """
+    experiment = load_experiment(path)
+    check_names(experiment)
+    missing = {d.name: why for d in experiment.datasets if (why := unavailable(d, data_dir))}
+    here = experiment.without_datasets(missing)
+    absent = [f"{name}: {why}" for name, why in missing.items()]
+    if here is None:
+        raise DataError(
+            f"none of the data sets of {path} is here: {'; '.join(absent)}. Put them below a "
+            "folder and pass that with --data DIR, or let `recrepro run` fetch them."
+        )
+    plan = make_plan(here, path.parent, data_dir, progress=False)
+    return [(name, drawn.audit) for name, drawn in plan.draw_splits()], absent
+
+
+def audit_files(
+    train: Path,
+    test: Path,
+    *,
+    validation: Path | None = None,
+    negatives: Path | None = None,
+    file_format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    order: Order | None = None,
+) -> Audits:
+    """Audit a split that lies in files; the parameters are those of `read_published`."""
+    dataset = read_published(
+        train.name, train, test, negatives, file_format, columns, validation=validation
+    )
+    split = dataset.published
+    assert split is not None
+    audit = audit_split(
+        split.train,
+        split.test,
+        validation=split.validation,
+        negatives=split.negatives,
+        order=order,
+    )
+    return [(f"{train.name} / {test.name}", audit)]
+
+
+def worst(audits: Audits) -> Verdict:
+    """Return the worst verdict of several splits."""
+    verdicts = [audit.verdict for _, audit in audits]
+    order: tuple[Verdict, ...] = ("leaking", "suspicious", "clean")
+    return min(verdicts, key=order.index)
+
+
+def to_json(audits: Audits) -> str:
+    """Write everything, unrounded."""
+    splits = [{"split": name, **audit.as_dict()} for name, audit in audits]
+    return json.dumps({"verdict": worst(audits), "splits": splits}, indent=1)
+
+
+def to_markdown(audits: Audits) -> str:
+    """Write verdicts and findings in Markdown."""
+    lines = []
+    for name, audit in audits:
+        lines += [f"### {name}: {audit.verdict}", ""]
+        for row in (_FINDINGS, tuple("---" for _ in _FINDINGS), *_finding_rows(audit)):
+            lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |")
+        lines.append("")
+        for row in (_POPULARITY, tuple("---" for _ in _POPULARITY), *_popularity_rows(audit)):
+            lines.append(f"| {' | '.join(row)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def show(console: Console, audits: Audits) -> None:
+    """Print verdicts, findings and popularity."""
+    for name, audit in audits:
+        console.print()
+        console.print(Text.assemble((name, "bold"), ": ", (audit.verdict, STYLES[audit.verdict])))
+        console.print()
+        console.print(_findings_table(audit))
+        console.print(_numbers_table(audit))
+
+
+_FINDINGS = ("weight", "finding", "users", "interactions", "what")
+_POPULARITY = ("popularity of items", "train", "test", "random split")
+
+
+def _finding_rows(audit: Audit) -> Iterable[tuple[str, ...]]:
+    for finding in audit.findings:
+        touched = (f"{finding.users:,}", f"{finding.interactions:,}")
+        yield (finding.severity, finding.id, *touched, finding.message)
+
+
+def _findings_table(audit: Audit) -> Table | Text:
+    if not audit.findings:
+        return Text("Nothing was found.\n")
+    table = plain_table()
+    for place, column in enumerate(_FINDINGS):
+        right = column in ("users", "interactions")
+        table.add_column(column, justify="right" if right else "left", no_wrap=place < 4)
+    for weight, *rest in _finding_rows(audit):
+        table.add_row(Text(weight, STYLES[weight]), *(Text(cell) for cell in rest))
+    return table
+
+
+def _numbers_table(audit: Audit) -> Table:
+    table = plain_table()
+    for column in _POPULARITY:
+        table.add_column(column, justify="left" if column == _POPULARITY[0] else "right")
+    for row in _popularity_rows(audit):
+        table.add_row(*row)
+    return table
+
+
+def _popularity_rows(audit: Audit) -> Iterable[tuple[str, ...]]:
+    popularity = audit.popularity
+    train, test, random = popularity.train, popularity.test, popularity.random
+    yield ("interactions", f"{train.interactions:,}", f"{test.interactions:,}", "as test")
+    most = (train.largest, test.largest, random.largest)
+    yield ("of the most frequent item", *(f"{value:,.0f}" for value in most))
+    for title, name in (
+        ("Gini (1: all on one item)", "gini"),
+        ("entropy, bits", "entropy"),
+        ("Kendall's tau with all parts", "kendall"),
+    ):
+        yield (title, *(f"{getattr(part, name):.3f}" for part in (train, test, random)))
+    yield ("on other items than expected", "", *(f"{d:.3f}" for d in _distances(audit)))
+
+
+def _distances(audit: Audit) -> tuple[float, float]:
+    return audit.popularity.distance, audit.popularity.random.distance

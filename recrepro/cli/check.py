@@ -1,0 +1,214 @@
+"""What `recrepro check` and `recrepro run --dry-run` do: check an experiment, estimate its cost."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.text import Text
+
+from recrepro.cli.progress import short_titles
+from recrepro.compute.memory import in_words
+from recrepro.compute.threads import share_cores
+from recrepro.data.load import unavailable
+from recrepro.errors import RecreproError
+from recrepro.run.costs import CellCost, Costs, estimate
+from recrepro.run.plan import check_names, make_plan
+from recrepro.spec.budget import how
+from recrepro.spec.experiment import load_experiment
+from recrepro.store.ledger import Ledger
+from recrepro.tables.terminal import plain_table
+from recrepro.tables.words import count, duration
+
+RULE = (
+    "Time: trials x the median of the model's trials in this workspace, plus the final fit; from "
+    "other data in proportion to the interactions in train."
+)
+UNKNOWN = "Where it is unknown, --time tries the model on a sample of train and validation."
+
+
+@dataclass(frozen=True)
+class Check:
+    """What came out: the budget, data sets that are not here and why, the costs of the rest."""
+
+    name: str
+    budget: str | None
+    absent: dict[str, str]
+    costs: Costs | None
+
+
+def check(
+    path: Path,
+    data_dir: Path | None,
+    workspace: Path,
+    ledger: Ledger | None,
+    *,
+    jobs: int | None = None,
+    threads: int | Literal["auto"] = 1,
+    memory: int | None = None,
+    time_trials: bool = False,
+) -> Check:
+    """Check an experiment and estimate what it takes; writes and downloads nothing.
+
+    Parameters
+    ----------
+    path, data_dir, workspace, jobs, threads, memory
+        As for a run.
+    ledger : Ledger, optional
+        That of the workspace, if it is there.
+    time_trials : bool
+        Whether to time a trial on a sample where nothing is known of a model.
+
+    Raises
+    ------
+    UsageError
+        If something in the file cannot be meant.
+    """
+    spec = load_experiment(path)
+    check_names(spec)
+    budget = None
+    if spec.tune is not None:
+        budget = f"{how(spec.tune.model_dump())}, on validation {spec.selection_metric}"
+    absent = {d.name: why for d in spec.datasets if (why := unavailable(d, data_dir))}
+    here = spec.without_datasets(list(absent))
+    if here is None:
+        return Check(path.stem, budget, absent, None)
+    plan = make_plan(here, path.parent, data_dir, progress=False)
+    jobs, threads = share_cores(jobs, threads)
+    costs = estimate(
+        plan,
+        workspace,
+        ledger,
+        jobs=jobs,
+        threads=threads,
+        memory=memory,
+        time_trials=time_trials,
+    )
+    return Check(path.stem, budget, absent, costs)
+
+
+def as_json(found: Check) -> dict[str, Any]:
+    """Return it as plain values."""
+    costs = found.costs
+    if costs is None:
+        return {"experiment": found.name, "budget": found.budget, "absent": found.absent}
+    return {
+        "experiment": found.name,
+        "budget": found.budget,
+        "absent": found.absent,
+        "problems": costs.problems,
+        "splits": [
+            {"name": s.name, "interactions": s.sizes, "audit": s.audit, "disk_bytes": s.disk}
+            for s in costs.splits
+        ],
+        "cells": [
+            {
+                "cell": c.cell.key,
+                "titles": c.cell.titles,
+                "state": c.state,
+                "trials": c.trials,
+                "seconds": c.seconds,
+                "seconds_from": c.source or None,
+                "memory_bytes": c.memory,
+                "disk_bytes": c.disk,
+                "problem": c.problem or None,
+            }
+            for c in costs.cells
+        ],
+        "total": {
+            "cells_left": len(costs.left),
+            "trials": costs.trials,
+            "jobs": costs.jobs,
+            "threads": costs.threads,
+            "seconds": costs.seconds,
+            "cells_of_unknown_time": costs.unknown,
+            "memory_bytes": costs.peak_memory,
+            "memory_budget_bytes": costs.memory,
+            "memory_available_bytes": costs.available,
+            "disk_bytes": costs.disk,
+            "disk_free_bytes": costs.free_disk,
+        },
+    }
+
+
+def show(console: Console, found: Check) -> None:
+    """Print it."""
+    if found.budget is not None:
+        console.print(f"budget: {found.budget}", soft_wrap=True)
+    for name, why in found.absent.items():
+        console.print(f"{name}: {why}", soft_wrap=True)
+    costs = found.costs
+    if costs is None:
+        console.print("Every name and value is valid; the cells are known once the data is here.")
+        return
+    for split in costs.splits:
+        sizes = ", ".join(f"{n:,} {part}" for part, n in split.sizes.items())
+        console.print(f"{split.name}: {sizes} interactions; audit: {split.audit}", soft_wrap=True)
+    _show_cells(console, costs)
+    _show_total(console, costs)
+
+
+def require_runnable(found: Check) -> None:
+    """Say what cannot be run.
+
+    Raises
+    ------
+    RecreproError
+        If there is something; data that are not here are no fault.
+    """
+    if found.costs is not None and found.costs.problems:
+        raise RecreproError(f"some of it cannot be run: {'; '.join(found.costs.problems)}")
+
+
+def _show_cells(console: Console, costs: Costs) -> None:
+    names = short_titles([cost.cell for cost in costs.cells])
+    table = plain_table()
+    for column in ("cell", "state", "trials", "time", "memory", "time is from"):
+        right = column in ("trials", "time", "memory")
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for cost in costs.cells:
+        cells = (names[cost.cell.key], *_texts(cost))
+        table.add_row(*map(Text, cells), style="" if cost.left else "dim")
+    console.print(table)
+
+
+def _texts(cost: CellCost) -> tuple[str, ...]:
+    if not cost.left:
+        return (cost.state, "", "", "", "")
+    time = "unknown" if cost.seconds is None else duration(cost.seconds)
+    trials = {0: "one fit", None: "by time"}.get(cost.trials, str(cost.trials))
+    if cost.problem:
+        return ("cannot run", trials, "", in_words(cost.memory), "")
+    return (cost.state, trials, time, in_words(cost.memory), cost.source)
+
+
+def _show_total(console: Console, costs: Costs) -> None:
+    left, trials = costs.left, count(costs.trials, "trial")
+    console.print(f"{count(len(costs.cells), 'cell')}, {len(left)} to run with {trials}.")
+    if not left:
+        return
+    time = f"about {duration(costs.seconds)}"
+    if costs.unknown:
+        time = f"{time} and {count(costs.unknown, 'cell')} of which it is not known"
+        time = "unknown" if costs.unknown == len(left) else time
+    side = f"{count(costs.jobs, 'job')} of {count(costs.threads, 'thread')}"
+    console.print(f"time    {time}, with {side}", soft_wrap=True)
+    console.print(
+        f"memory  up to {in_words(costs.peak_memory)} at once; cells start as long as "
+        f"{in_words(costs.memory)} hold them, {in_words(costs.available)} are available",
+        soft_wrap=True,
+    )
+    console.print(
+        f"disk    about {in_words(costs.disk)}, {in_words(costs.free_disk)} are free",
+        soft_wrap=True,
+    )
+    note = f"{RULE} {UNKNOWN}" if costs.unknown else RULE
+    console.print(note, style="dim", soft_wrap=True)
+    for cost in left:
+        if costs.memory < cost.memory <= costs.available:
+            console.print(
+                f"{cost.cell.model.title} on {cost.cell.dataset} needs more than cells may need "
+                "together: it runs alone.",
+                style="yellow",
+                soft_wrap=True,
+            )

@@ -1,0 +1,85 @@
+"""What `recrepro compare` does: intervals of models, and paired tests against one of them."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from recrepro.analysis.comparison import TESTS, ComparedBoard
+from recrepro.tables.cells import p_text
+from recrepro.tables.terminal import plain_table
+
+COLUMNS = (
+    *("model", "mean", "95 % interval", "difference", "95 % interval", "effect"),
+    *("better / worse", "p (t)", "p (Wilcoxon)", "p (randomisation)"),
+)
+
+
+def _cells(board: ComparedBoard) -> Iterator[tuple[str, ...]]:
+    for row in board.models:
+        spread = "" if row.spread is None else f" ± {row.spread:.4f}"
+        own = (row.model, f"{row.mean:.4f}{spread}", f"{row.low:.4f} to {row.high:.4f}")
+        other = row.comparison
+        if other is None:
+            what = "reference" if row.model == board.reference else "no users in common"
+            yield (*own, what, *[""] * 6)
+            continue
+        yield (
+            *own,
+            f"{other.difference:+.4f}",
+            f"{other.low:+.4f} to {other.high:+.4f}",
+            f"{other.effect:+.2f}",
+            f"{other.better:.0%} / {other.worse:.0%}",
+            *(p_text(row.corrected[test]) for test in TESTS),
+        )
+
+
+def _heading(board: ComparedBoard) -> str:
+    ranking = "sampled ranking" if board.sampled else "full ranking"
+    place = f"{board.dataset} · {board.split} ({ranking})"
+    return f"{place}: {board.metric}, compared with {board.reference}"
+
+
+EXPLANATION = (
+    "Intervals: bootstrap over users. Effect: mean difference over its standard deviation. "
+    "P-values: paired, two-sided, corrected by Holm for the models in the table. They say what "
+    "chance in the users explains; another split can give another answer: look at the spread over "
+    "seeds."
+)
+
+
+def show(console: Console, boards: list[ComparedBoard]) -> None:
+    """Print the tables."""
+    for board in boards:
+        table = plain_table(_heading(board))
+        for place, column in enumerate(COLUMNS):
+            table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
+        for cells in _cells(board):
+            table.add_row(*(Text(cell) for cell in cells))
+        console.print()
+        console.print(table)
+    console.print(EXPLANATION, style="dim", soft_wrap=True)
+
+
+def to_markdown(boards: list[ComparedBoard]) -> str:
+    """Write the tables in Markdown."""
+    lines = []
+    for board in boards:
+        lines += [f"### {_heading(board)}", ""]
+        for cells in (COLUMNS, ["---", *["---:"] * (len(COLUMNS) - 1)], *_cells(board)):
+            lines.append(f"| {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join([*lines, EXPLANATION])
+
+
+def to_json(boards: list[ComparedBoard]) -> str:
+    """Write everything, unrounded; an infinite effect is null."""
+    content = [asdict(board) for board in boards]
+    for board in content:
+        for row in board["models"]:
+            if row["comparison"] and not np.isfinite(row["comparison"]["effect"]):
+                row["comparison"]["effect"] = None
+    return json.dumps(content, indent=1, allow_nan=False)

@@ -1,0 +1,203 @@
+"""What `recrepro reproduce` does and prints."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from recrepro.cli.console import printable
+from recrepro.cli.progress import Progress
+from recrepro.reproduce.agreement import Agreement, MetricAgreement, compare_results
+from recrepro.reproduce.locate import FoundRun
+from recrepro.reproduce.refit import look_up, plan_again, refit
+from recrepro.run.executors import Event
+from recrepro.run.plan import Cell, Plan
+from recrepro.spec.identity import differences
+from recrepro.store.names import paths
+from recrepro.tables.terminal import plain_table
+from recrepro.tables.words import count
+
+STYLES = {"identical": "bold green", "within tolerance": "bold yellow", "different": "bold red"}
+
+
+class _Quiet:
+    """Watches a single fit, of which there is nothing to say before it ends."""
+
+    def started(self, cell: Cell) -> None:
+        """Say nothing."""
+
+    def said(self, cell: Cell, event: Event) -> None:
+        """Say nothing."""
+
+    def ended(self, cell: Cell, reason: str | None) -> None:
+        """Say nothing."""
+
+    def skipped(self, cell: Cell) -> None:
+        """Say nothing."""
+
+
+def reproduce(
+    console: Console,
+    run: FoundRun,
+    *,
+    base: Path | None = None,
+    data_dir: Path | None = None,
+    retune: bool = False,
+    threads: int | None = None,
+    tolerance: float = 0.001,
+) -> Agreement:
+    """Refit a recorded cell, compare, and print the verdict.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        Where to print.
+    run : FoundRun
+        The record.
+    base, data_dir : Path, optional
+        Folders of the experiment's own files, and of local copies of named data sets.
+    retune : bool
+        Whether to repeat the search too.
+    threads : int, optional
+        Threads of the numeric libraries; by default as many as recorded.
+    tolerance : float
+        Up to which difference results are within tolerance.
+
+    Raises
+    ------
+    RecreproError
+        If the data are others, or the cell cannot be run.
+    """
+    record = run.record
+    recorded_users = run.read_per_user()
+    threads = threads or _recorded_threads(record["provenance"])
+    plan, cell = plan_again(run, base, data_dir)
+    console.print(
+        Text.assemble((paths(cell.member)[-1], "bold"), f"  cell {record['cell'][:12]}"),
+        soft_wrap=True,
+    )
+    what = "with the recorded hyperparameters"
+    if retune and plan.n_trials(cell):
+        what = f"after {plan.budget(cell)}"
+    console.print(
+        f"data and split as recorded; fitting {what}, {count(threads, 'thread')} ...",
+        style="dim",
+        soft_wrap=True,
+    )
+    if retune:
+        with _progress(console, plan, cell) as progress:
+            again = refit(plan, cell, record, retune=True, threads=threads, observer=progress)
+    else:
+        again = refit(plan, cell, record, retune=False, threads=threads, observer=_Quiet())
+    agreement = compare_results(record, recorded_users, again.record, again.per_user, tolerance)
+    show_agreement(console, agreement, tolerance)
+    show_surroundings(console, record, again.record)
+    return agreement
+
+
+def _progress(console: Console, plan: Plan, cell: Cell) -> Progress:
+    return Progress(
+        console,
+        cells=[cell],
+        n_trials=plan.n_trials(cell),
+        trials_of=plan.n_trials,
+        metric=plan.experiment.selection_metric,
+        on_change=lambda: None,
+    )
+
+
+def _recorded_threads(provenance: Mapping[str, Any]) -> int:
+    """Return how many threads a cell had; older records say it of their libraries only."""
+    pools = [pool.get("num_threads") or 1 for pool in provenance.get("thread_pools") or []]
+    return int(provenance.get("threads") or max(pools, default=1))
+
+
+def show_agreement(console: Console, agreement: Agreement, tolerance: float) -> None:
+    """Print each metric, and the verdict."""
+    table = plain_table()
+    for column in ("metric", "recorded", "now", "difference", "users that differ", "largest"):
+        table.add_column(column, justify="left" if column == "metric" else "right", no_wrap=True)
+    for metric in agreement.metrics:
+        table.add_row(*(Text(cell) for cell in _cells(metric)))
+    console.print(table)
+    what = count(len(agreement.metrics), "metric")
+    what += f" and the values of {count(agreement.users, 'user')}" if agreement.users else ""
+    said = {
+        "identical": f"{what} are equal bit by bit",
+        "within tolerance": f"no metric is off by more than {tolerance:g}, on average over users",
+        "different": f"some of {what} are off by more than {tolerance:g}",
+    }[agreement.verdict]
+    console.print(
+        Text.assemble((agreement.verdict, STYLES[agreement.verdict]), f": {said}"), soft_wrap=True
+    )
+    for note in agreement.notes:
+        console.print(printable(f"  {note}"), soft_wrap=True)
+
+
+def _cells(metric: MetricAgreement) -> tuple[str, ...]:
+    off = "none" if metric.same else f"{metric.now - metric.recorded:+.2g}"
+    users = "-" if metric.users is None else f"{metric.users:,}"
+    largest = "-" if metric.largest is None else f"{metric.largest:.2g}"
+    return (
+        printable(metric.metric),
+        f"{metric.recorded:.6f}",
+        f"{metric.now:.6f}",
+        off,
+        users,
+        largest,
+    )
+
+
+def show_surroundings(console: Console, record: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Print what differs between the identities, and between the environments."""
+    rows = [
+        (place, look_up(record["identity"], place), look_up(now["identity"], place))
+        for place in differences(record["identity"], now["identity"])
+    ]
+    rows += environment_differences(record["provenance"], now["provenance"])
+    if not rows:
+        console.print("environment: the same", style="dim")
+        return
+    table = plain_table("What differs around it")
+    for column in ("", "recorded", "now"):
+        table.add_column(column, overflow="fold")
+    for place, before, after in rows:
+        table.add_row(*(Text(printable(_text(cell))) for cell in (place, before, after)))
+    console.print(table)
+
+
+def environment_differences(
+    one: Mapping[str, Any], other: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield what differs between two environments: its name, and both values.
+
+    What a record does not say, because an older recrepro wrote it, does not differ.
+    """
+    for place in ("recrepro", "python", "system", "processor", "cores", "threads", "gpus"):
+        if place in one and one[place] != other.get(place):
+            yield place, one[place], other.get(place)
+    code, now = one.get("code") or {}, other.get("code") or {}
+    for place in ("commit", "dirty", "diff"):
+        if place in code and code[place] != now.get(place):
+            yield place, code[place], now.get(place)
+    packages, installed = one.get("packages") or {}, other.get("packages") or {}
+    for name, version in packages.items():
+        if installed.get(name) != version:
+            yield name, version, installed.get(name, "not there")
+    pools = one.get("thread_pools") or []
+    facts = list(pools[0]) if pools else []
+    before, after = (_pools(each.get("thread_pools") or [], facts) for each in (one, other))
+    if before != after:
+        yield "libraries", before, after
+
+
+def _pools(pools: list[dict[str, Any]], facts: list[str]) -> str:
+    said = (" ".join(str(pool[f]) for f in facts if pool.get(f) is not None) for pool in pools)
+    return "; ".join(sorted(said))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,54 @@
+"""`recrepro split`: the parts of a split as files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recrepro.interactions import UNKNOWN_TIME, Interactions
+from recrepro.run.plan import make_plan
+from recrepro.spec.experiment import load_experiment
+
+
+def write_parts(experiment_file: Path, folder: Path, data_dir: Path | None) -> Iterator[Path]:
+    """Write what models may see of every split, as TSV; yield the folder of each.
+
+    Parameters
+    ----------
+    experiment_file : Path
+        The experiment.
+    folder : Path
+        Gets a folder for each data set, split, seed and fold.
+    data_dir : Path, optional
+        Folder with local copies of named data sets.
+    """
+    experiment = load_experiment(experiment_file)
+    plan = make_plan(experiment, experiment_file.parent, data_dir, progress=False)
+    for name, drawn in plan.draw_splits():
+        place = folder / name.replace(" / ", "/").replace(" ", "-")
+        place.mkdir(parents=True, exist_ok=True)
+        parts = drawn.parts
+        named = {
+            "train": parts.train,
+            "validation": parts.validation,
+            "validation_shown": parts.validation_shown,
+            "known": parts.known,
+            "test_shown": parts.test_shown,
+        }
+        for title, part in named.items():
+            if part is not None:
+                _frame(part).to_csv(place / f"{title}.tsv", sep="\t", index=False)
+        users = parts.test.user_ids[np.flatnonzero(parts.test.user_counts)]
+        pd.DataFrame({"user": users}).to_csv(place / "users.tsv", sep="\t", index=False)
+        yield place
+
+
+def _frame(part: Interactions) -> pd.DataFrame:
+    """Return interactions with the data's own labels; an unknown time is empty."""
+    frame = pd.DataFrame({"user": part.user_ids[part.users], "item": part.item_ids[part.items]})
+    frame["value"] = part.values
+    if part.times is not None:
+        frame["time"] = pd.array(part.times, dtype="Int64")
+        frame.loc[part.times == UNKNOWN_TIME, "time"] = pd.NA
+    return frame

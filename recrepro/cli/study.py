@@ -1,0 +1,237 @@
+"""What `recrepro study` does: runs what fits into a given time, keeps records, writes the page."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from recrepro.cli.console import make_console
+from recrepro.cli.run import run_experiment
+from recrepro.data.load import unavailable
+from recrepro.errors import RecreproError, UnknownName, UsageError
+from recrepro.run.plan import check_names
+from recrepro.spec.experiment import Experiment
+from recrepro.store.ledger import Ledger
+from recrepro.store.results import results_in
+from recrepro.store.workspace import Workspace
+from recrepro.study import page as verdict_page
+from recrepro.study import records as kept_records
+from recrepro.study.spec import (
+    QUICK_HOURS,
+    QUICK_MINUTES,
+    Loaded,
+    Stage,
+    load_study,
+    quick,
+    write_experiment,
+)
+
+
+class TimeIsUpError(KeyboardInterrupt):
+    """The time that a study was given is over."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a study is run.
+
+    Parameters
+    ----------
+    workspace : Path
+        Keeps the results; what is done there is not done again.
+    records : Path
+        Folder for the record of each experiment that is done.
+    page : Path or None
+        The page to write.
+    data_dir : Path or None
+        Folder with local copies of named data sets. Nothing is downloaded.
+    hours : float or None
+        How long to run; by default until all is done, a quick study `QUICK_HOURS`.
+    quick : bool
+        Whether to run the small version.
+    only : collection of str
+        Names of papers; all when empty.
+    jobs : int or None
+        As in `recrepro run`.
+    ledger_url : str or None
+        Address of the ledger, if it is not in the workspace.
+    """
+
+    workspace: Path
+    records: Path
+    page: Path | None = None
+    data_dir: Path | None = None
+    hours: float | None = None
+    quick: bool = False
+    only: Collection[str] = ()
+    jobs: int | None = None
+    ledger_url: str | None = None
+
+    @property
+    def time_limit(self) -> float | None:
+        """How many hours there are; None for no limit."""
+        return QUICK_HOURS if self.quick and self.hours is None else self.hours
+
+
+def run_study(path: Path, options: Options) -> None:
+    """Run what is left of a study, and write records and page.
+
+    Raises
+    ------
+    RecreproError
+        If some experiments failed (the others are done, and in the page).
+    """
+    console = make_console()
+    loaded = load_study(path)
+    began = time.monotonic()
+    left = []
+    for stage in _wanted(loaded, options):
+        why = cannot_run(loaded, stage, options)
+        if why is None:
+            left.append(stage)
+        else:
+            console.print(f"{_name(stage)}: left out, {why}", style="dim", soft_wrap=True)
+    failed: dict[str, str] = {}
+    with contextlib.suppress(TimeIsUpError), _time_limit(options.time_limit):
+        while left:
+            console.rule(f"{_name(left[0])}, {left[0].minutes:g} min", align="left")
+            try:
+                _run(loaded, left[0], options)
+            except RecreproError as error:
+                console.print(f"{_name(left[0])}: {error}", style="yellow", soft_wrap=True)
+                failed[_name(left[0])] = str(error)
+            del left[0]
+    kept = _keep_all(loaded, options)
+    _write_page(console, loaded, options)
+    minutes = (time.monotonic() - began) / 60
+    if left:
+        console.print(
+            f"\nThe time is up; left: {', '.join(map(_name, left))}. The same command goes on.",
+            soft_wrap=True,
+        )
+    console.print(f"\n{kept} records in {options.records}; {minutes:.0f} minutes.")
+    if failed:
+        raise RecreproError(
+            f"{len(failed)} experiments failed or were not finished: {', '.join(failed)}. Running "
+            "the same command again goes on with them."
+        )
+
+
+def _name(stage: Stage) -> str:
+    return Path(stage.file).stem
+
+
+def _wanted(loaded: Loaded, options: Options) -> list[Stage]:
+    names = {paper.name for paper in loaded.study.papers}
+    for name in options.only:
+        if name not in names:
+            raise UnknownName("paper", name, names)
+    papers = [p for p in loaded.study.papers if not options.only or p.name in options.only]
+    files = {stage.file for paper in papers for stage in paper.stages}
+    return [stage for stage in loaded.stages() if stage.file in files]
+
+
+def cannot_run(loaded: Loaded, stage: Stage, options: Options) -> str | None:
+    """Say why an experiment is not run: its data or packages are not here, or it is not quick."""
+    experiment = loaded.experiments[stage.file]
+    for spec in experiment.datasets:
+        why = unavailable(spec, options.data_dir)
+        if why is not None:
+            return f"the data set {spec.name!r} is not here"
+    if options.quick and not loaded.is_tuned(stage) and stage.minutes > QUICK_MINUTES:
+        return f"it takes {stage.minutes:g} min, which is not quick"
+    try:
+        check_names(experiment)
+    except UsageError:
+        raise
+    except RecreproError as error:
+        return str(error)
+    return None
+
+
+def _run(loaded: Loaded, stage: Stage, options: Options) -> None:
+    file = _file(loaded, stage, options)
+    run_experiment(
+        file,
+        options.data_dir,
+        options.workspace,
+        jobs=options.jobs,
+        ledger_url=options.ledger_url,
+    )
+
+
+def _is_quick(loaded: Loaded, stage: Stage, options: Options) -> bool:
+    return options.quick and loaded.is_tuned(stage)
+
+
+def _file(loaded: Loaded, stage: Stage, options: Options) -> Path:
+    """Return the experiment file; of a quick one, a file that is written for it."""
+    if not _is_quick(loaded, stage, options):
+        return loaded.file(stage)
+    file = options.workspace / "study" / f"{_name(stage)}-quick.toml"
+    write_experiment(quick(loaded.experiments[stage.file]), file)
+    return file
+
+
+def _keep_all(loaded: Loaded, options: Options) -> int:
+    """Write the record of each experiment that is done in the workspace; return how many."""
+    ledger_file = options.workspace / "ledger.db"
+    if options.ledger_url is None and not ledger_file.is_file():
+        return 0
+    place = Workspace.existing(options.workspace, options.ledger_url)
+    written = 0
+    with contextlib.closing(Ledger.in_workspace(place.root, options.ledger_url)) as ledger:
+        for stage in loaded.stages():
+            small = _is_quick(loaded, stage, options)
+            experiment = loaded.experiments[stage.file]
+            experiment = quick(experiment) if small else experiment
+            name = _name(stage)
+            record = _record(place, ledger, experiment, name, small=small, study=loaded.path)
+            if record is not None:
+                kept_records.write(options.records / f"{name}.json", record)
+                written += 1
+    return written
+
+
+def _record(
+    place: Workspace, ledger: Ledger, experiment: Experiment, name: str, *, small: bool, study: Path
+) -> kept_records.Kept | None:
+    title = f"{name}-quick" if small else name
+    if not ledger.members(title, experiment.grid_hash):
+        return None
+    results = results_in(place, ledger, experiment, title)
+    command = f"recrepro study {study.name}{' --quick' if small else ''}"
+    record = kept_records.kept(experiment, name, results, command)
+    return record if record is None or not small else {**record, "quick": True}
+
+
+def _write_page(console: Console, loaded: Loaded, options: Options) -> None:
+    if options.page is None:
+        return
+    text = verdict_page.render(loaded, verdict_page.read_records(options.records))
+    options.page.parent.mkdir(parents=True, exist_ok=True)
+    options.page.write_text(text, encoding="utf-8")
+    console.print(f"\nThe verdicts: {options.page}", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _time_limit(hours: float | None) -> Iterator[None]:
+    """Interrupt what is being done when the time is up, in order, as Ctrl-C would."""
+    if hours is None:
+        yield
+        return
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise TimeIsUpError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, max(hours * 3600, 1e-3))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,67 @@
+"""What `recrepro sync` does: it sends to MLflow what the ledger has and MLflow lacks."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from recrepro.errors import RecreproError
+from recrepro.store.entries import Planned
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
+from recrepro.tables.words import count
+from recrepro.tracking.mirror import MlflowMirror
+from recrepro.tracking.store import printable, require_answer, tracking_uri
+
+
+def send(
+    console: Console,
+    workspace: Workspace,
+    ledger: Ledger,
+    versions: Sequence[Planned],
+    uri: str | None = None,
+) -> None:
+    """Copy to MLflow what it lacks of some experiments, and say how much that was.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        Where to print.
+    workspace, ledger
+        What is copied.
+    versions : sequence of Planned
+        Of experiments, the latest version first: a cell is copied as that names it.
+    uri : str, optional
+        Where to, if not where a run of the workspace would send it.
+
+    Raises
+    ------
+    RecreproError
+        If something could not be sent.
+    """
+    uri = uri or tracking_uri(workspace)
+    require_answer(uri)
+    settled: dict[str, set[str]] = {}
+    sent: dict[str, int] = {}
+    problems: dict[str, str] = {}
+    for version in versions:
+        name = version.name
+        if name in problems:
+            continue
+        mirror = MlflowMirror(ledger, workspace, name, version.grid_hash, version.source, uri)
+        done = settled.setdefault(name, set())
+        try:
+            sent[name] = sent.get(name, 0) + mirror.sync(done)
+        except Exception as error:  # noqa: BLE001 - MLflow raises errors of many libraries
+            problems[name] = str(error).strip().partition("\n")[0]
+        done |= {member.cell for member in mirror.members()}
+    for name in (name for name in sent if name not in problems):
+        ended = sum(ledger.status(cell).state in ("done", "failed") for cell in settled[name])
+        console.print(
+            f"{name}: {count(ended, 'cell')} in MLflow, {sent[name]} sent now", soft_wrap=True
+        )
+    if problems:
+        what = "; ".join(f"{name}: {reason}" for name, reason in problems.items())
+        raise RecreproError(
+            f"not all is in {printable(uri)}. {what} Nothing is lost: call `recrepro sync` again "
+            "when that is mended."
+        )

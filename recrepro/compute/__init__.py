@@ -1,0 +1,1 @@
+"""What models may use of the machine: threads, compiled loops, memory, samples, checkpoints."""

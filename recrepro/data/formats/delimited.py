@@ -1,0 +1,201 @@
+"""Text with a separator between the fields, with a header line or without."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+
+from recrepro.data.formats.columns import COLUMNS, match_columns
+from recrepro.data.formats.convert import arrow_frame
+from recrepro.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the lines of a format are divided.
+
+    Parameters
+    ----------
+    delimiter : str
+        One character; two colons and runs of blanks are replaced by it before reading.
+    called : str
+        Its name in messages.
+    header : bool
+        Whether the first line names the columns.
+    quoted : bool
+        Whether fields may be in double quotes.
+    """
+
+    delimiter: str
+    called: str
+    header: bool = False
+    quoted: bool = False
+
+
+LAYOUTS = {
+    "csv": Layout(",", "commas", header=True, quoted=True),
+    "tsv": Layout("\t", "tabs", header=True, quoted=True),
+    "semicolon": Layout(";", "semicolons", header=True, quoted=True),
+    "recbole": Layout("\t", "tabs", header=True),
+    "ncf": Layout("\t", "tabs"),
+    "ssv": Layout(" ", "blanks"),
+    "movielens": Layout("\x1f", "'::'"),
+    "steam-purchases": Layout(",", "commas", quoted=True),
+    "steam-plays": Layout(",", "commas", quoted=True),
+}
+"""The formats that are read here."""
+
+_LABELS = pa.dictionary(pa.int32(), pa.string())
+"""How labels are read: each distinct one once, and which of them a row has."""
+
+_STEAM = {"steam-purchases": "purchase", "steam-plays": "play"}
+"""What the third field says in the rows that are read."""
+
+
+def parse_delimited(text: bytes, where: str, fmt: str, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Read delimited text; parameters and result as in `parse_frame`."""
+    text = _separated(text, fmt)
+    layout = LAYOUTS[fmt]
+    line, first = next(_records(text, fmt, where))
+    chosen = _chosen(first, fmt, columns, where, line)
+    start = 0
+    if layout.header:
+        start = len(text) - len(text.lstrip(b"\r\n").partition(b"\n")[2])
+        if not text[start:].strip():
+            raise DataError(f"{where} has a header line and no rows below it.")
+    names = [str(at) for at in range(len(first))]
+    try:
+        table = _read(pa.py_buffer(text).slice(start), fmt, names, chosen)
+    except pa.ArrowInvalid as error:
+        for line, fields in _records(text, fmt, where):
+            if len(fields) != len(first):
+                raise DataError(
+                    f"{where}, line {line}: the number of fields is {len(fields)}, in the first "
+                    f"line {len(first)}. Correct or remove the line."
+                ) from error
+        reason = str(error).strip().rstrip(".")
+        raise DataError(f"{where} is not of the format {fmt!r}: {reason}.") from error
+    n_rows = table.num_rows
+    kept = np.arange(n_rows)
+    if fmt in _STEAM:
+        table, kept = _only(table, _STEAM[fmt], where)
+
+    def locate(row: int) -> str:
+        place = kept[row] - n_rows
+        return f"{where}, line {list(_records(text, fmt, where))[place][0]}"
+
+    arrays = {ours: table[names[at]] for ours, at in chosen.items()}
+    frame = arrow_frame(arrays, where, locate)
+    if fmt == "ncf" and "time" in frame:
+        # Rebuilt copies of NCF's files write 0 for a time that could not be recovered.
+        frame["time"] = frame["time"].mask(frame["time"] == 0)
+    return frame
+
+
+def _read(text: pa.Buffer, fmt: str, names: list[str], chosen: Mapping[str, int]) -> pa.Table:
+    """Read labels as text, and the rest as numbers, or as text where it is something else."""
+    layout = LAYOUTS[fmt]
+    kinds = {names[at]: _LABELS for ours, at in chosen.items() if ours in {"user", "item"}}
+    if fmt in _STEAM:
+        kinds["2"] = pa.string()
+    for others in (pa.float64(), pa.string()):
+        types = {names[at]: others for at in chosen.values()} | kinds
+        try:
+            return arrow_csv.read_csv(
+                pa.BufferReader(text),
+                arrow_csv.ReadOptions(column_names=names),
+                arrow_csv.ParseOptions(
+                    delimiter=layout.delimiter, quote_char='"' if layout.quoted else False
+                ),
+                arrow_csv.ConvertOptions(
+                    include_columns=list(types), column_types=types, null_values=[""]
+                ),
+            )
+        except pa.ArrowInvalid as error:  # dates or mistakes
+            failed = error
+    raise failed
+
+
+def _separated(text: bytes, fmt: str) -> bytes:
+    """Put a single character between the fields."""
+    if fmt == "movielens":
+        return text.replace(b"::", b"\x1f")
+    if fmt == "ssv":
+        single = re.sub(rb"[ \t]+", b" ", text)
+        return re.sub(rb" (?=\r?\n|\r?\Z)|(?<=\n) |\A ", b"", single)
+    return text
+
+
+def _only(table: pa.Table, what: str, where: str) -> "tuple[pa.Table, np.ndarray]":
+    mask = pc.equal(table["2"], what)
+    kept = np.flatnonzero(mask.to_numpy())
+    if not len(kept):
+        raise DataError(f"{where} has no row with {what!r} in the third field.")
+    return table.filter(mask), kept
+
+
+def _chosen(
+    first: list[str], fmt: str, columns: Mapping[str, str], where: str, line: int
+) -> dict[str, int]:
+    """Find the position of each of our columns, by the first line or by the format."""
+    if fmt in _STEAM:
+        if len(first) not in {4, 5}:
+            raise DataError(
+                f"{where}, line {line}: {len(first)} fields where the format {fmt!r} has user, "
+                f"game, 'purchase' or 'play', hours and a 0. Is it another format?"
+            )
+        return {"user": 0, "item": 1} | ({"value": 3} if fmt == "steam-plays" else {})
+    if not LAYOUTS[fmt].header:
+        if not 2 <= len(first) <= 4:
+            raise DataError(
+                f"{where}, line {line}: {len(first)} fields where the format {fmt!r} has 2 to 4: "
+                f"user, item, rating, time, with {LAYOUTS[fmt].called} between them. Is it "
+                f"another format?"
+            )
+        return {name: at for at, name in enumerate(list(COLUMNS)[: len(first)])}
+    if len(first) == 1:
+        _check_delimiter(first[0], fmt, f"{where}, line {line}")
+    return match_columns(first, columns, where)
+
+
+def _check_delimiter(header: str, fmt: str, place: str) -> None:
+    """Refuse a header of a single field that some other character would take apart."""
+    wanted = LAYOUTS[fmt].called
+    for mark, name, other in (
+        ("\t", "tabs", "tsv"),
+        (",", "commas", "csv"),
+        ("::", "'::'", "movielens"),
+        (";", "semicolons", "semicolon"),
+        ("|", "bars", None),
+    ):
+        if mark in header:
+            problem = f"{place}: the format {fmt!r} has {wanted} between the fields, not {name}."
+            if other is None:
+                raise DataError(f"{problem} Write the file with {wanted}.")
+            raise UsageError(f'{problem} Say format = "{other}".')
+
+
+def _records(text: bytes, fmt: str, where: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the (last) line number and the fields of each record that is not blank."""
+    lines = io.TextIOWrapper(io.BytesIO(text), "utf-8", newline="")
+    layout = LAYOUTS[fmt]
+    reader = csv.reader(
+        lines,
+        delimiter=layout.delimiter,
+        quoting=csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE,
+    )
+    try:
+        for fields in reader:
+            if fields:
+                yield reader.line_num, fields
+    except csv.Error as error:
+        raise DataError(
+            f"{where}, line {reader.line_num}: {error}. Is it of the format {fmt!r}?"
+        ) from error

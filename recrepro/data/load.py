@@ -1,0 +1,173 @@
+"""From an experiment file's ``[[datasets]]`` table to a data set."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from recrepro.data.catalogue import load_named, load_named_features, missing_locally
+from recrepro.data.dataset import Dataset
+from recrepro.data.filters import Filter, MinValue, make_filter
+from recrepro.data.formats.files import read_bytes, unpacked_name
+from recrepro.data.formats.read import build_interactions, read_frame, read_published
+from recrepro.data.formats.side import Columns, Layout, Pairs
+from recrepro.data.synthetic import synthetic, synthetic_features
+from recrepro.errors import UsageError
+from recrepro.features import Features, FeatureSet
+from recrepro.interactions import Interactions
+from recrepro.spec.experiment import DatasetSpec
+
+
+def load_dataset(
+    spec: DatasetSpec, base: Path, data_dir: Path | None = None, *, progress: bool = True
+) -> Dataset:
+    """Load a data set and apply its filters, which run before the split.
+
+    Parameters
+    ----------
+    spec : DatasetSpec
+        As the experiment file says.
+    base : Path
+        Folder that relative file names start from: that of the experiment file.
+    data_dir : Path, optional
+        Folder with local copies of named data sets.
+    progress : bool
+        Whether a download may draw a progress bar.
+
+    Raises
+    ------
+    UsageError
+        If the experiment file asks for what the data do not have.
+    DataError
+        If a file is not what it should be.
+    """
+    dataset = _read(spec, base, data_dir, progress=progress)
+    _check_values(spec, dataset)
+    filters: list[tuple[str, Filter]] = []
+    if spec.min_value is not None:
+        filters.append(("min-value", MinValue(value=spec.min_value)))
+    filters += [(f.name, make_filter(f, f"data set {spec.name!r}")) for f in spec.filters]
+    done: list[dict[str, Any]] = [{"step": "duplicates", "rule": spec.duplicates, "on": "all"}]
+    for name, step in filters:
+        options = step.model_dump(mode="json", exclude={"on"})
+        entry = {"step": name, **options, "on": step.on, "learns": step.learns}
+        if step.on == "all":
+            before = len(dataset.interactions)
+            dataset = _apply(step, name, dataset)
+            entry["removed"] = before - len(dataset.interactions)
+        done.append(entry)
+    if spec.values == "binary":
+        dataset = dataset.with_each_part(Interactions.binarised)
+    done.append({"step": "values", "rule": spec.values, "on": "all"})
+    if dataset.published is None:
+        dataset = replace(dataset, interactions=dataset.interactions.without_unused_labels())
+    return replace(
+        dataset,
+        train_filters=tuple(step for _, step in filters if step.on == "train"),
+        preprocessing=tuple(done),
+    )
+
+
+def _check_values(spec: DatasetSpec, dataset: Dataset) -> None:
+    needs = ["min_value"] if spec.min_value is not None else []
+    needs += ["min-value" for f in spec.filters if f.name == "min-value"]
+    if spec.duplicates in ("max", "sum") and dataset.has_values is False:
+        needs.append(f"duplicates = {spec.duplicates!r}")
+    if needs and not dataset.has_values:
+        own = spec.file is not None or spec.train is not None
+        which = ", or say which column it is with columns = { value = '...' }" if own else ""
+        both = " in all its parts" if dataset.published is not None else ""
+        raise UsageError(
+            f"{needs[0]!r} needs values, and the data set {spec.name!r} has none{both}. Take "
+            f"{needs[0]!r} away{which}."
+        )
+
+
+def _apply(step: Filter, name: str, dataset: Dataset) -> Dataset:
+    """Keep what a filter keeps of all parts together."""
+    whole = dataset.interactions
+    kept = whole.select(step.keep(whole))
+    filtered = dataset.with_each_part(lambda part: part.select(part.in_common_with(kept)))
+    parts = filtered.published.parts if filtered.published else {"": filtered.interactions}
+    for part, left in parts.items():
+        if not len(left):
+            where = f"the {part} part of {dataset.name!r}" if part else repr(dataset.name)
+            largest = f"; its largest value is {whole.values.max():g}" if len(whole) else ""
+            raise UsageError(
+                f"the filter {name!r} leaves nothing of {where}"
+                f"{largest if name == 'min-value' else ''}. Weaken it, or take it away."
+            )
+    return filtered
+
+
+def _read(spec: DatasetSpec, base: Path, data_dir: Path | None, *, progress: bool) -> Dataset:
+    columns: dict[str, str] = {str(ours): theirs for ours, theirs in spec.columns.items()}
+    if spec.synthetic is not None:
+        made = spec.synthetic
+        interactions = synthetic(made.users, made.items, made.interactions, seed=made.seed)
+        return Dataset(spec.name, interactions, has_values=False)
+    if spec.file is not None:
+        path = base / spec.file
+        frame = read_frame(path, spec.format, columns)
+        interactions = build_interactions(frame, str(path), duplicates=spec.duplicates)
+        return Dataset(spec.name, interactions, has_values="value" in frame)
+    if spec.train is not None and spec.test is not None:
+        negatives = base / spec.negatives if spec.negatives is not None else None
+        return read_published(
+            spec.name,
+            base / spec.train,
+            base / spec.test,
+            negatives,
+            spec.format,
+            columns,
+            validation=base / spec.validation if spec.validation is not None else None,
+            duplicates=spec.duplicates,
+        )
+    return load_named(spec.name, data_dir, duplicates=spec.duplicates, progress=progress)
+
+
+def load_features(
+    spec: DatasetSpec, base: Path, data_dir: Path | None = None, *, progress: bool = True
+) -> Features:
+    """Load the side information of a data set: what a named one brings, and files beside it.
+
+    Its rows have labels of their own; `Features.aligned` puts them into the order of others.
+
+    Parameters
+    ----------
+    spec, base, data_dir, progress
+        As in `load_dataset`.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `load_dataset`.
+    """
+    sets: dict[tuple[str, str], FeatureSet] = {}
+    own = spec.file is not None or spec.train is not None
+    if spec.synthetic is not None:
+        made = spec.synthetic
+        known = synthetic_features(made.users, made.items, made.interactions, seed=made.seed)
+    elif own:
+        known = Features()
+    else:
+        known = load_named_features(spec.name, data_dir, progress=progress)
+    for one in known.sets:
+        sets[one.side, one.name] = one
+    for described in spec.features:
+        path = base / described.file
+        mark = "\t" if unpacked_name(path.name).endswith(".tsv") else ","
+        layout: Layout = Pairs(delimiter=mark, header=True)
+        if described.layout == "columns":
+            take, numeric = described.columns, described.numeric
+            layout = Columns(take=take, header=True, delimiter=mark, numeric=numeric)
+        rows = layout.read(read_bytes(path), str(path))
+        key = (described.side, described.name)
+        sets[key] = FeatureSet(*key, rows.ids, rows.matrix, rows.columns, described.links)
+    return Features(tuple(sets.values()))
+
+
+def unavailable(spec: DatasetSpec, data_dir: Path | None = None) -> str | None:
+    """Say why a data set could not be loaded without a download; None if it could."""
+    if spec.file is not None or spec.train is not None or spec.synthetic is not None:
+        return None
+    return missing_locally(spec.name, data_dir)

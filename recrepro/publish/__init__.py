@@ -1,0 +1,1 @@
+"""Snapshots that can be cited and verified."""

@@ -1,0 +1,1 @@
+"""Running a recorded cell again and comparing it."""

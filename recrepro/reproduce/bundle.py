@@ -1,0 +1,204 @@
+"""What `recrepro export` writes: a folder from which a stranger reproduces a run."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from recrepro.errors import RecreproError, UsageError
+from recrepro.reproduce.locate import PER_USER, FoundRun
+from recrepro.reproduce.refit import base_of, own_files, recorded_experiment
+from recrepro.run.packages import needed
+from recrepro.run.provenance import checkout, code_state
+from recrepro.spec.experiment import Experiment, load_experiment
+from recrepro.store.entries import Member
+from recrepro.store.names import paths
+
+
+def write_bundle(run: FoundRun, folder: Path, wheel: Path | None = None) -> None:
+    """Write record, experiment, per-user values, pins, recrepro itself and how to use them.
+
+    Parameters
+    ----------
+    run : FoundRun
+        What to reproduce.
+    folder : Path
+        Is made; nothing is there before all of it is written.
+    wheel : Path, optional
+        Of recrepro; by default one is built from the checkout.
+
+    Raises
+    ------
+    UsageError
+        If the folder is not empty, or the record cannot be run again.
+    RecreproError
+        If there is no wheel to put in.
+    """
+    experiment = recorded_experiment(run.record)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is there and not an empty folder: name another one.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder.parent) as place:
+            draft = Path(place) / "bundle"
+            draft.mkdir()
+            _fill(draft, run, experiment, wheel)
+            draft.replace(folder)
+    except OSError as error:
+        raise RecreproError(f"{folder} cannot be written: {error}. Name another folder.") from error
+
+
+def _fill(draft: Path, run: FoundRun, experiment: Experiment, wheel: Path | None) -> None:
+    # Folders of this machine are nobody's business; files are looked for beside the record.
+    record = run.record | {"base": "."}
+    (draft / "record.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    text = tomli_w.dumps(experiment.to_json())
+    (draft / "experiment.toml").write_text(text, encoding="utf-8")
+    if load_experiment(draft / "experiment.toml") != experiment:
+        raise RecreproError("the experiment cannot be written as TOML; please report this record.")
+    per_user = run.read_per_user()
+    if per_user is not None:
+        (draft / PER_USER).write_bytes(per_user)
+    if wheel is None:
+        _build_wheel(draft)
+    else:
+        shutil.copy(wheel, draft)
+    (built,) = draft.glob("*.whl")
+    pins = "".join(f"{name}=={version}\n" for name, version in _pins(run.record).items())
+    (draft / "requirements.txt").write_text(f"./{built.name}\n{pins}", encoding="utf-8")
+    (draft / "README.md").write_text(_readme(run, experiment), encoding="utf-8")
+    sums = "".join(
+        f"{_sha256(path.read_bytes())}  {path.name}\n" for path in sorted(draft.iterdir())
+    )
+    (draft / "SHA256SUMS").write_text(sums, encoding="utf-8")
+
+
+def _pins(record: dict[str, Any]) -> dict[str, str]:
+    """Return what recrepro needs for this model, in the recorded versions where there are."""
+    own = "recrepro[neural]" if record["model"]["family"] == "neural" else "recrepro"
+    pins = needed((own,)) | record["provenance"]["packages"]
+    # A build such as 2.13.0+cpu is not on PyPI under that name; any build of 2.13.0 satisfies it.
+    return {
+        name: version.partition("+")[0]
+        for name, version in sorted(pins.items())
+        if name != "recrepro"
+    }
+
+
+def _build_wheel(target: Path) -> None:
+    root = checkout()
+    if root is None:
+        raise RecreproError(
+            "recrepro is installed here and not run from a checkout, so its wheel cannot be built. "
+            "Name the one that it was installed from with --wheel FILE."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "recrepro"
+        for path in _sources(root):
+            (copy / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / path, copy / path)
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+        command += ["--no-build-isolation", "--no-index", "--wheel-dir", str(target), str(copy)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = (done.stderr.strip() or "no message").splitlines()[-1]
+        raise RecreproError(
+            f"pip could not build a wheel of {root}: {last}. Install pip and setuptools, or name a "
+            "wheel with --wheel FILE."
+        )
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    """Yield what a wheel is built from; building in the checkout would leave files there."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    yield Path("pyproject.toml")
+    yield Path(project["project"]["readme"])
+    yield from map(Path, project["project"]["license-files"])
+    places = project["tool"]["setuptools"]["package-dir"]
+    for package in project["tool"]["setuptools"]["packages"]:
+        folder = root / places.get(package, package.replace(".", "/"))
+        for path in folder.iterdir():
+            if path.is_file() and path.suffix != ".pyc":
+                yield path.relative_to(root)
+
+
+def _readme(run: FoundRun, experiment: Experiment) -> str:
+    record = run.record
+    provenance = record["provenance"]
+    name = paths(Member(record["cell"], record["titles"]))[-1]
+    lines = [
+        f"# {name}",
+        "",
+        f"One run of recrepro, with Python {provenance['python']}. In this folder, best in a new",
+        "virtual environment:",
+        "",
+        "```",
+        "python -m pip install -r requirements.txt",
+        f"recrepro reproduce record.json{_options(experiment)}",
+        "```",
+        "",
+        "The second command fits the model again and says whether the result is identical, within",
+        "tolerance, or different, and what differs in the environment. `--retune` repeats the",
+        "search.",
+        "",
+        "| metric | recorded |",
+        "| --- | --- |",
+        *(f"| `{metric}` | {value} |" for metric, value in record["metrics"].items()),
+        "",
+        "## Data",
+        "",
+        *_data_lines(run, experiment),
+        "",
+        "## Where it was made",
+        "",
+        f"- {provenance['system']}, {provenance['processor']}, Python {provenance['python']}",
+        *_code_lines(provenance),
+        "- all else: `recrepro show record.json`",
+        "",
+        "`sha256sum -c SHA256SUMS` checks the files.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _options(experiment: Experiment) -> str:
+    return " --base FOLDER_OF_THE_DATA" if own_files(experiment) else ""
+
+
+def _data_lines(run: FoundRun, experiment: Experiment) -> Iterator[str]:
+    (dataset,) = experiment.datasets
+    base = base_of(run, None)
+    for name in own_files(experiment):
+        path = base / name
+        digest = _sha256(path.read_bytes()) if path.is_file() else "unknown: not there on export"
+        yield f"- `{name}` is needed and not in this folder; SHA-256 {digest}"
+    if dataset.synthetic is not None:
+        yield f"- `{dataset.name}` is made by recrepro, nothing is needed"
+    elif dataset.file is None and dataset.train is None:
+        yield (
+            f"- `{dataset.name}` is loaded by name: a copy in a folder given by `--data DIR`, or a "
+            "download"
+        )
+    fingerprint = run.record["identity"]["data"]["fingerprint"]
+    yield f"- fingerprint after filtering: {fingerprint}; it is checked before anything is fitted"
+
+
+def _code_lines(provenance: dict[str, Any]) -> Iterator[str]:
+    recorded, now = provenance.get("code") or {}, code_state()
+    changed = " with changes" if recorded.get("dirty") else ""
+    yield f"- recrepro {provenance['recrepro']}, commit {recorded.get('commit')}{changed}"
+    if any(recorded.get(part) != now[part] for part in ("commit", "diff")):
+        changed = " with changes" if now["dirty"] else ""
+        yield f"- the recrepro in this folder is another one: commit {now['commit']}{changed}"
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

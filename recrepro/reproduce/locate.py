@@ -1,0 +1,145 @@
+"""Finds the record of a run by what people call it: a file, a cell, an MLflow run."""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recrepro.errors import RecreproError, UnknownName, UsageError
+from recrepro.store.ledger import Ledger
+from recrepro.store.names import CellNames, paths
+from recrepro.store.workspace import Workspace
+from recrepro.tracking.files import LONGEST
+from recrepro.tracking.records import files_of_run
+
+PER_USER = "per_user.parquet"
+"""The file beside a record that has the values of each user."""
+HOW = (
+    "A run is a record file, a cell (dataset/split/model/seed N, or 8 or more characters of its "
+    "key), or the id of an MLflow run."
+)
+PARTS = {
+    "cell": str,
+    "result_digest": str,
+    "titles": dict,
+    "identity": dict,
+    "model": dict,
+    "metrics": dict,
+    "split": dict,
+    "provenance": dict,
+}
+"""What every record has, whatever recrepro wrote it."""
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run that was found.
+
+    Parameters
+    ----------
+    record : dict
+        What was written down of it.
+    folder : Path
+        Where a relative `base` of the record starts.
+    read_per_user : callable
+        Returns the Parquet file with the values of each user; None if it is not there.
+    """
+
+    record: dict[str, Any]
+    folder: Path
+    read_per_user: Callable[[], bytes | None]
+
+
+def find_run(name: str, workspace: Path, ledger_url: str | None = None) -> FoundRun:
+    """Find a run.
+
+    Parameters
+    ----------
+    name : str
+        A record file, a cell's path or the start of its key, or an MLflow run id.
+    workspace : Path
+        Where cells and MLflow runs are looked for.
+    ledger_url : str, optional
+        Address of the ledger, if it is not in the workspace.
+
+    Raises
+    ------
+    UsageError
+        If nothing, or more than one cell, has that name, or the file is no record.
+    RecreproError
+        If the record is there and cannot be read.
+    """
+    if Path(name).is_file():
+        return _from_file(Path(name))
+    place = Workspace(workspace.resolve())
+    known = []
+    if ledger_url or (workspace / "ledger.db").is_file():
+        with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:
+            known = ledger.done()
+            found = CellNames(known).find(name)
+            if len(found) == 1:
+                return _from_ledger(ledger, place, found.pop())
+        if found:
+            fitting = ", ".join(sorted(paths(c)[-1] for c in known if c.cell in found))
+            raise UsageError(
+                f"{name!r} fits {len(found)} cells: {fitting}. Name one of them in full."
+            )
+    stores = (place.root / "mlflow.db").is_file() or "MLFLOW_TRACKING_URI" in os.environ
+    if re.fullmatch(r"[0-9a-f]{32}", name) and stores:
+        files = files_of_run(place, name)
+        record = _parsed(files["record.json"], f"record.json of the MLflow run {name}")
+        return FoundRun(record, Path(), lambda: _checked(record, files.get(PER_USER), name))
+    if not known:
+        raise UsageError(
+            f"there is no run {name!r}: no such file, and no results in the workspace {workspace}. "
+            f"{HOW} Name the workspace with --workspace DIR."
+        )
+    raise UnknownName("run", name, {paths(cell)[-1] for cell in known}, HOW)
+
+
+def _from_ledger(ledger: Ledger, place: Workspace, key: str) -> FoundRun:
+    record = ledger.status(key).record
+    assert record is not None
+    return FoundRun(record, Path(), lambda: place.read_blob(record["per_user"]))
+
+
+def _from_file(path: Path) -> FoundRun:
+    longest = LONGEST["record.json"]
+    if path.stat().st_size > longest:
+        raise UsageError(f"{path} is larger than {longest:,} bytes: it is no record. {HOW}")
+    record = _parsed(path.read_bytes(), str(path))
+    beside = path.with_name(PER_USER)
+
+    def read_per_user() -> bytes | None:
+        return _checked(record, beside.read_bytes() if beside.is_file() else None, str(beside))
+
+    return FoundRun(record, path.resolve().parent, read_per_user)
+
+
+def _parsed(content: bytes, place: str) -> dict[str, Any]:
+    try:
+        record = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{place} is no record: it is not JSON ({error}). {HOW}") from error
+    for part, kind in PARTS.items():
+        if not isinstance(record, dict) or not isinstance(record.get(part), kind):
+            raise UsageError(f"{place} is no record of recrepro: it has no {part!r}. {HOW}")
+    for name, value in record["metrics"].items():
+        if not isinstance(value, int | float):
+            raise UsageError(f"{place} is no record of recrepro: {name} is {value!r:.50}. {HOW}")
+    return dict(record)
+
+
+def _checked(record: dict[str, Any], content: bytes | None, place: str) -> bytes | None:
+    """Refuse per-user values that are not those of the record."""
+    if content is not None and hashlib.sha256(content).hexdigest() != record.get("per_user"):
+        raise RecreproError(
+            f"{PER_USER} of {place} is not that of the record: its SHA-256 is another. Restore it, "
+            "or take it away; metrics are then compared alone."
+        )
+    return content

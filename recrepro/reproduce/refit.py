@@ -1,0 +1,229 @@
+"""Runs a recorded cell again, in a workspace that is thrown away."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from recrepro.errors import DataError, RecreproError, UsageError
+from recrepro.reproduce.locate import FoundRun
+from recrepro.run.coordinator import Grid, Observer
+from recrepro.run.executors import LocalProcesses
+from recrepro.run.plan import Cell, Plan, make_plan
+from recrepro.spec.budget import Budget
+from recrepro.spec.canonical import canonical_json
+from recrepro.spec.experiment import DatasetSpec, Experiment
+from recrepro.spec.explain import explain
+from recrepro.spec.identity import differences
+from recrepro.splits.sealed import StoredSplit
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
+from recrepro.tuning.tuner import Trial
+
+DECISIVE = ("data", "split", "ranking")
+"""Parts of an identity without which there is nothing to compare."""
+
+
+@dataclass(frozen=True)
+class Refit:
+    """What came out: the new record, and the values of each user as Parquet."""
+
+    record: dict[str, Any]
+    per_user: bytes
+
+
+def recorded_experiment(record: Mapping[str, Any]) -> Experiment:
+    """Return the one-cell experiment of a record.
+
+    Raises
+    ------
+    UsageError
+        If the record has none, or one that this recrepro does not read.
+    """
+    if record["model"].get("family") == "external" or "external" in record["identity"]:
+        raise UsageError(
+            "this result was scored from a run file of another program: recrepro has no model to "
+            "refit. Score the file again with `recrepro evaluate RUN --on EXPERIMENT`."
+        )
+    if not isinstance(record.get("experiment"), dict):
+        raise UsageError(
+            f"this record (schema {record.get('schema')}) does not hold its experiment: an older "
+            "recrepro wrote it. Run its experiment file in another workspace and compare the "
+            "leaderboards."
+        )
+    try:
+        return Experiment.model_validate_json(canonical_json(record["experiment"]))
+    except ValidationError as error:
+        raise UsageError(explain(error, Experiment, "the record's experiment")) from error
+
+
+def own_files(experiment: Experiment) -> list[str]:
+    """Return the names of the files that an experiment reads, relative to its base."""
+    parts = ("file", "train", "test", "validation", "negatives")
+    found = [getattr(d, part) for d in experiment.datasets for part in parts]
+    found += [features.file for d in experiment.datasets for features in d.features]
+    return [name for name in [*found, experiment.evaluate.item_file] if name is not None]
+
+
+def base_of(run: FoundRun, base: Path | None) -> Path:
+    """Return the folder that a record's file names start from."""
+    return base if base is not None else run.folder / str(run.record.get("base", "."))
+
+
+def plan_again(run: FoundRun, base: Path | None, data_dir: Path | None) -> tuple[Plan, Cell]:
+    """Load the data of a recorded cell, and refuse others than were recorded.
+
+    Parameters
+    ----------
+    run : FoundRun
+        The record.
+    base : Path, optional
+        Folder of the experiment's own files, instead of the recorded one.
+    data_dir : Path, optional
+        Folder with local copies of named data sets.
+
+    Returns
+    -------
+    Plan, Cell
+        A plan of this cell alone.
+
+    Raises
+    ------
+    UsageError
+        If the record cannot be run again, or its files are not there.
+    DataError
+        If data, or what decides the split, are not as recorded.
+    """
+    record = run.record
+    experiment = recorded_experiment(record)
+    folder = base_of(run, base)
+    missing = [name for name in own_files(experiment) if not (folder / name).is_file()]
+    if missing:
+        raise UsageError(
+            f"the run needs files that are not in {folder}: {', '.join(missing)}. Name the folder "
+            "that they are in with --base DIR."
+        )
+    plan = make_plan(experiment, folder, data_dir, progress=False)
+    cell = next((c for c in plan.cells if c.titles == record["titles"]), None)
+    if cell is None:
+        raise UsageError(
+            f"the record's experiment has no cell {record['titles']}: the record was altered."
+        )
+    plan.cells = [cell]
+    if experiment.tune is not None and experiment.tune.seconds is not None:
+        # Another machine, or the same one on another day, would do more or less in that time.
+        tuning = record.get("tuning") or {}
+        plan.repeated = Budget(int(tuning.get("trials") or 1), last_epoch=tuning.get("stopped"))
+    recorded, now = record["identity"], cell.identity
+    wrong = [place for part in DECISIVE for place in _differing(recorded, now, part)]
+    if wrong:
+        raise DataError(
+            f"these are not the data of the record: {'; '.join(wrong)}. "
+            f"{_where_from(experiment.datasets[0])}"
+        )
+    return plan, cell
+
+
+def _differing(recorded: Mapping[str, Any], now: Mapping[str, Any], part: str) -> Iterator[str]:
+    for place in differences(recorded.get(part), now[part], part):
+        if place != "split.data":  # the fingerprint of the data once more
+            yield f"{place} was {look_up(recorded, place)}, is {look_up(now, place)}"
+
+
+def look_up(tree: Any, place: str) -> Any:
+    """Return what stands at a place such as ``split.options.k``; None if nothing does."""
+    for key in place.split("."):
+        tree = tree.get(key) if isinstance(tree, Mapping) else None
+    return tree
+
+
+def _where_from(dataset: DatasetSpec) -> str:
+    if dataset.synthetic is not None:
+        return "They are made by recrepro: use the recrepro and the NumPy of the record."
+    if dataset.file is not None or dataset.train is not None:
+        return "Name the folder of the recorded files with --base DIR."
+    return f"Name a folder with the recorded copy of {dataset.name!r} with --data DIR."
+
+
+def refit(
+    plan: Plan,
+    cell: Cell,
+    record: Mapping[str, Any],
+    *,
+    retune: bool,
+    threads: int,
+    observer: Observer,
+) -> Refit:
+    """Fit and test a recorded cell again.
+
+    Parameters
+    ----------
+    plan, cell
+        From `plan_again`.
+    record : mapping
+        What was recorded.
+    retune : bool
+        Whether to search for hyperparameters again, instead of taking the recorded ones.
+    threads : int
+        Threads of the numeric libraries.
+    observer : Observer
+        Is told what happens.
+
+    Raises
+    ------
+    DataError
+        If another split is drawn than was recorded.
+    RecreproError
+        If the fit fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="recrepro-") as folder:
+        place = Workspace.create(Path(folder))
+        with contextlib.closing(Ledger.in_workspace(place.root)) as ledger:
+            ledger.plan("reproduce", plan.experiment.grid_hash, "", [(cell.member, cell.identity)])
+            _check_split(plan.stored_split(cell, place), record)
+            if not retune and (n_trials := plan.n_trials(cell)):
+                _write_search(ledger, cell.key, n_trials, record)
+            executor = LocalProcesses(place.log, threads)
+            Grid(plan, ledger, place, executor, jobs=1, observer=observer).run()
+            status = ledger.status(cell.key)
+        if status.record is None:
+            raise RecreproError(f"the run could not be repeated, it failed: {status.reason}")
+        return Refit(status.record, place.read_blob(status.record["per_user"]))
+
+
+def _check_split(split: StoredSplit, record: Mapping[str, Any]) -> None:
+    recorded, now = record["split"].get("fingerprint"), split.facts["fingerprint"]
+    if recorded != now:
+        raise DataError(
+            f"the same split of the same data is drawn otherwise here: its fingerprint was "
+            f"{recorded}, is {now}. Use the recrepro and the NumPy of the record, which "
+            "`recrepro show` names."
+        )
+
+
+def _write_search(ledger: Ledger, cell: str, n_trials: int, record: Mapping[str, Any]) -> None:
+    """Write the search as done, so that the run goes on from it to the final fit.
+
+    A record holds the best trial only; the others stand for ones that were not better.
+    """
+    best = (record.get("tuning") or {}).get("best")
+    if best is None:
+        raise UsageError(
+            "the record is of a tuned model and has no best trial: it was altered. With --retune "
+            "the search is repeated."
+        )
+    chosen = min(int(best["number"]), n_trials - 1)
+    token = ledger.lease(cell)
+    assert token is not None
+    for number in range(n_trials):
+        trial = Trial(number, best["params"], "failed", reason="not in the record")
+        if number == chosen:
+            trial = Trial(
+                number, best["params"], "complete", best["value"], epochs=best.get("epochs")
+            )
+        ledger.add_trial(cell, token, number, trial.to_json())
+    ledger.release(cell, token)

@@ -1,0 +1,1 @@
+"""Running an experiment: plan, coordinator, executors, and one cell."""

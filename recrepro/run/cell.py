@@ -1,0 +1,249 @@
+"""One cell: split -> tune -> refit -> open the test part once -> record.
+
+All of it runs in a process that cannot open the test part by itself: the key is asked for when the
+final model is fitted, and whoever has it writes the opening to the ledger first.
+"""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from recrepro.compute.checkpoint import Checkpoint
+from recrepro.evaluation.evaluator import Evaluator
+from recrepro.features import Features
+from recrepro.model import MODELS, EpochStats, IterativeRecommender, Recommender
+from recrepro.randomness import generator
+from recrepro.run.energy import EnergyMeter
+from recrepro.run.job import Job
+from recrepro.run.provenance import code_state, environment, packages, peak_memory_bytes
+from recrepro.run.weights import weights_of
+from recrepro.space import at_edge
+from recrepro.spec.budget import Budget
+from recrepro.spec.identity import looks_back, protocol_fingerprint
+from recrepro.splits.sealed import StoredSplit, TuningView, histories
+from recrepro.store.ledger import Ledger
+from recrepro.store.records import RECORD_SCHEMA, measured, per_user_table, result_digest
+from recrepro.store.workspace import Workspace
+from recrepro.tuning.hindsight import look_back
+from recrepro.tuning.suggestions import load_ahead
+from recrepro.tuning.tuner import Trial, Tuner, best_of, chosen_params, search_space
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+class _Stopwatch:
+    """Wall and processor seconds since the last lap."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, dict[str, float]] = {}
+        self._mark = (time.perf_counter(), time.process_time())
+
+    def lap(self, name: str) -> None:
+        now = (time.perf_counter(), time.process_time())
+        wall, processor = (b - a for a, b in zip(self._mark, now, strict=True))
+        self.laps[name] = {"wall_s": round(wall, 3), "cpu_s": round(processor, 3)}
+        self._mark = now
+
+
+def get_ready() -> None:
+    """Do what every cell needs and takes a while, as long as there is no cell yet."""
+    load_ahead()
+    packages()
+
+
+def run_cell(
+    job: Job,
+    unseal: Callable[[], bytes],
+    emit: Emit = lambda _: None,
+    deliver: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Run a leased cell and commit its record.
+
+    Parameters
+    ----------
+    job : Job
+        What to do.
+    unseal : callable
+        Has the opening of the test part written to the ledger, then returns its key; raises
+        `SealError` if it must not be opened.
+    emit : callable
+        Is told about stages and trials as they happen, as plain values.
+    deliver : callable
+        Has a blob, named by its hash, where the coordinator finds it when it returns.
+    """
+    ledger = Ledger(job.ledger, patient=True)
+    workspace = Workspace(Path(job.workspace))
+    model_class = MODELS.resolve(job.model_spec.name)
+    split = StoredSplit(Path(job.split_folder))
+    evaluator = job.evaluator
+    started = time.time()
+    code_state()  # looked at now, because files may be edited while the cell runs
+    watch, energy = _Stopwatch(), EnergyMeter()
+
+    def say(event: dict[str, Any]) -> None:
+        energy.read()
+        emit(event)
+
+    features = job.features
+    trials = _tune(job, model_class, split, evaluator, ledger, workspace, say, features)
+    watch.lap("tune")
+
+    say({"event": "stage", "stage": "final fit"})
+    config = chosen_params(model_class, job.model_spec, trials)
+    known = split.known(bytes.fromhex(job.tuning_key))
+    model = model_class(config).with_features(features)
+    rng = generator(job.seed, "fit")
+    if isinstance(model, IterativeRecommender):
+        model.checkpoint = Checkpoint(workspace.checkpoints(job.cell) / "fit.npz")
+        model.fit(known, rng, lambda stats: say(_epoch(stats)))
+    else:
+        model.fit(known, rng)
+    watch.lap("fit")
+
+    say({"event": "stage", "stage": "test"})
+    opened = split.sealed(unseal).open()
+    shown = histories(known, opened.shown)
+    evaluation = evaluator.evaluate(model, known, shown, opened.test, opened.negatives)
+    watch.lap("score")
+
+    params = config.model_dump(mode="json")
+    digest = result_digest(job.cell, params, evaluation)
+    record = {
+        "schema": RECORD_SCHEMA,
+        "cell": job.cell,
+        "result_digest": digest,
+        "titles": job.titles,
+        "identity": job.identity,
+        "protocol": protocol_fingerprint(job.identity),
+        "experiment": job.experiment,
+        "base": job.base,
+        "model": {
+            "name": job.model_spec.name,
+            "family": model_class.family,
+            "version": model_class.version,
+            "params": params,
+            "status": _status(job, model_class),
+        },
+        "tuning": _tuning_summary(job, model_class, trials),
+        "curve": list(model.curve) if isinstance(model, IterativeRecommender) else [],
+        **measured(evaluation, known, shown),
+        "sampled": opened.negatives is not None,
+        "split": split.facts,
+        "openings": [asdict(opening) for opening in ledger.openings(job.cell)],
+        "per_user": workspace.write_blob(per_user_table(evaluation, opened.test)),
+        "times": watch.laps,
+        "energy_joules": energy.read(),
+        "peak_memory_bytes": peak_memory_bytes(),
+        "started_at": started,
+        "ended_at": time.time(),
+        "provenance": environment(),
+    }
+    if looks_back(job.tune_spec, model_class):
+        say({"event": "stage", "stage": "hindsight"})
+        assert job.tune_spec is not None
+        seen = TuningView(known, opened.test, opened.negatives, opened.shown)
+        record["hindsight"] = look_back(
+            model_class,
+            job.model_spec,
+            config,
+            job.tune_spec,
+            seen,
+            evaluator,
+            job.selection_metric,
+            job.seed,
+            features=features,
+            on_epoch=lambda stats: say(_epoch(stats)),
+        )
+        watch.lap("hindsight")
+    if job.keep_model:
+        weights = weights_of(model)
+        record["weights"] = None if weights is None else workspace.write_blob(weights)
+    for blob in filter(None, (record["per_user"], record.get("weights"))):
+        deliver(blob)
+    ledger.commit(job.cell, job.token, record, digest)
+    ledger.close()
+    shutil.rmtree(workspace.checkpoints(job.cell), ignore_errors=True)
+
+
+def _tune(
+    job: Job,
+    model_class: type[Recommender],
+    split: StoredSplit,
+    evaluator: Evaluator,
+    ledger: Ledger,
+    workspace: Workspace,
+    emit: Emit,
+    features: Features | None,
+) -> list[Trial]:
+    tune = job.tune_spec
+    if tune is None:
+        return []
+    tuner = Tuner(
+        model_class,
+        job.model_spec,
+        tune,
+        split.tuning_view(bytes.fromhex(job.tuning_key)),
+        evaluator,
+        job.selection_metric,
+        job.seed,
+        budget=Budget(**job.budget),
+        checkpoints=workspace.checkpoints(job.cell),
+        on_epoch=lambda stats: emit(_epoch(stats)),
+        features=features,
+    )
+    trials = [Trial(**stored) for stored in ledger.trials(job.cell)]
+
+    def on_trial(trial: Trial) -> None:
+        ledger.add_trial(job.cell, job.token, trial.number, trial.to_json())
+        trials.append(trial)
+        emit(_progress(trials, tuner.budget))
+
+    emit(_progress(trials, tuner.budget))
+    return tuner.run(tuple(trials), on_trial)
+
+
+def _progress(trials: list[Trial], budget: Budget) -> dict[str, Any]:
+    best = best_of(trials)
+    return {
+        "event": "trial",
+        "finished": len(trials),
+        "total": budget.trials,
+        "share": budget.share([trial.seconds for trial in trials]),
+        "best": best.value if best else None,
+        "seconds": trials[-1].seconds if trials else None,
+    }
+
+
+def _epoch(stats: EpochStats) -> dict[str, Any]:
+    return {"event": "epoch", "epoch": stats.epoch, "values": stats.values}
+
+
+def _status(job: Job, model_class: type[Recommender]) -> str:
+    """Say how the hyperparameters came about: tuned, fixed, untuned, or there are none."""
+    if not model_class.Config.model_fields:
+        return "parameter-free"
+    if job.tune is not None and search_space(model_class, job.model_spec):
+        return "tuned"
+    return "fixed" if job.model_spec.params else "untuned"
+
+
+def _tuning_summary(
+    job: Job, model_class: type[Recommender], trials: list[Trial]
+) -> dict[str, Any] | None:
+    best = best_of(trials)
+    if best is None:
+        return None
+    space = search_space(model_class, job.model_spec)
+    return {
+        "metric": job.selection_metric,
+        "trials": len(trials),
+        "failed": sum(t.state == "failed" for t in trials),
+        "pruned": sum(t.state == "pruned" for t in trials),
+        "seconds": sum(t.seconds for t in trials),
+        "stopped": trials[-1].stopped,
+        "best": asdict(best),
+        "at_edge": [n for n, value in best.params.items() if at_edge(space[n], value)],
+    }

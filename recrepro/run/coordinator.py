@@ -1,0 +1,219 @@
+"""An experiment's cells as jobs: which are done, which are left; hands them to an executor."""
+
+import contextlib
+import queue
+import signal
+import time
+from collections import Counter, deque
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Protocol
+
+from recrepro.errors import LedgerError, RecreproError, SealError
+from recrepro.run.admission import MemoryBudget
+from recrepro.run.executors import TRY_AGAIN, Event, Executor
+from recrepro.run.interrupts import signals_as_interrupt
+from recrepro.run.plan import Cell, Plan
+from recrepro.store.leases import LEASE_SECONDS
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
+
+MOST_LOSSES = 3
+"""A cell fails that was lost so often: it may be what its workers died of."""
+
+
+class Observer(Protocol):
+    """Is told what happens in a grid; a progress display, or a log."""
+
+    def started(self, cell: Cell) -> None:
+        """A cell's process has been started."""
+
+    def said(self, cell: Cell, event: Event) -> None:
+        """A cell's process reported a stage or a trial; or it was lost, and starts again."""
+
+    def ended(self, cell: Cell, reason: str | None) -> None:
+        """A cell is done, or has failed for a reason."""
+
+    def skipped(self, cell: Cell) -> None:
+        """A cell was done before."""
+
+
+class Grid:
+    """Runs the cells of a plan that are not done yet.
+
+    Parameters
+    ----------
+    plan : Plan
+        The cells.
+    ledger : Ledger
+        Where they are leased and where their results go.
+    workspace : Workspace
+        Where splits and blobs go.
+    executor : Executor
+        Where they run.
+    jobs : int or None
+        How many cells run side by side; None for as many as the executor has places.
+    observer : Observer
+        Is told what happens.
+    reopen : collection of str
+        Keys of done cells that are run again, from their trials, to a second opening of the test
+        part. Their first results stay unless the second are equal.
+    keep_models : bool
+        Whether to store what the final models have learned.
+    memory : MemoryBudget, optional
+        Which cells may run side by side; by default all.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        ledger: Ledger,
+        workspace: Workspace,
+        executor: Executor,
+        *,
+        jobs: int | None,
+        observer: Observer,
+        reopen: Collection[str] = (),
+        keep_models: bool = False,
+        memory: MemoryBudget | None = None,
+    ) -> None:
+        self._memory = memory
+        self._plan = plan
+        self._ledger = ledger
+        self._workspace = workspace
+        self._jobs = jobs
+        self._keep_models = keep_models
+        self._observer = observer
+        self._executor = executor
+        self._waiting = deque(plan.cells)
+        self._losses: Counter[str] = Counter()
+        self._cells = {cell.key: cell for cell in plan.cells}
+        self._tokens: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
+        self._reopen = frozenset(reopen)
+        self._prepared = ""
+        self.failed: list[str] = []
+
+    def run(self) -> None:
+        """Run everything that is left; returns when each cell is done or in `failed`.
+
+        Cells that another process is working on are waited for. On Ctrl-C (or SIGTERM, SIGHUP) the
+        processes are ended, their leases given back, and the interrupt goes on to the caller.
+        """
+        renewed = time.monotonic()
+        with signals_as_interrupt():
+            try:
+                while self._waiting or self._executor.running:
+                    self._start_what_fits()
+                    if self._waiting and self._executor.running:
+                        self._prepare_next()
+                    with contextlib.suppress(queue.Empty):
+                        self._handle(self._executor.events.get(timeout=1.0))
+                    if time.monotonic() - renewed > LEASE_SECONDS / 4:
+                        self._ledger.renew(list(self._tokens.values()))
+                        renewed = time.monotonic()
+            finally:
+                self._executor.stop()
+                for cell, token in self._tokens.items():
+                    self._ledger.release(cell, token)
+
+    def _start_what_fits(self) -> None:
+        for _ in range(len(self._waiting)):
+            if len(self._executor.running) >= (self._jobs or self._executor.slots):
+                return
+            cell = self._waiting.popleft()
+            if self._memory and not self._memory.admits(cell.key, self._executor.running):
+                self._waiting.append(cell)
+                continue
+            reopen = cell.key in self._reopen
+            token = self._ledger.lease(cell.key, reopen=reopen)
+            if token is not None:
+                self._start(cell, token)
+            elif not reopen and self._ledger.status(cell.key).state == "done":
+                self._observer.skipped(cell)
+            else:  # another run is at it: ask again later
+                self._waiting.append(cell)
+
+    def _prepare_next(self) -> None:
+        """Have a process ready, and the split, so that the next cell starts at once."""
+        self._executor.prepare()
+        cell = self._waiting[0]
+        if cell.key != self._prepared:
+            self._prepared = cell.key
+            with contextlib.suppress(RecreproError, OSError):  # said when it is started
+                self._plan.stored_split(cell, self._workspace)
+
+    def _start(self, cell: Cell, token: str) -> None:
+        self._tokens[cell.key] = token
+        try:
+            job = self._plan.job(cell, token, self._workspace, str(self._ledger.address))
+            job = replace(job, keep_model=self._keep_models)
+        except RecreproError as error:
+            self._fail(cell, str(error))
+            return
+        self._executor.start(job)
+        self._observer.started(cell)
+
+    def _handle(self, event: Event) -> None:
+        cell = self._cells[event.cell]
+        match event.content["event"]:
+            case "failed":
+                self._reasons[cell.key] = event.content["reason"]
+            case "unseal":
+                self._unseal(cell)
+            case "exit":
+                self._executor.forget(cell.key)
+                if event.content["code"] == TRY_AGAIN:
+                    self._lost(cell, self._reasons.pop(cell.key, "the ledger was out of reach"))
+                else:
+                    self._end(cell, event.content["code"])
+            case "lost":
+                self._executor.forget(cell.key)
+                self._lost(cell, event.content["reason"])
+            case _:
+                self._observer.said(cell, event)
+
+    def _unseal(self, cell: Cell) -> None:
+        """Write an opening of the test part; only then give out its key."""
+        try:
+            budget, token = self._plan.budget(cell), self._tokens[cell.key]
+            self._ledger.open_seal(cell.key, token, budget.trials, budget.seconds)
+        except (LedgerError, SealError) as error:
+            self._executor.answer(cell.key, {"refused": str(error)})
+        else:
+            self._executor.answer(cell.key, {"key": self._plan.split_keys(cell).test.hex()})
+
+    def _end(self, cell: Cell, code: int) -> None:
+        reason = self._reasons.pop(cell.key, None) or (_died(code) if code else None)
+        done = self._ledger.status(cell.key).state == "done"
+        # A cell that is reopened was done before: only its process can say whether it is again.
+        if done and (reason is None or cell.key not in self._reopen):
+            del self._tokens[cell.key]
+            self._observer.ended(cell, None)
+        else:
+            self._fail(cell, reason or _died(code))
+
+    def _lost(self, cell: Cell, reason: str) -> None:
+        """Take a cell up again that is not to blame for its end; it goes on after its trials."""
+        self._losses[cell.key] += 1
+        done = self._ledger.status(cell.key).state == "done" and cell.key not in self._reopen
+        if done or self._losses[cell.key] == MOST_LOSSES:
+            self._reasons[cell.key] = reason
+            self._end(cell, 1)
+            return
+        self._observer.said(cell, Event(cell.key, {"event": "lost", "reason": reason}))
+        self._ledger.release(cell.key, self._tokens.pop(cell.key))
+        self._waiting.append(cell)
+
+    def _fail(self, cell: Cell, reason: str) -> None:
+        self._ledger.fail(cell.key, self._tokens.pop(cell.key), reason)
+        self.failed.append(cell.key)
+        self._observer.ended(cell, reason)
+
+
+def _died(code: int) -> str:
+    if code >= 0:
+        return f"its process ended with exit code {code} and no result; see its log."
+    name = signal.Signals(-code).name
+    hint = " The system kills processes when memory runs out." if name == "SIGKILL" else ""
+    return f"its process was ended by {name}.{hint}"

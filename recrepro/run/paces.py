@@ -1,0 +1,128 @@
+"""How long a model takes: from its own trials, from earlier cells, or from a timed trial.
+
+A model's trial takes as long as its trials in this workspace took (the median), those with equal
+settings and on the same data if there are any, in proportion to the interactions in train. Where
+there are none, a trial on a sample may be timed (`recrepro.run.timing`); else it is not known. The
+final fit and its test take what they took there, or as long as a trial.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from recrepro.compute.threads import limited
+from recrepro.errors import RecreproError
+from recrepro.run.plan import Cell, Plan
+from recrepro.run.timing import seconds_a_trial
+from recrepro.spec.canonical import canonical_json
+from recrepro.spec.experiment import TuneSpec
+from recrepro.splits.draw import Drawn
+from recrepro.splits.sealed import TuningView
+from recrepro.store.entries import CellWork
+from recrepro.store.ledger import Ledger
+
+OTHER = {"model": "settings", "data": "data"}
+"""What two cells may differ in, and what that is called."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a model takes: a trial, the final fit with its test, and how that is known."""
+
+    trial: float
+    final: float
+    source: str
+
+    def times(self, factor: float) -> "Pace":
+        """Return it for more data."""
+        return Pace(self.trial * factor, self.final * factor, self.source)
+
+
+class Paces:
+    """How long models took in a workspace.
+
+    Parameters
+    ----------
+    records : iterable of dict
+        Of done cells.
+    ledger : Ledger, optional
+        Has their trials.
+    """
+
+    def __init__(self, records: Iterable[Mapping[str, Any]], ledger: Ledger | None) -> None:
+        self._ledger = ledger
+        self._records: dict[str, list[Mapping[str, Any]]] = {}
+        for record in records:
+            self._records.setdefault(record["model"]["name"], []).append(record)
+        self._trials: dict[str, float | None] = {}
+
+    def of(self, cell: Cell, n_train: int) -> Pace | None:
+        """Return how long a cell's model takes on so many interactions; None without records."""
+        records = self._records.get(cell.model.name, [])
+        source = "earlier cells"
+        for part in ("model", "data"):
+            own = canonical_json(cell.identity[part])  # tuples are lists in a record
+            same = [r for r in records if canonical_json(r["identity"].get(part)) == own]
+            source += "" if same else f", other {OTHER[part]}"
+            records = same or records
+        paces = [pace for r in records if (pace := self._pace(r, n_train)) is not None]
+        if not paces:
+            return None
+        return Pace(median(p.trial for p in paces), median(p.final for p in paces), source)
+
+    def _pace(self, record: Mapping[str, Any], n_train: int) -> Pace | None:
+        before = record.get("split", {}).get("parts", {}).get("train", {}).get("interactions")
+        if not before or "fit" not in record.get("times", {}):
+            return None
+        final = sum(record["times"][lap]["wall_s"] for lap in ("fit", "score"))
+        trial = self.finished(record["cell"])
+        return Pace(final if trial is None else trial, final, "").times(n_train / before)
+
+    def finished(self, cell: str) -> float | None:
+        """Return how long a finished trial of a cell took; None if there is none."""
+        if cell not in self._trials:
+            trials = [] if self._ledger is None else self._ledger.trials(cell)
+            seconds = [t["seconds"] for t in trials if t["state"] == "complete"]
+            self._trials[cell] = median(seconds) if seconds else None
+        return self._trials[cell]
+
+
+class Pacer:
+    """Finds out how long a cell takes: from its own trials, from records, or by trying."""
+
+    def __init__(self, plan: Plan, known: Paces, threads: int, *, time_trials: bool) -> None:
+        self._plan = plan
+        self._known = known
+        self._threads = threads
+        self._time_trials = time_trials
+        self._timed: dict[tuple[str, str], tuple[Pace | None, int]] = {}
+
+    def of(self, cell: Cell, drawn: Drawn, work: CellWork | None) -> Pace | None:
+        """Return how long a trial of a cell and its final fit take; None if that is not known."""
+        if work is not None and work.state == "done":
+            return None
+        n_train = len(drawn.parts.train)
+        pace = self._known.of(cell, n_train)
+        if work is not None and work.state != "failed":
+            own = self._known.finished(cell.key)
+            if own is not None:
+                return Pace(own, own if pace is None else pace.final, "its own trials")
+        if pace is not None or not self._time_trials or not len(drawn.parts.validation):
+            return pace
+        of = (cell.dataset, cell.model.title)
+        if of not in self._timed:
+            self._timed[of] = (self._try(cell, drawn.tuning_view), n_train)
+        timed, before = self._timed[of]
+        return None if timed is None else timed.times(n_train / before)
+
+    def _try(self, cell: Cell, view: TuningView) -> Pace | None:
+        model = self._plan.model(cell)
+        every = (self._plan.experiment.tune or TuneSpec(trials=1)).evaluate_every
+        evaluator = self._plan.evaluator(cell.seed)
+        try:
+            with limited(self._threads):
+                seconds = seconds_a_trial(model, view, evaluator, every, cell.seed)
+        except (ArithmeticError, MemoryError, RecreproError, RuntimeError, ValueError):
+            return None  # as a trial that fails: a run will say why
+        return Pace(seconds, seconds, "a timed trial")

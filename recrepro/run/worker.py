@@ -1,0 +1,80 @@
+"""The process of one cell: a job comes in on standard input, events go out on standard output.
+
+Started by an executor as ``python -m recrepro.run.worker``. What a model prints goes to the job's
+log or, without one, to standard error, which the executor keeps. Standard input stays open as long
+as the coordinator lives; when it closes, the worker ends at once.
+
+The worker asks for the key of the test part (event ``unseal``) and, where the coordinator does not
+see the workspace, to have its blobs fetched (event ``blob``). The answer is a line on standard
+input: ``{"key": ...}``, ``{"stored": ...}``, or ``{"refused": ...}`` with the reason.
+"""
+
+import gc
+import json
+import os
+import queue
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+from recrepro.errors import LedgerUnreachable, RecreproError, SealError
+from recrepro.run.executors import TRY_AGAIN
+
+
+def main() -> None:
+    """Run the job that stands in the first line of standard input."""
+    # Before there is a job: a process that was started ahead is then ready when one comes.
+    from recrepro.run.cell import get_ready, run_cell
+    from recrepro.run.job import Job
+
+    get_ready()
+    line = sys.stdin.readline()
+    if not line:
+        return
+    job = Job(**json.loads(line))
+    if job.log:
+        with Path(job.log).open("w", encoding="utf-8") as log:
+            os.dup2(log.fileno(), sys.stderr.fileno())
+    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    answers: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
+    threading.Thread(target=_listen_to_coordinator, args=(answers,), daemon=True).start()
+
+    def emit(event: dict[str, Any]) -> None:
+        events.write(json.dumps(event) + "\n")
+
+    def unseal() -> bytes:
+        emit({"event": "unseal"})
+        answer = answers.get()
+        if "key" not in answer:
+            raise SealError(answer["refused"])
+        return bytes.fromhex(answer["key"])
+
+    def deliver(digest: str) -> None:
+        if job.deliver_blobs:
+            emit({"event": "blob", "sha256": digest})
+            answer = answers.get()
+            if "stored" not in answer:
+                raise RecreproError(answer["refused"])
+
+    try:
+        run_cell(job, unseal, emit, deliver)
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, the coordinator records it
+        traceback.print_exc()
+        own = isinstance(error, RecreproError)
+        reason = str(error) if own else f"{type(error).__name__}: {error}"
+        emit({"event": "failed", "reason": reason})
+        sys.exit(TRY_AGAIN if isinstance(error, LedgerUnreachable) else 1)
+
+
+def _listen_to_coordinator(answers: "queue.SimpleQueue[dict[str, str]]") -> None:
+    for line in sys.stdin:
+        answers.put(json.loads(line))
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
+    gc.freeze()  # at its end, Python would look through all that was loaded: half a second

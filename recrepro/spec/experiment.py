@@ -1,0 +1,398 @@
+"""The schema of an experiment file, its canonical form and its hash.
+
+An experiment is a grid: every data set x every split (and seed) x every model. This module knows
+the shape of the file only; whether a model or split of that name exists is for the registries.
+"""
+
+import json
+import tomllib
+from collections.abc import Collection
+from math import isfinite
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+
+from recrepro.errors import UnknownName, UsageError
+from recrepro.space import Choice, IntRange, LogUniform, Range, Uniform
+from recrepro.spec.budget import Budget
+from recrepro.spec.canonical import canonical_hash
+from recrepro.spec.explain import explain
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]{0,63}$")]
+
+
+Scalar = str | int | float | bool | None
+
+
+class Table(BaseModel):
+    """Base of every table in an experiment file: immutable, strictly typed, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+def _refuse_repeats(kind: str, values: tuple[str, ...] | tuple[int, ...]) -> None:
+    twice = [v for v in values if values.count(v) > 1]
+    if twice:
+        raise ValueError(f"the {kind} {twice[0]!r} is listed twice")
+
+
+class SyntheticSpec(Table):
+    """Parameters of the generator behind an offline data set."""
+
+    users: PositiveInt
+    items: PositiveInt
+    interactions: PositiveInt
+    seed: NonNegativeInt = 0
+
+
+class _Optioned(Table):
+    """A name from a registry, with options that what bears the name checks itself."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Name
+
+    @model_validator(mode="after")
+    def _finite_options(self) -> "_Optioned":
+        for name, value in self.options.items():
+            if isinstance(value, float) and not isfinite(value):
+                raise ValueError(f"the option {name!r} must be a finite number, but got {value}")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options, as written."""
+        return dict(self.model_extra or {})
+
+
+class FilterSpec(_Optioned):
+    """A filter and its options."""
+
+
+class FeatureSpec(Table):
+    """A file of side information: what is known of users or items.
+
+    `layout` is ``"columns"``: a line a user or item, its label first, and below each other column's
+    name what it is, several values separated by ``|``; or ``"pairs"``: a line for each label and
+    feature, and how much of it if there is a third column. Columns that `numeric` names stay
+    numbers; of the others, each value is a feature. `links` says that the features in pairs are
+    users or items themselves.
+    """
+
+    side: Literal["user", "item"]
+    name: Name
+    file: str
+    layout: Literal["columns", "pairs"] = "columns"
+    columns: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
+    links: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "FeatureSpec":
+        if self.layout == "columns" and self.links:
+            raise ValueError("'links' goes with layout = 'pairs'")
+        if self.layout == "pairs" and (self.columns or self.numeric):
+            raise ValueError("'columns' and 'numeric' go with layout = 'columns'")
+        return self
+
+
+class DatasetSpec(Table):
+    """Where interactions come from, and what is done to them before the split.
+
+    Either `name` is one that ``recrepro ls datasets`` lists, or one of `file`, `train` with
+    `test`, or `synthetic` says where they are and `name` is free.
+    """
+
+    name: Name
+    file: str | None = None
+    train: str | None = None
+    test: str | None = None
+    validation: str | None = None
+    negatives: str | None = None
+    format: str | None = None
+    columns: dict[Literal["user", "item", "value", "time"], str] = {}
+    synthetic: SyntheticSpec | None = None
+    duplicates: Literal["last", "first", "max", "sum", "error"] = "last"
+    min_value: float | None = None
+    filters: tuple[FilterSpec, ...] = ()
+    values: Literal["binary", "keep"] = "binary"
+    features: tuple[FeatureSpec, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out features if there are none: what was run before keeps its hash."""
+        return {k: v for k, v in write(self).items() if v or k != "features"}
+
+    @model_validator(mode="after")
+    def _distinct_features(self) -> "DatasetSpec":
+        _refuse_repeats("feature set", tuple(f"{f.side} {f.name}" for f in self.features))
+        return self
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "DatasetSpec":
+        given = [k for k in ("file", "train", "synthetic") if getattr(self, k) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of 'file', 'train' and 'synthetic', not {given}")
+        if (self.train is None) != (self.test is None):
+            raise ValueError("'train' and 'test' go together")
+        for name in ("validation", "negatives"):
+            if getattr(self, name) is not None and self.test is None:
+                raise ValueError(f"{name!r} needs 'train' and 'test'")
+        if self.file is None and self.train is None and (self.format or self.columns):
+            raise ValueError("'format' and 'columns' go with 'file' or 'train' and 'test' only")
+        return self
+
+
+class SplitSpec(_Optioned):
+    """A splitting strategy, its own options, and the seeds to draw."""
+
+    label: Name | None = None
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (1,)
+
+    @model_validator(mode="after")
+    def _distinct_seeds(self) -> "SplitSpec":
+        _refuse_repeats("seed", self.seeds)
+        return self
+
+    @property
+    def title(self) -> str:
+        """What tables call it."""
+        return self.label or self.name
+
+
+class RangeSpec(Table):
+    """A search range as an experiment file writes it: exactly one of the four kinds."""
+
+    uniform: tuple[float, float] | None = None
+    log_uniform: tuple[float, float] | None = None
+    integers: tuple[int, int] | None = None
+    choice: tuple[Scalar, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "RangeSpec":
+        if len(self.model_fields_set) != 1:
+            raise ValueError("give exactly one of uniform, log_uniform, integers and choice")
+        return self
+
+    def to_range(self) -> Range:
+        """Return the range itself."""
+        if self.uniform is not None:
+            return Uniform(*self.uniform)
+        if self.log_uniform is not None:
+            return LogUniform(*self.log_uniform)
+        if self.integers is not None:
+            return IntRange(*self.integers)
+        return Choice(*(self.choice or ()))
+
+
+class ModelSpec(Table):
+    """A model, the hyperparameters that are fixed, and ranges that replace the declared ones."""
+
+    name: Name
+    label: Name | None = None
+    params: dict[str, Scalar] = {}
+    search: dict[str, RangeSpec] = {}
+    tune: bool = True
+
+    @property
+    def title(self) -> str:
+        """What tables call it."""
+        return self.label or self.name
+
+
+class EvaluateSpec(Table):
+    """Metrics, and what the held-out items are ranked against.
+
+    `candidates` is ``"full"`` (all unseen items), ``"published"`` (the split's own negatives), a
+    number of negatives that are drawn for each user, uniformly or by popularity (`sampling`), or
+    ``"auto"``: published if there are, else full. `items` or `item_file` say what may be
+    recommended at all, and `outside` what becomes of held-out items that may not be.
+    """
+
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("ndcg@10", "recall@10")
+    candidates: Literal["auto", "full", "published"] | PositiveInt = "auto"
+    sampling: Literal["uniform", "popularity"] = "uniform"
+    items: Literal["all", "train"] = "all"
+    item_file: str | None = None
+    outside: Literal["missed", "ignored"] = "missed"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "EvaluateSpec":
+        _refuse_repeats("metric", self.metrics)
+        if self.sampling != "uniform" and not isinstance(self.candidates, int):
+            raise ValueError(
+                f"'sampling' = {self.sampling!r} goes with a number of 'candidates' to draw, not "
+                f"with {self.candidates!r}"
+            )
+        if self.items != "all" and self.item_file is not None:
+            raise ValueError("give 'items' or 'item_file', not both")
+        return self
+
+
+class TuneSpec(Table):
+    """The budget that every model gets, and what it is spent on.
+
+    With `hindsight`, neural models are trained once more after their test, to see what picking the
+    epoch on the test part would have gained.
+    """
+
+    trials: PositiveInt | None = None
+    seconds: PositiveFloat | None = None
+    metric: str | None = None
+    sampler: Literal["tpe", "random", "gp"] = "tpe"
+    startup: PositiveInt | None = None
+    pruner: Literal["median"] | None = None
+    evaluate_every: PositiveInt = 5
+    patience: PositiveInt = 5
+    hindsight: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "TuneSpec":
+        if self.trials is None and self.seconds is None:
+            raise ValueError("give 'trials', 'seconds' or both: what each model may spend")
+        if self.startup is not None and self.sampler == "random":
+            raise ValueError(
+                "'startup' goes with the samplers 'tpe' and 'gp'; with 'random' all trials are "
+                "random"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out options that are not used, so that they do not enter hashes.
+
+        What was tuned before an option was there keeps its identity; `metric` was always written.
+        """
+        written = write(self).items()
+        return {k: v for k, v in written if v not in (None, False) or k == "metric"}
+
+    def budget(self, *, searched: bool) -> Budget:
+        """Return what a model may spend: one trial if nothing of it is searched."""
+        return Budget(self.trials if searched else 1, self.seconds)
+
+
+class Expected(Table):
+    """A number that the leaderboard has to show, and where it is from."""
+
+    model: Name
+    metric: str
+    value: float
+    tolerance: Annotated[float, Field(ge=0)]
+    source: str
+    published: float | None = None
+    note: str = ""
+    dataset: Name | None = None
+    split: Name | None = None
+
+
+class Experiment(Table):
+    """An experiment file."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    claim: str
+    datasets: Annotated[tuple[DatasetSpec, ...], Field(min_length=1)]
+    splits: Annotated[tuple[SplitSpec, ...], Field(min_length=1)]
+    models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
+    evaluate: EvaluateSpec = EvaluateSpec()
+    tune: TuneSpec | None = None
+    expected: tuple[Expected, ...] = ()
+
+    @model_validator(mode="after")
+    def _distinct_titles(self) -> "Experiment":
+        for kind, titles in (
+            ("datasets", [d.name for d in self.datasets]),
+            ("splits", [s.title for s in self.splits]),
+            ("models", [m.title for m in self.models]),
+        ):
+            twice = sorted({t for t in titles if titles.count(t) > 1})
+            if twice:
+                key = "name" if kind == "datasets" else "label"
+                raise ValueError(f"two {kind} are called {twice[0]!r}: give each its own {key!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _searches_are_run(self) -> "Experiment":
+        for model in self.models:
+            if model.search and (self.tune is None or not model.tune):
+                raise ValueError(
+                    f"the model {model.title!r} has a 'search', but is not tuned: add [tune], or "
+                    "take 'search' away"
+                )
+        return self
+
+    def without_datasets(self, names: Collection[str]) -> "Experiment | None":
+        """Return the experiment on the other data sets, or None if there are no others."""
+        others = tuple(d for d in self.datasets if d.name not in names)
+        return self.model_copy(update={"datasets": others}) if others else None
+
+    def one_cell(self, dataset: str, split: str, model: str, seed: int) -> "Experiment":
+        """Return the experiment with one data set, split, seed and model, and nothing expected."""
+        (spec,) = (s for s in self.splits if s.title == split)
+        return self.model_copy(
+            update={
+                "datasets": tuple(d for d in self.datasets if d.name == dataset),
+                "splits": (spec.model_copy(update={"seeds": (seed,)}),),
+                "models": tuple(m for m in self.models if m.title == model),
+                "expected": (),
+            }
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the experiment as a file would have it, without what is not set."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    @property
+    def selection_metric(self) -> str:
+        """The metric that tuning maximises: as stated, else the first one evaluated."""
+        stated = self.tune.metric if self.tune else None
+        return stated or self.evaluate.metrics[0]
+
+    @property
+    def grid_hash(self) -> str:
+        """SHA-256 of what decides the numbers; the claim and the expected values do not."""
+        grid = self.model_dump(mode="json", exclude={"claim", "expected"}, by_alias=True)
+        return canonical_hash(grid)
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Read and check an experiment file.
+
+    Raises
+    ------
+    UsageError
+        Naming the file, the place in it, and the nearest valid name.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        folder = path.parent.resolve()
+        known = [p.name for p in folder.glob("*.toml")]
+        hint = f"Looked in {folder}."
+        raise UnknownName("experiment file", path.name, known, hint) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the experiment file {path}: {error}.") from error
+    try:
+        content = json.dumps(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not a valid experiment file: {error}.") from error
+    except TypeError as error:
+        raise UsageError(
+            f"{path} holds a date or a time of day. Write moments as numbers in the unit of the "
+            "data, such as seconds since 1970."
+        ) from error
+    try:
+        return Experiment.model_validate_json(content)
+    except ValidationError as error:
+        raise UsageError(explain(error, Experiment, str(path))) from error

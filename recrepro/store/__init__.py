@@ -1,0 +1,1 @@
+"""The workspace on disk: ledger, blobs, records and results."""

@@ -1,0 +1,64 @@
+"""What the ledger tells of experiments and cells."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from recrepro.store.leases import Lease
+from recrepro.store.openings import Opening
+
+CellState = Literal["pending", "leased", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A cell in an experiment: its key and what that experiment calls its parts."""
+
+    cell: str
+    titles: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CellStatus:
+    """What the ledger knows of a cell; `record` is set once it is done.
+
+    `alarmed` says that a second run gave another result, which was not taken. `openings` are those
+    of the test part, in their order.
+    """
+
+    cell: str
+    state: CellState
+    reason: str | None
+    record: dict[str, Any] | None
+    alarmed: bool = False
+    openings: tuple[Opening, ...] = ()
+
+    @property
+    def reopened(self) -> int:
+        """How often the test part was opened on request, though there was a result."""
+        return sum(opening.reason == "reopened" for opening in self.openings)
+
+    @property
+    def tries(self) -> int:
+        """How often the test part was opened for run files of this name."""
+        return sum(opening.reason == "external" for opening in self.openings)
+
+
+@dataclass(frozen=True)
+class CellWork:
+    """How far a cell is: its state, its lease if it has one, how many trials are finished."""
+
+    cell: str
+    identity: dict[str, Any]
+    state: CellState
+    reason: str | None
+    lease: Lease | None
+    finished: int
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A version of an experiment that was run, with the text of its file."""
+
+    name: str
+    grid_hash: str
+    source: str

@@ -1,0 +1,193 @@
+"""What `recrepro gc` deletes: caches and leftovers, never what a record or a running cell needs.
+
+Whoever works on a cell has leased it before it looks for its split. So what is deleted of splits,
+logs and checkpoints is decided, and moved out of the way, while nobody can take a lease. A blob is
+written before the record that refers to it: one without a record is deleted when it is a day old.
+The ledger decides which blobs have a record, so blobs are deleted only if the ledger is the
+workspace's own and names a result that is stored here. Any other ledger knows nothing about them.
+"""
+
+import contextlib
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from recrepro.store.entries import CellWork
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
+
+_FOLDERS = ("splits", "features", "logs", "checkpoints")
+
+
+GRACE_SECONDS = 24 * 3600.0
+"""What is younger may belong to a process that is about to use it."""
+
+
+TRASH = ".gc-"
+"""Start of the name that something has between the decision to delete it and its end."""
+
+
+Kind = Literal["split", "features", "log", "checkpoint", "blob", "leftover"]
+
+
+KINDS: dict[Kind, str] = {
+    "split": "splits that no cell needs which is left or running; they are drawn again on demand",
+    "features": "side information that no cell needs which is left or running; it is read again",
+    "log": "what the processes of done cells printed",
+    "checkpoint": "checkpoints of done cells",
+    "blob": "blobs that no record refers to, a day old",
+    "leftover": "temporary files of processes that were killed, a day old",
+}
+
+
+@dataclass(frozen=True)
+class Waste:
+    """Something that can be deleted."""
+
+    kind: Kind
+    path: Path
+    n_bytes: int
+
+
+def waste(workspace: Workspace, ledger: Ledger, now: float) -> list[Waste]:
+    """List what can be deleted.
+
+    Parameters
+    ----------
+    workspace, ledger
+        A workspace.
+    now : float
+        Seconds since 1970; decides what is a day old.
+    """
+    work = ledger.work()
+    found = [*_leased(workspace, work), *_blobs(workspace, ledger, now)]
+    whole = {one.path for one in found}
+    leftovers = [path for path in _leftovers(workspace, now) if path.parent not in whole]
+    return found + [Waste("leftover", path, _size(path)) for path in leftovers]
+
+
+def clean(workspace: Workspace, ledger: Ledger, now: float | None = None) -> list[Waste]:
+    """Delete it, and return what was deleted."""
+    now = time.time() if now is None else now
+    moved: list[tuple[Waste, Path]] = []
+    with ledger.standing_still():
+        for one in _leased(workspace, ledger.work()):
+            trash = one.path.with_name(f"{TRASH}{secrets.token_hex(8)}")
+            with contextlib.suppress(FileNotFoundError):  # a worker deletes its own checkpoints
+                one.path.rename(trash)
+                moved.append((one, trash))
+    for _, trash in moved:
+        _delete(trash)
+    gone = [one for one, _ in moved]
+    gone += [one for one in _blobs(workspace, ledger, now) if _delete_blob(workspace, one, now)]
+    for path in _leftovers(workspace, now):
+        gone.append(Waste("leftover", path, _size(path)))
+        _delete(path)
+    return gone
+
+
+def _leased(workspace: Workspace, work: dict[str, CellWork]) -> Iterator[Waste]:
+    """Yield what leases decide about: splits, logs, checkpoints."""
+    open_cells = [w for w in work.values() if w.state in ("pending", "leased") or w.lease]
+    needed = {workspace.split(w.identity["split"]) for w in open_cells if "split" in w.identity}
+    for folder in sorted(workspace.splits.glob("[!.]*")):
+        if folder not in needed:
+            yield Waste("split", folder, _size(folder))
+    described = [w.identity["features"] for w in open_cells if "features" in w.identity]
+    needed = {workspace.features(fingerprints) for fingerprints in described}
+    for folder in sorted((workspace.root / "features").glob("[!.]*")):
+        if folder not in needed:
+            yield Waste("features", folder, _size(folder))
+    for one in work.values():
+        if one.state == "done" and one.lease is None:
+            places: dict[Kind, Path] = {
+                "log": workspace.log(one.cell),
+                "checkpoint": workspace.checkpoints(one.cell),
+            }
+            yield from (Waste(k, path, _size(path)) for k, path in places.items() if path.exists())
+
+
+def _blobs(workspace: Workspace, ledger: Ledger, now: float) -> Iterator[Waste]:
+    """Yield old blobs that no record names; none if the ledger may be another workspace's."""
+    if why_blobs_stay(workspace, ledger) is not None:
+        return
+    kept = ledger.referenced()
+    for path in _stored_blobs(workspace):
+        if path.name not in kept and _is_old(path, now):
+            yield Waste("blob", path, _size(path))
+
+
+def _stored_blobs(workspace: Workspace) -> list[Path]:
+    return sorted((workspace.root / "blobs").glob("??/[!.]*"))
+
+
+def why_blobs_stay(workspace: Workspace, ledger: Ledger) -> str | None:
+    """Explain why no blob of this workspace may be deleted, or return None if some may.
+
+    Parameters
+    ----------
+    workspace, ledger
+        The workspace, and the ledger that was opened for it.
+    """
+    stored = {path.name for path in _stored_blobs(workspace)}
+    if not stored:
+        return None
+    if ledger.address.file != workspace.root / "ledger.db":
+        return (
+            f"Blobs are kept: {ledger.address} is not the workspace's own ledger, so it cannot "
+            "tell which of them are results."
+        )
+    if stored.isdisjoint(ledger.referenced()):
+        return (
+            "Blobs are kept: the ledger names no finished result that is stored here. If the "
+            "ledger was lost or replaced, restore it from a copy."
+        )
+    return None
+
+
+def _delete_blob(workspace: Workspace, blob: Waste, now: float) -> bool:
+    """Delete a blob, unless someone has written the same one again meanwhile."""
+    with workspace.blobs_lock:
+        if not _is_old(blob.path, now):
+            return False
+        blob.path.unlink()
+    return True
+
+
+def _leftovers(workspace: Workspace, now: float) -> Iterator[Path]:
+    """Yield drafts whose writer was killed, and what an earlier `gc` was about to delete."""
+    places: Iterable[tuple[Path, str]] = (
+        (workspace.root / "blobs", "??/.draft-*"),
+        (workspace.splits, ".draft-*"),
+        (workspace.root / "features", ".draft-*"),
+        (workspace.root / "checkpoints", "*/*.draft"),
+        *((workspace.root / name, f"{TRASH}*") for name in _FOLDERS),
+    )
+    for folder, pattern in places:
+        yield from sorted(path for path in folder.glob(pattern) if _is_old(path, now))
+
+
+def _is_old(path: Path, now: float) -> bool:
+    try:
+        return now - path.stat().st_mtime > GRACE_SECONDS
+    except FileNotFoundError:  # another process was faster
+        return False
+
+
+def _size(path: Path) -> int:
+    n_bytes = 0
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        with contextlib.suppress(FileNotFoundError):
+            n_bytes += file.stat().st_size if file.is_file() else 0
+    return n_bytes
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

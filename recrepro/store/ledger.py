@@ -1,0 +1,549 @@
+"""The ledger: the one truth about cells, trials, openings of the test part and results.
+
+A cell is pending, then leased to a worker, then done or failed. A lease carries a token; every
+write of a worker names its token and is refused once the lease has passed to someone else. The
+first result of a cell stays; a different second one is a determinism alarm, never an overwrite.
+
+A done cell that is run again on request stays done and keeps its result meanwhile; only its lease
+says that someone is at it.
+
+SQLite in write-ahead mode by default, or PostgreSQL, by address. What reads before it writes holds
+a lock from its first read to its commit: that of the whole file in SQLite, in PostgreSQL that of
+the cell's row (or of all who plan). A server that goes away for some seconds holds nothing up for
+good: each step that is the same done twice as done once is tried again.
+"""
+
+import functools
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from filelock import FileLock
+
+from recrepro.errors import LedgerError, SealError
+from recrepro.spec.budget import Budget
+from recrepro.store import externals
+from recrepro.store import schema as tables
+from recrepro.store.address import LedgerAddress
+from recrepro.store.entries import CellState, CellStatus, CellWork, Member, Planned
+from recrepro.store.leases import LEASE_SECONDS, is_held, lease_of, this_process
+from recrepro.store.openings import Opening, ask, openings
+
+PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between the tries to reach a database server again; much less than a lease lasts."""
+
+SCHEMA_VERSION = 2
+
+_PLANNING = 0x7265637265
+"""Number of the lock that PostgreSQL gives to one of those who make tables or plan."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _idempotent(
+    step: Callable[Concatenate["Ledger", P], T],
+) -> Callable[Concatenate["Ledger", P], T]:
+    """Try a step again when the connection to a server was lost, for as long as `PAUSES` are."""
+
+    @functools.wraps(step)
+    def tried(self: "Ledger", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        for pause in PAUSES:
+            try:
+                return step(self, *args, **kwargs)
+            except sa.exc.OperationalError:
+                if not self.address.is_server:
+                    raise
+                time.sleep(pause)
+        try:
+            return step(self, *args, **kwargs)
+        except sa.exc.OperationalError as error:
+            raise self.address.unreachable(error) from error
+
+    return tried
+
+
+class Ledger:
+    """Access to a ledger, created on first use.
+
+    Parameters
+    ----------
+    url : str
+        SQLAlchemy address, such as ``sqlite:////home/me/recrepro-runs/ledger.db`` or
+        ``postgresql://me@host/recrepro``.
+    read_only : bool
+        For a ledger that cannot be written, on a read-only disk.
+    patient : bool
+        Whether to wait some seconds for a server that does not answer.
+    """
+
+    def __init__(self, url: str, *, read_only: bool = False, patient: bool = False) -> None:
+        self.address = LedgerAddress(url)
+        self._engine = self.address.engine()
+        if not self.address.is_server and not read_only:
+            sa.event.listen(self._engine, "connect", _configure_sqlite)
+        try:
+            if patient:
+                self._set_up_patiently()
+            else:
+                self._set_up(read_only=read_only)
+        except sa.exc.DatabaseError as error:
+            self.close()
+            if isinstance(error, sa.exc.OperationalError):
+                if self.address.is_server:
+                    raise self.address.unreachable(error) from error
+                raise  # the disk, not the file's content
+            raise LedgerError(
+                f"{self.address} cannot be read as a ledger: {error.orig}. It is damaged or "
+                "something else: restore it from a copy, or use another workspace "
+                "(--workspace DIR)."
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    @_idempotent
+    def _set_up_patiently(self) -> None:
+        self._set_up(read_only=False)
+
+    def _set_up(self, *, read_only: bool) -> None:
+        with self._engine.connect() if read_only else self._writing(alone=True) as connection:
+            if not read_only:
+                tables.METADATA.create_all(connection)
+            version = connection.scalar(
+                sa.select(tables.META.c.value).where(tables.META.c.key == "schema")
+            )
+            if version is None:
+                connection.execute(
+                    tables.META.insert().values(key="schema", value=str(SCHEMA_VERSION))
+                )
+            elif int(version) != SCHEMA_VERSION:
+                raise LedgerError(
+                    f"the ledger {self.address} has schema {version}, this recrepro reads "
+                    f"{SCHEMA_VERSION}. Use another workspace, or the recrepro that wrote it."
+                )
+
+    @classmethod
+    def in_workspace(cls, workspace: Path, url: str | None = None) -> "Ledger":
+        """Open the ledger of a workspace folder, which must exist: its own, or one on a server."""
+        if url is not None:
+            return cls(url)
+        path = (workspace / "ledger.db").resolve()
+        if path.is_file() and not os.access(workspace, os.W_OK):
+            return cls(f"sqlite:///file:{path}?mode=ro&immutable=1&uri=true", read_only=True)
+        _refuse_if_cut_off(path)
+        # SQLite does not wait for anybody while it switches a new file to write-ahead logging.
+        with FileLock(workspace / "ledger.lock"):
+            return cls(f"sqlite:///{path}")
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _writing(self, *, alone: bool = False) -> Iterator[sa.Connection]:
+        """Give a connection in a transaction, which is committed in the end.
+
+        On a server it locks nothing by itself, unless it is to be the only one of its kind: see
+        `_locked`.
+        """
+        with self._engine.connect() as connection:
+            if not self.address.is_server:
+                # Take the write lock before the first read: what was read stays true until commit.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            elif alone:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_PLANNING)))
+            yield connection
+            connection.commit()
+
+    # experiments
+
+    @_idempotent
+    def plan(
+        self, name: str, grid_hash: str, source: str, cells: Sequence[tuple[Member, dict[str, Any]]]
+    ) -> None:
+        """Write down an experiment and its cells with their identities; what is there stays."""
+        with self._writing(alone=True) as connection:
+            key = {"name": name, "grid_hash": grid_hash}
+            for table in (tables.MEMBERS, tables.EXPERIMENTS):
+                connection.execute(
+                    table.delete().where(table.c.name == name, table.c.grid_hash == grid_hash)
+                )
+            connection.execute(
+                tables.EXPERIMENTS.insert().values(**key, source=source, planned_at=time.time())
+            )
+            for place, (member, identity) in enumerate(cells):
+                connection.execute(
+                    tables.MEMBERS.insert().values(
+                        **key, place=place, cell=member.cell, titles=json.dumps(member.titles)
+                    )
+                )
+                known = sa.select(tables.CELLS.c.cell).where(tables.CELLS.c.cell == member.cell)
+                if connection.scalar(known) is None:
+                    connection.execute(
+                        tables.CELLS.insert().values(
+                            cell=member.cell, identity=json.dumps(identity), state="pending"
+                        )
+                    )
+
+    def add_external(
+        self, name: str, member: Member, identity: dict[str, Any], record: dict[str, Any]
+    ) -> None:
+        """Write a result that was scored from a file, and the opening of the test part for it.
+
+        Of several with the same titles in an experiment, the last one counts; each adds an opening.
+        """
+        with self._writing(alone=True) as connection:
+            externals.add(connection, name, member.cell, member.titles, identity, record)
+
+    @_idempotent
+    def externals(self, name: str, grid_hash: str) -> list[Member]:
+        """Return results from files that were measured as the cells of an experiment are."""
+        with self._engine.connect() as connection:
+            found = externals.comparable(connection, name, grid_hash)
+        return [Member(cell, titles) for cell, titles in found]
+
+    @_idempotent
+    def members(self, name: str, grid_hash: str) -> list[Member]:
+        """Return the cells of an experiment in their order; none if it was never planned."""
+        query = (
+            sa.select(tables.MEMBERS.c.cell, tables.MEMBERS.c.titles)
+            .where(tables.MEMBERS.c.name == name, tables.MEMBERS.c.grid_hash == grid_hash)
+            .order_by(tables.MEMBERS.c.place)
+        )
+        with self._engine.connect() as connection:
+            return [Member(cell, json.loads(titles)) for cell, titles in connection.execute(query)]
+
+    @_idempotent
+    def done(self) -> list[Member]:
+        """Return every cell that has a result, once for each of its titles."""
+        found: dict[tuple[str, str], None] = {}
+        with self._engine.connect() as connection:
+            for table in (tables.MEMBERS, tables.EXTERNALS):
+                query = (
+                    sa.select(table.c.cell, table.c.titles)
+                    .join(tables.CELLS, tables.CELLS.c.cell == table.c.cell)
+                    .where(tables.CELLS.c.state == "done")
+                )
+                found |= {(row.cell, row.titles): None for row in connection.execute(query)}
+        return [Member(cell, json.loads(titles)) for cell, titles in found]
+
+    @_idempotent
+    def planned(self) -> list[Planned]:
+        """Return every version of every experiment, the latest first."""
+        table = tables.EXPERIMENTS
+        query = sa.select(table.c.name, table.c.grid_hash, table.c.source).order_by(
+            table.c.planned_at.desc()
+        )
+        with self._engine.connect() as connection:
+            return [Planned(*row) for row in connection.execute(query)]
+
+    # cells
+
+    @_idempotent
+    def work(self) -> dict[str, CellWork]:
+        """Return how far every cell is, by key."""
+        cells, trials = tables.CELLS, tables.TRIALS
+        counted = sa.select(trials.c.cell, sa.func.count().label("finished")).group_by(
+            trials.c.cell
+        )
+        finished = counted.subquery()
+        wanted = (cells.c.cell, cells.c.identity, cells.c.state, cells.c.reason, cells.c.token)
+        query = sa.select(*wanted, cells.c.owner, cells.c.deadline, finished.c.finished).outerjoin(
+            finished, finished.c.cell == cells.c.cell
+        )
+        with self._engine.connect() as connection:
+            now = _now(connection)
+            return {
+                row.cell: CellWork(
+                    row.cell,
+                    json.loads(row.identity),
+                    row.state,
+                    row.reason,
+                    None if row.token is None else lease_of(row.owner, row.deadline, now),
+                    row.finished or 0,
+                )
+                for row in connection.execute(query)
+            }
+
+    @_idempotent
+    def records(self, latest: int = 1000) -> list[dict[str, Any]]:
+        """Return the records of the cells that were done last."""
+        cells = tables.CELLS
+        query = sa.select(cells.c.record).where(cells.c.state == "done")
+        query = query.order_by(cells.c.ended_at.desc()).limit(latest)
+        with self._engine.connect() as connection:
+            return [json.loads(text) for text in connection.scalars(query)]
+
+    @_idempotent
+    def referenced(self) -> set[str]:
+        """Return every SHA-256 that stands in a record, or in that of an alarm."""
+        queries = [sa.select(table.c.record) for table in (tables.CELLS, tables.ALARMS)]
+        with self._engine.connect() as connection:
+            texts = (text for query in queries for text in connection.scalars(query) if text)
+            return {digest for text in texts for digest in re.findall(r"[0-9a-f]{64}", text)}
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Keep everybody else from writing, such as a lease, as long as the context lasts."""
+        with self._writing() as connection:
+            if self._engine.dialect.name == "postgresql":
+                connection.execute(sa.text("LOCK TABLE cells IN SHARE ROW EXCLUSIVE MODE"))
+            yield
+
+    @_idempotent
+    def status(self, cell: str) -> CellStatus:
+        """Return what is known of a cell."""
+        with self._engine.connect() as connection:
+            row = _row(connection, cell)
+            alarms = sa.select(tables.ALARMS.c.id).where(tables.ALARMS.c.cell == cell)
+            alarmed = connection.scalar(alarms.limit(1)) is not None
+            opened = openings(connection, cell)
+        record = json.loads(row.record) if row.record else None
+        return CellStatus(cell, row.state, row.reason, record, alarmed, opened)
+
+    @_idempotent
+    def states(self) -> dict[str, CellState]:
+        """Return the state of every cell."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(tables.CELLS.c.cell, tables.CELLS.c.state))
+            return {cell: state for cell, state in rows}  # noqa: C416 - rows are not pairs to mypy
+
+    def lease(self, cell: str, *, reopen: bool = False) -> str | None:
+        """Take a cell that is free, or whose worker has died or fallen silent.
+
+        Parameters
+        ----------
+        cell : str
+            Its key.
+        reopen : bool
+            Whether to take a done cell too, which stays done.
+
+        Returns
+        -------
+        str or None
+            The token of the lease, or None if the cell is done or someone else is at it.
+        """
+        return self._lease(cell, secrets.token_hex(16), reopen=reopen)
+
+    @_idempotent
+    def _lease(self, cell: str, token: str, *, reopen: bool) -> str | None:
+        with self._writing() as connection:
+            row, now = _locked(connection, cell), _now(connection)
+            if row.token == token:  # a first try had been committed
+                return token
+            if row.state == "done" and not reopen:
+                return None
+            if row.token is not None and is_held(row.owner, row.deadline, now):
+                return None
+            if row.state == "failed":
+                _forget_failed_trials(connection, cell)
+            connection.execute(
+                tables.CELLS.update()
+                .where(tables.CELLS.c.cell == cell)
+                .values(
+                    state="done" if row.state == "done" else "leased",
+                    token=token,
+                    owner=this_process(),
+                    deadline=now + LEASE_SECONDS,
+                    reason=None,
+                )
+            )
+            return token
+
+    @_idempotent
+    def renew(self, tokens: Sequence[str]) -> None:
+        """Push back the deadline of leases that are still held."""
+        with self._writing() as connection:
+            connection.execute(
+                tables.CELLS.update()
+                .where(tables.CELLS.c.token.in_(tokens))
+                .values(deadline=_now(connection) + LEASE_SECONDS)
+            )
+
+    @_idempotent
+    def release(self, cell: str, token: str) -> None:
+        """Give a lease back without a result, or without a new one."""
+        self._end(cell, token, state="pending")
+
+    @_idempotent
+    def fail(self, cell: str, token: str, reason: str) -> None:
+        """End a cell as failed, with the reason; one that has a result stays done."""
+        self._end(cell, token, state="failed", reason=reason, ended_at=time.time())
+
+    def _end(self, cell: str, token: str, **values: Any) -> None:
+        with self._writing() as connection:
+            row = _locked(connection, cell)
+            if row.token == token:
+                _give_up_lease(connection, cell, {} if row.state == "done" else values)
+
+    @_idempotent
+    def commit(self, cell: str, token: str, record: dict[str, Any], result_digest: str) -> None:
+        """Write the result of a cell.
+
+        Raises
+        ------
+        LedgerError
+            If the lease was lost, or the cell has a different result already (which is kept; the
+            new one is stored as a determinism alarm).
+        """
+        text = json.dumps(record)
+        with self._writing() as connection:
+            row = _locked(connection, cell)
+            alarm = row.state == "done" and row.result_digest != result_digest
+            if alarm:
+                connection.execute(
+                    tables.ALARMS.insert().values(cell=cell, record=text, raised_at=time.time())
+                )
+            if row.state != "done":
+                _check_lease(row, token)
+                done = {"state": "done", "result_digest": result_digest, "reason": None}
+                _give_up_lease(connection, cell, done | {"record": text, "ended_at": time.time()})
+            elif row.token == token:  # reopened: the same result, with the new opening in it
+                _give_up_lease(connection, cell, {} if alarm else {"record": text})
+        if alarm:
+            raise LedgerError(
+                f"determinism alarm: cell {cell[:12]} already has another result. The first one "
+                "stays; compare the two records in the ledger's table 'alarms'."
+            )
+
+    # trials and openings
+
+    @_idempotent
+    def add_trial(self, cell: str, token: str, number: int, trial: dict[str, Any]) -> None:
+        """Write a finished trial."""
+        text, table = json.dumps(trial), tables.TRIALS
+        same = (table.c.cell == cell, table.c.number == number, table.c.trial == text)
+        with self._writing() as connection:
+            _check_lease(_locked(connection, cell), token)
+            if connection.scalar(sa.select(table.c.number).where(*same)) is None:
+                connection.execute(table.insert().values(cell=cell, number=number, trial=text))
+
+    @_idempotent
+    def trials(self, cell: str) -> list[dict[str, Any]]:
+        """Return the finished trials of a cell in their order."""
+        query = (
+            sa.select(tables.TRIALS.c.trial)
+            .where(tables.TRIALS.c.cell == cell)
+            .order_by(tables.TRIALS.c.number)
+        )
+        with self._engine.connect() as connection:
+            return [json.loads(text) for text in connection.scalars(query)]
+
+    def open_seal(
+        self, cell: str, token: str, n_trials: int | None, seconds: float | None = None
+    ) -> None:
+        """Write that the test part is opened for a cell.
+
+        Parameters
+        ----------
+        cell, token : str
+            The cell, and its lease.
+        n_trials : int or None
+            How many trials its search has: it is not opened before the last one is written.
+        seconds : float or None
+            How long its trials may take: it may be opened when they are spent, too.
+
+        Raises
+        ------
+        SealError
+            If the cell has a result and is not being reopened, if it is still being tuned, or if
+            this attempt has asked for the test part before.
+        """
+        refusal = self._open_seal(cell, token, Budget(n_trials, seconds), time.time())
+        if refusal is not None:
+            raise SealError(refusal)
+
+    @_idempotent
+    def _open_seal(self, cell: str, token: str, budget: Budget, now: float) -> str | None:
+        with self._writing() as connection:
+            row = _locked(connection, cell)
+            if row.state == "done" and row.token != token:
+                raise SealError(
+                    f"cell {cell[:12]} has a result: its test part stays sealed. To open it again, "
+                    "and have every table say so: recrepro run EXPERIMENT --reopen NAME."
+                )
+            _check_lease(row, token)
+            return ask(connection, row, token, budget, now)
+
+    @_idempotent
+    def openings(self, cell: str) -> tuple[Opening, ...]:
+        """Return when and why the test part was opened for a cell."""
+        with self._engine.connect() as connection:
+            return openings(connection, cell)
+
+
+def _refuse_if_cut_off(path: Path) -> None:
+    """Look at the size of an SQLite file: the missing end of a page would be read as zeros."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        head = file.read(100)
+    if not b"SQLite format 3\0".startswith(head[:16]):
+        return  # something else, which SQLite refuses
+    page_size = int.from_bytes(head[16:18]) if head[16:18] != b"\0\1" else 65536
+    # SQLite takes a file of a byte or two for a new one, as it does with one of none.
+    wanted = max(page_size * int.from_bytes(head[28:32]), 100 if head else 0)
+    log = path.with_name(f"{path.name}-wal")  # may have what the file lacks
+    if path.stat().st_size < wanted and not log.is_file():
+        raise LedgerError(
+            f"{path} was cut off: it has {path.stat().st_size:,} bytes of {wanted:,}. Restore it "
+            "from a copy, or use another workspace (--workspace DIR)."
+        )
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy's BEGIN is ours, see Ledger._writing
+    for pragma in ("busy_timeout=60000", "journal_mode=WAL", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _row(connection: sa.Connection, cell: str) -> Any:
+    return connection.execute(sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell)).one()
+
+
+def _forget_failed_trials(connection: sa.Connection, cell: str) -> None:
+    """Delete the trials from the first failed one on; those before it need not be repeated."""
+    table = tables.TRIALS
+    trials = sa.select(table.c.number, table.c.trial).where(table.c.cell == cell)
+    stored = [(number, json.loads(text)) for number, text in connection.execute(trials)]
+    failed = [number for number, trial in stored if trial.get("state") == "failed"]
+    if failed:
+        connection.execute(
+            table.delete().where(table.c.cell == cell, table.c.number >= min(failed))
+        )
+
+
+def _locked(connection: sa.Connection, cell: str) -> Any:
+    """Return a cell that nobody else writes to before the transaction ends."""
+    query = sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell).with_for_update()
+    return connection.execute(query).one()
+
+
+def _now(connection: sa.Connection) -> float:
+    """Return the time that leases go by: machines that share a server go by the server's."""
+    if connection.dialect.name == "sqlite":
+        return time.time()
+    return float(connection.scalar(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))) or 0)
+
+
+def _give_up_lease(connection: sa.Connection, cell: str, values: dict[str, Any]) -> None:
+    connection.execute(
+        tables.CELLS.update()
+        .where(tables.CELLS.c.cell == cell)
+        .values(token=None, owner=None, deadline=None, **values)
+    )
+
+
+def _check_lease(row: Any, token: str) -> None:
+    if row.token != token:
+        raise LedgerError(
+            f"cell {row.cell[:12]} is no longer leased to this worker: another one took over."
+        )

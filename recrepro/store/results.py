@@ -1,0 +1,79 @@
+"""Results as tables, tests and reports read them, wherever they are kept."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from recrepro.errors import RecreproError
+from recrepro.spec.experiment import Experiment
+from recrepro.store.entries import CellStatus
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Result:
+    """A cell of an experiment, and what came of it.
+
+    Parameters
+    ----------
+    titles : dict
+        What the experiment calls data set, split, model, and the seed (and fold, if there are).
+    status : CellStatus
+        State, reason, record, openings of the test part.
+    read_trials : callable
+        Returns the finished trials, as `recrepro.tuning.tuner.Trial` writes them.
+    read_per_user : callable
+        Returns the Parquet file with the values of each user.
+    """
+
+    titles: dict[str, Any]
+    status: CellStatus
+    read_trials: Callable[[], list[dict[str, Any]]]
+    read_per_user: Callable[[], bytes]
+
+    @property
+    def record(self) -> dict[str, Any] | None:
+        """What was written down when the cell was done; None if it is not."""
+        return self.status.record
+
+    def per_user(self) -> pd.DataFrame:
+        """Return the values of each user: a column `user` with labels, and one for each metric."""
+        return pd.read_parquet(io.BytesIO(self.read_per_user()))
+
+
+def results_in(
+    workspace: Workspace, ledger: Ledger, experiment: Experiment, name: str
+) -> list[Result]:
+    """Return the cells of an experiment in a workspace, in the order of the file.
+
+    Results from files (`recrepro evaluate`) that were measured in the same way come last.
+
+    Raises
+    ------
+    RecreproError
+        If nothing of the experiment was run there.
+    """
+    members = ledger.members(name, experiment.grid_hash)
+    members += ledger.externals(name, experiment.grid_hash)
+    if not members:
+        raise RecreproError(
+            f"nothing of {name!r}, as the file is now, was run in this workspace. Run it: "
+            f"recrepro run {name}.toml (results of equal cells are reused)."
+        )
+    return [
+        _result(workspace, ledger, member.titles, ledger.status(member.cell)) for member in members
+    ]
+
+
+def _result(
+    workspace: Workspace, ledger: Ledger, titles: dict[str, Any], status: CellStatus
+) -> Result:
+    def read_per_user() -> bytes:
+        assert status.record is not None
+        return workspace.read_blob(status.record["per_user"])
+
+    return Result(titles, status, lambda: ledger.trials(status.cell), read_per_user)

@@ -1,0 +1,74 @@
+"""The tables of the ledger; what their rows mean is said in `recrepro.store.ledger`."""
+
+import sqlalchemy as sa
+
+METADATA = sa.MetaData()
+
+META = sa.Table(
+    "meta",
+    METADATA,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+EXPERIMENTS = sa.Table(
+    "experiments",
+    METADATA,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("grid_hash", sa.String(64), primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("planned_at", sa.Float, nullable=False),
+)
+MEMBERS = sa.Table(
+    "experiment_cells",
+    METADATA,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("grid_hash", sa.String(64), primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),
+    sa.Column("cell", sa.String(64), nullable=False),
+    sa.Column("titles", sa.Text, nullable=False),
+)
+EXTERNALS = sa.Table(
+    "externals",
+    METADATA,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("cell", sa.String(64), primary_key=True),
+    sa.Column("titles", sa.Text, nullable=False),
+    sa.Column("added_at", sa.Float, nullable=False),
+)
+CELLS = sa.Table(
+    "cells",
+    METADATA,
+    sa.Column("cell", sa.String(64), primary_key=True),
+    sa.Column("identity", sa.Text, nullable=False),
+    sa.Column("state", sa.String(8), nullable=False),
+    sa.Column("token", sa.String(32)),
+    sa.Column("owner", sa.Text),
+    sa.Column("deadline", sa.Float),
+    sa.Column("reason", sa.Text),
+    sa.Column("record", sa.Text),
+    sa.Column("result_digest", sa.String(64)),
+    sa.Column("ended_at", sa.Float),
+)
+TRIALS = sa.Table(
+    "trials",
+    METADATA,
+    sa.Column("cell", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("trial", sa.Text, nullable=False),
+)
+OPENINGS = sa.Table(
+    "openings",
+    METADATA,
+    sa.Column("cell", sa.String(64), primary_key=True),
+    sa.Column("token", sa.String(32), primary_key=True),
+    sa.Column("opened_at", sa.Float, nullable=False),
+    sa.Column("reason", sa.String(8), nullable=False),
+)
+ALARMS = sa.Table(
+    "alarms",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("cell", sa.String(64), nullable=False),
+    sa.Column("record", sa.Text, nullable=False),
+    sa.Column("raised_at", sa.Float, nullable=False),
+)

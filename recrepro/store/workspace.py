@@ -1,0 +1,120 @@
+"""The workspace folder: where the ledger, blobs, splits, logs and the MLflow store are."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from recrepro.errors import RecreproError, UsageError
+from recrepro.spec.canonical import canonical_hash
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace folder and the places in it."""
+
+    root: Path
+
+    @classmethod
+    def create(cls, root: Path) -> "Workspace":
+        """Make the folder if it is not there."""
+        try:
+            for folder in (root, root / "blobs", root / "splits", root / "logs"):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RecreproError(
+                f"cannot make the workspace {root}: {error}. Choose another with --workspace DIR."
+            ) from error
+        return cls(root.resolve())
+
+    @classmethod
+    def existing(cls, root: Path, ledger: str | None = None) -> "Workspace":
+        """Return a workspace that an earlier run has made; its ledger may be elsewhere."""
+        if not (root.is_dir() if ledger else (root / "ledger.db").is_file()):
+            raise UsageError(
+                f"there is no workspace in {root}: nothing was run there yet. Start with "
+                "`recrepro run EXPERIMENT`, or name its folder with --workspace DIR."
+            )
+        return cls(root.resolve())
+
+    @property
+    def splits(self) -> Path:
+        """Folder of the split cache."""
+        return self.root / "splits"
+
+    def split(self, identity: Mapping[str, Any]) -> Path:
+        """Folder of a split, by what decides its content."""
+        return self.splits / canonical_hash(identity)[:32]
+
+    def features(self, fingerprints: Mapping[str, str]) -> Path:
+        """Folder of feature sets, by what they contain."""
+        return self.root / "features" / canonical_hash(fingerprints)[:32]
+
+    def log(self, cell: str) -> Path:
+        """File that holds what the process of a cell printed."""
+        return self.root / "logs" / f"{cell[:16]}.log"
+
+    def checkpoints(self, cell: str) -> Path:
+        """Folder that a cell's long trainings go on from; gone when the cell is done."""
+        return self.root / "checkpoints" / cell[:16]
+
+    @property
+    def mlflow_store(self) -> str:
+        """Address of the embedded MLflow store."""
+        return f"sqlite:///{self.root / 'mlflow.db'}"
+
+    @property
+    def mlflow_artifacts(self) -> str:
+        """Where the embedded MLflow store keeps artifacts."""
+        return (self.root / "mlflow-artifacts").as_uri()
+
+    def blob(self, digest: str) -> Path:
+        """Path of a blob."""
+        return self.root / "blobs" / digest[:2] / digest
+
+    @property
+    def blobs_lock(self) -> FileLock:
+        """Held for a moment while a blob is found to be there, or is deleted."""
+        return FileLock(self.root / "blobs" / ".lock")
+
+    def read_blob(self, digest: str) -> bytes:
+        """Return the bytes stored under a SHA-256, or say that they are gone or altered."""
+        path = self.blob(digest)
+        content = path.read_bytes() if path.is_file() else None
+        if content is None or hashlib.sha256(content).hexdigest() != digest:
+            what = "is missing" if content is None else "was altered"
+            raise RecreproError(
+                f"the blob {path} {what}. Restore it from a copy, or test its cell again, which "
+                "makes it anew and is marked in every table: recrepro run EXPERIMENT --reopen NAME."
+            )
+        return content
+
+    def write_blob(self, content: bytes) -> str:
+        """Store bytes under their SHA-256; they are on disk, whole, when this returns."""
+        digest = hashlib.sha256(content).hexdigest()
+        target = self.blob(digest)
+        with self.blobs_lock:
+            if target.is_file() and target.read_bytes() == content:
+                os.utime(target)  # `recrepro gc` leaves alone what is young
+                return digest
+            target.parent.mkdir(exist_ok=True)
+        descriptor, draft = tempfile.mkstemp(prefix=".draft-", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(draft).replace(target)
+        finally:
+            Path(draft).unlink(missing_ok=True)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return digest

@@ -1,0 +1,1 @@
+"""Studies of many papers: their file, their archived records, their page."""

@@ -1,0 +1,141 @@
+"""What is kept of an experiment in a repository: one JSON file that can be read in a diff."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from recrepro import tables
+from recrepro.spec.experiment import Experiment
+from recrepro.store.results import Result
+from recrepro.tables import verdicts as judgements
+
+Kept = dict[str, Any]
+
+
+def kept(experiment: Experiment, name: str, results: Sequence[Result], command: str) -> Kept | None:
+    """Return what an experiment with one data set and split came to; None before its end.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        As it was run.
+    name : str
+        What it is called.
+    results : sequence of Result
+        Its cells.
+    command : str
+        What it was run with.
+
+    Returns
+    -------
+    dict or None
+        ``models`` with hyperparameters, times, metrics and intervals of each, ``values`` with what
+        was expected, ``verdicts`` on neural models; machine, version and commit.
+    """
+    cells = [result.record for result in results if result.record]
+    if len(cells) < len(results):
+        return None
+    boards, values, verdicts = tables.contents(
+        experiment, results, intervals=experiment.tune is not None
+    )
+    (board,) = boards
+    rows = {row.model: row for row in board.rows}
+    first: dict[str, dict[str, Any]] = {}
+    for cell in cells:
+        first.setdefault(cell["titles"]["model"], cell)
+    origins = [cell["provenance"] for cell in cells]
+    record: Kept = {
+        "experiment": name,
+        "claim": experiment.claim,
+        "command": command,
+        "dataset": board.dataset,
+        "split": board.split,
+        "users": board.users,
+        "ranking": "sampled" if board.sampled else "full",
+        "recrepro": _distinct(origin["recrepro"] for origin in origins),
+        "commit": _distinct(_commit(origin) for origin in origins),
+        "machine": _distinct(_machine(origin) for origin in origins),
+        "models": [
+            {
+                "model": model,
+                "name": cell["model"]["name"],
+                "params": cell["model"]["params"],
+                "fit_s": cell["times"]["fit"]["wall_s"],
+                "score_s": cell["times"]["score"]["wall_s"],
+                "metrics": rows[model].means,
+                **_of_tuning(cell, rows[model], experiment),
+            }
+            for model, cell in first.items()
+        ],
+        "values": [
+            {
+                "model": v.expected.model,
+                "metric": v.expected.metric,
+                "expected": v.expected.value,
+                "published": v.expected.published,
+                "tolerance": v.expected.tolerance,
+                "source": v.expected.source,
+                "note": v.expected.note,
+                "got": v.got,
+                "difference": None if v.got is None else v.got - v.expected.value,
+                "verdict": v.verdict,
+            }
+            for v in values
+        ],
+    }
+    if experiment.tune is not None:
+        seconds = sum(lap["wall_s"] for cell in cells for lap in cell["times"].values())
+        record |= {
+            "seeds": sorted({cell["titles"]["seed"] for cell in cells}),
+            "tuning": [note for note in board.notes if note.startswith("Tuned")],
+            "audit": board.audit,
+            "hours": round(seconds / 3600, 2),
+            "verdicts": judgements.as_json(verdicts)["boards"],
+        }
+    return record
+
+
+def _of_tuning(cell: dict[str, Any], row: Any, experiment: Experiment) -> dict[str, Any]:
+    if experiment.tune is None:
+        return {}
+    tuning = cell["tuning"] or {}
+    about: dict[str, Any] = {
+        "family": cell["model"]["family"],
+        "status": row.status,
+        "spreads": row.spreads,
+        "intervals": {m: [c.low, c.high] for m, c in row.chance.items()},
+        "tune_s": cell["times"].get("tune", {}).get("wall_s"),
+        "trials": tuning.get("trials"),
+        "failed": tuning.get("failed"),
+        "at_edge": tuning.get("at_edge", []),
+        "validation": tuning.get("best", {}).get("value"),
+    }
+    if cell.get("hindsight"):
+        seen = cell["hindsight"]
+        about["hindsight"] = {k: v for k, v in seen.items() if k != "curve"}
+    return about
+
+
+def write(path: Path, record: Kept) -> None:
+    """Write a record to its file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    path.write_text(text, encoding="utf-8")
+
+
+def _distinct(words: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(words))
+
+
+def _commit(origin: dict[str, Any]) -> str:
+    code = origin["code"]
+    if code["commit"] is None:
+        return "none"
+    return f"{code['commit'][:7]}{' with changes' if code['dirty'] else ''}"
+
+
+def _machine(origin: dict[str, Any]) -> str:
+    memory = round(origin["memory_bytes"] / 2**30)
+    processor = f"{origin['cores']} cores of {origin['processor']}"
+    return f"{processor}, {memory} GB, Python {origin['python']}"

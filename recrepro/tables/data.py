@@ -1,0 +1,79 @@
+"""Tables for programs: CSV and JSON, unrounded."""
+
+import csv
+import io
+import json
+from dataclasses import asdict
+from typing import Any
+
+from recrepro.analysis.leaderboard import Leaderboard, Verdict
+from recrepro.analysis.verdict import BoardVerdict
+from recrepro.tables import verdicts as judgements
+
+COLUMNS = (
+    *("dataset", "split", "ranking", "audit", "model", "status", "metric", "mean", "std"),
+    *("low", "high", "p_best", "p_reference", "repeats", "reopened", "trials", "notes"),
+)
+
+
+def cell_text(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula.
+
+    Excel, LibreOffice and Google Sheets compute what starts with one of these characters; an
+    apostrophe in front says that it is text. NUL, which would end the cell, is left out.
+    """
+    return f"'{text}".replace("\0", "") if text.startswith(tuple("=+-@\t\r\n\0")) else text
+
+
+def write_csv(
+    boards: list[Leaderboard],
+    _verdicts: list[Verdict],
+    _judged: list[BoardVerdict],
+) -> str:
+    """Write one line for each model and metric."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(COLUMNS)
+    for board in boards:
+        ranking = "sampled" if board.sampled else "full"
+        split = [board.dataset, board.split, ranking, board.audit or ""]
+        for row in board.rows:
+            for metric in board.metrics:
+                place = [*split, row.model, row.status, metric]
+                chance = row.chance.get(metric)
+                values = [row.means.get(metric), row.spreads.get(metric)]
+                values += [
+                    getattr(chance, name, None) for name in ("low", "high", "p_best", "p_reference")
+                ]
+                notes = "; ".join(row.notes)
+                writer.writerow(
+                    [
+                        *map(cell_text, place),
+                        *("" if value is None else value for value in values),
+                        *(row.repeats, row.reopened, " ".join(map(str, row.trials))),
+                        cell_text(notes),
+                    ]
+                )
+    return buffer.getvalue()
+
+
+def write_json(
+    boards: list[Leaderboard], verdicts: list[Verdict], judged: list[BoardVerdict]
+) -> str:
+    """Write everything that the tables hold."""
+    content: dict[str, Any] = {
+        "leaderboards": [asdict(board) for board in boards],
+        "expected": [
+            {
+                **v.expected.model_dump(mode="json"),
+                "dataset": v.dataset,
+                "split": v.split,
+                "got": v.got,
+                "reopened": v.reopened,
+                "verdict": v.verdict,
+            }
+            for v in verdicts
+        ],
+        "verdicts": judgements.as_json(judged),
+    }
+    return json.dumps(content, indent=1)

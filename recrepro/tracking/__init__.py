@@ -1,0 +1,1 @@
+"""The copy of the ledger in MLflow; the only package that imports mlflow."""

@@ -1,0 +1,193 @@
+"""Where the MLflow copy is: its address, its client, the pages of its user interface."""
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+import sqlite3
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from filelock import FileLock
+
+from recrepro.errors import RecreproError
+from recrepro.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+CELLS = "tags.`recrepro.kind` = 'cell'"
+"""Finds the tested models among the runs, without their trials."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """An experiment in MLflow.
+
+    Parameters
+    ----------
+    client : MlflowClient
+        The connection.
+    experiment_id : str
+        Its id there.
+    """
+
+    client: "MlflowClient"
+    experiment_id: str
+
+    def runs(self, filter_string: str) -> "list[Run]":
+        """Return all runs that a search finds, whatever their number."""
+        found: list[Run] = []
+        token: str | None = None
+        while True:
+            page = self.client.search_runs(
+                [self.experiment_id], filter_string, max_results=1000, page_token=token
+            )
+            found += page
+            token = page.token
+            if not token:
+                return found
+
+
+def tracking_uri(workspace: Workspace) -> str:
+    """Return ``MLFLOW_TRACKING_URI`` if it is set, else the store embedded in the workspace."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or workspace.mlflow_store
+
+
+def is_server(uri: str) -> bool:
+    """Say whether an address is that of a server, rather than of a database."""
+    return uri.startswith(("http://", "https://"))
+
+
+def printable(uri: str) -> str:
+    """Return an address without the password that it may contain."""
+    return re.sub(r"(://[^:/@]*):[^/]*@", r"\1:***@", uri)
+
+
+def silence_mlflow() -> None:
+    """Switch off MLflow's telemetry, chatter and long waits; to be called before its import."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # A server that is down is given up soon: the next run sends what it missed.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def require_answer(uri: str) -> None:
+    """Refuse a server that is down, or does not say anything, before it is asked for more.
+
+    Raises
+    ------
+    RecreproError
+        If it has not answered within ``MLFLOW_HTTP_REQUEST_TIMEOUT`` seconds.
+    """
+    if not is_server(uri):
+        return
+    silence_mlflow()  # it also sets how long to wait
+    import requests
+
+    seconds = float(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"])
+    try:
+        requests.get(f"{uri.rstrip('/')}/health", timeout=seconds)  # any answer will do
+    except requests.exceptions.SSLError:
+        return  # somebody is there; whether to trust them is for MLflow's own settings
+    except requests.RequestException as error:
+        slow = isinstance(error, requests.Timeout)
+        why = f"has not answered in {seconds:g} s" if slow else "cannot be reached"
+        raise RecreproError(
+            f"the MLflow server {printable(uri)} {why}. Start it, or correct its address (--mlflow "
+            "URI or MLFLOW_TRACKING_URI)."
+        ) from error
+
+
+def connect(uri: str) -> "MlflowClient":
+    """Return a client of an MLflow server or database."""
+    silence_mlflow()
+    from mlflow import MlflowClient
+
+    silence_mlflow()  # importing mlflow sets up its loggers
+    return MlflowClient(tracking_uri=uri)
+
+
+def set_up_store(workspace: Workspace) -> None:
+    """Make the embedded store, if it is not there; the caller holds the lock ``mlflow.lock``.
+
+    It appears as a whole: MLflow cannot go on with a database that it was killed while making.
+    """
+    path = workspace.root / "mlflow.db"
+    if path.is_file() and path.stat().st_size:
+        return
+    for left in workspace.root.glob(".mlflow-draft-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    # Another name each time: MLflow keeps connections to the files that it has seen.
+    with tempfile.TemporaryDirectory(prefix=".mlflow-draft-", dir=workspace.root) as folder:
+        draft = Path(folder) / path.name
+        connect(f"sqlite:///{draft}").search_experiments()
+        for stale in workspace.root.glob(f"{path.name}-*"):  # of a store that was deleted
+            stale.unlink()
+        draft.replace(path)
+    # A write-ahead log waits for the disk once a commit instead of several times, which was half
+    # of the time that copies took. It needs a local disk, as that of the ledger does.
+    if (workspace.root / "ledger.db").is_file():
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+
+
+def existing_target(uri: str, name: str) -> Target | None:
+    """Find an experiment by its name.
+
+    Parameters
+    ----------
+    uri : str
+        Of the server or database.
+    name : str
+        Of the experiment, which is that of its file without ``.toml``.
+
+    Returns
+    -------
+    Target or None
+        None if MLflow has never heard of it.
+
+    Raises
+    ------
+    RecreproError
+        If it was deleted there.
+    """
+    client = connect(uri)
+    known = client.get_experiment_by_name(name)
+    if known is None:
+        return None
+    if known.lifecycle_stage != "active":
+        raise RecreproError(
+            f"the MLflow experiment {name!r} was deleted in MLflow. Restore it there, or rename "
+            "the experiment file."
+        )
+    return Target(client, known.experiment_id)
+
+
+def runs_pages(workspace: Workspace, server: str) -> dict[str, str]:
+    """Return the address of each experiment's page: tested models as charts, without trials."""
+    query = urlencode(
+        {
+            "searchFilter": CELLS,
+            "compareRunsMode": "CHART",
+            "workflowType": "machine_learning",
+        },
+        quote_via=quote,
+    )
+    with FileLock(workspace.root / "mlflow.lock"):
+        found = connect(tracking_uri(workspace)).search_experiments()
+    return {
+        e.name: f"{server}/#/experiments/{e.experiment_id}/runs?{query}"
+        for e in found
+        if e.name != "Default"
+    }

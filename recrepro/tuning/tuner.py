@@ -1,0 +1,389 @@
+"""Tuning: suggested configurations, judged on validation data only.
+
+What is suggested depends on the seed, the number of the trial and the trials in the ledger: a
+search that was cut off anywhere goes on to exactly the trials of an undisturbed one.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from recrepro.compute.checkpoint import Checkpoint
+from recrepro.errors import DataError, RecreproError, UsageError
+from recrepro.evaluation.definitions import parse_metric
+from recrepro.evaluation.evaluator import Evaluator
+from recrepro.features import Features
+from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
+from recrepro.randomness import generator
+from recrepro.space import Choice, Range, contains, declared_space
+from recrepro.spec.budget import Budget
+from recrepro.spec.experiment import ModelSpec, TuneSpec
+from recrepro.spec.explain import explain
+from recrepro.splits.sealed import TuningView
+from recrepro.tuning.suggestions import State, Suggestions
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One tried configuration.
+
+    Parameters
+    ----------
+    number : int
+        From 0, in the order of the search.
+    params : dict
+        The values that were searched for; fixed ones are not repeated.
+    state : {"complete", "pruned", "failed"}
+        Pruned and failed trials count against the budget like any other, and are never chosen.
+    value : float or None
+        Validation value of the selection metric; of a pruned trial the best before it ended.
+    metrics : dict of str to float
+        All validation metrics.
+    epochs : int or None
+        Best epoch of an iterative model.
+    reason : str
+        Why it failed or was pruned.
+    seconds : float
+        Wall time of fit and validation, with that before an interruption.
+    curve : list of dict
+        Of an iterative model: each epoch's number and what the model reported, with the validation
+        metrics of those epochs after which it was evaluated.
+    stopped : int or None
+        The epoch after which it was ended because the search had spent its seconds.
+    """
+
+    number: int
+    params: dict[str, Any]
+    state: State
+    value: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    epochs: int | None = None
+    reason: str = ""
+    seconds: float = 0.0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    stopped: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for the ledger."""
+        return asdict(self)
+
+
+def make_config(model: type[Recommender], title: str, params: Mapping[str, Any]) -> ModelConfig:
+    """Build a model's configuration, or say which hyperparameter is wrong and what is valid."""
+    try:
+        return model.Config(**params)
+    except ValidationError as error:
+        raise UsageError(explain(error, model.Config, f"model {title!r}")) from error
+
+
+def search_space(model: type[Recommender], spec: ModelSpec) -> dict[str, Range]:
+    """Return what there is to search: declared ranges, replaced or fixed by the experiment.
+
+    Raises
+    ------
+    UsageError
+        If a fixed value or a range names no hyperparameter, or does not fit it.
+    """
+    config = make_config(model, spec.title, spec.params)
+    searched = spec.search.keys() | (declared_space(model.Config).keys() - spec.params.keys())
+    space = declared_space(model.Config, config.model_dump(exclude=searched))
+    for name, written in spec.search.items():
+        if name in spec.params:
+            raise UsageError(f"model {spec.title!r}: {name!r} is both fixed and searched for.")
+        try:
+            ends = space[name] = written.to_range()
+        except UsageError as error:
+            raise UsageError(f"model {spec.title!r}, search.{name}: {error}") from error
+        values = ends.options if isinstance(ends, Choice) else (ends.low, ends.high)
+        for value in values:
+            make_config(model, spec.title, {**spec.params, name: value})
+    # Sorted, because the order decides which suggestion goes to whom: it must depend neither on
+    # the order of an experiment's keys nor on that of a model's fields.
+    return {name: space[name] for name in sorted(space) if name not in spec.params}
+
+
+def best_of(trials: Sequence[Trial]) -> Trial | None:
+    """Return the complete trial with the highest value, the earliest of equals.
+
+    A pruned trial was not tried to its end. There are always complete ones beside it: pruning
+    begins after five of them.
+    """
+    complete = [t for t in trials if t.state == "complete"]
+    return max(complete, key=lambda t: (t.value, -t.number), default=None)
+
+
+class Tuner:
+    """Searches the hyperparameters of one model on one split.
+
+    Trial 0 is the declared defaults, if the search space holds them, so that "tuned" is never
+    worse on validation than "untuned".
+
+    Parameters
+    ----------
+    model : type of Recommender
+        What to tune.
+    spec : ModelSpec
+        Fixed values and replaced ranges.
+    tune : TuneSpec
+        Trials and seconds, sampler, pruning, early stopping.
+    view : TuningView
+        Train and validation data.
+    evaluator : Evaluator
+        Its metrics include the selection metric.
+    metric : str
+        The selection metric, such as ``ndcg@10``; higher is better.
+    seed : int
+        Of the search and of the fits.
+    budget : Budget, optional
+        In place of what `tune` gives, where a search is repeated.
+    checkpoints : Path, optional
+        Folder where a long trial leaves what it needs to go on after an interruption.
+    on_epoch : callable
+        Called with every epoch of every trial.
+    features : Features, optional
+        Side information for models that need some.
+    """
+
+    def __init__(
+        self,
+        model: type[Recommender],
+        spec: ModelSpec,
+        tune: TuneSpec,
+        view: TuningView,
+        evaluator: Evaluator,
+        metric: str,
+        seed: int,
+        *,
+        budget: Budget | None = None,
+        checkpoints: Path | None = None,
+        on_epoch: Callable[[EpochStats], None] = lambda _: None,
+        features: Features | None = None,
+    ) -> None:
+        for part, name in ((view.train, "train"), (view.validation, "validation")):
+            if not len(part):
+                raise DataError(
+                    f"tuning needs a {name} part, but that of this split is empty. Use more data "
+                    "or another split; the test part is never used instead."
+                )
+        self._model = model
+        self._spec = spec
+        self._tune = tune
+        self._view = view
+        self._evaluator = evaluator
+        self._metric = metric
+        self._seed = seed
+        self._checkpoints = checkpoints
+        self._on_epoch = on_epoch
+        self._features = features
+        self._space = search_space(model, spec)
+        self.budget = budget or tune.budget(searched=bool(self._space))
+
+    def run(
+        self, finished: Sequence[Trial], on_trial: Callable[[Trial], None] = lambda _: None
+    ) -> list[Trial]:
+        """Run the trials that are left.
+
+        Parameters
+        ----------
+        finished : sequence of Trial
+            Trials of an earlier attempt, from number 0 on.
+        on_trial : callable
+            Called with each trial as it ends.
+        """
+        trials = list(finished)
+        times = [trial.seconds for trial in trials]
+        if self.budget.is_spent(times):
+            return trials
+        suggestions = Suggestions(self._space, self._tune, self._seed)
+        for trial in trials:
+            suggestions.replay(trial.params, trial.state, trial.value, self._reached(trial.curve))
+        while not self.budget.is_spent(times):
+            number = len(trials)
+            params = suggestions.ask(number, self._defaults())
+            trial = self._try(number, params, suggestions, sum(times))
+            suggestions.tell(trial.state, trial.value, self._reached(trial.curve))
+            trials.append(trial)
+            times.append(trial.seconds)
+            on_trial(trial)
+            if (checkpoint := self._checkpoint(number)) is not None:
+                checkpoint.remove()
+        return trials
+
+    def _reached(self, curve: Sequence[Mapping[str, float]]) -> dict[int, float]:
+        """Return the validation values of a trial, by epoch."""
+        return {int(row["epoch"]): row[self._metric] for row in curve if self._metric in row}
+
+    def _checkpoint(self, number: int) -> Checkpoint | None:
+        folder = self._checkpoints
+        return None if folder is None else Checkpoint(folder / f"trial-{number}.npz")
+
+    def _defaults(self) -> dict[str, Any] | None:
+        declared = self._model.Config.model_fields
+        defaults = {name: declared[name].default for name in self._space}
+        inside = all(contains(self._space[name], value) for name, value in defaults.items())
+        return defaults if inside else None
+
+    def _try(
+        self, number: int, params: dict[str, Any], suggestions: Suggestions, spent: float
+    ) -> Trial:
+        clock = _Clock(spent)
+        curve: list[dict[str, float]] = []
+        try:
+            config = make_config(self._model, self._spec.title, self._all(params))
+            model = self._model(config).with_features(self._features)
+            rng = generator(self._seed, "trial", number, "fit")
+            if isinstance(model, IterativeRecommender):
+                model.checkpoint = self._checkpoint(number)
+                end = self._train(model, rng, number, curve, suggestions, clock)
+            else:
+                model.fit(self._view.train, rng)
+                end = _End(self._validate(model))
+        except (ArithmeticError, MemoryError, RecreproError, RuntimeError, ValueError) as error:
+            # numpy's LinAlgError is a ValueError, torch's out-of-memory a RuntimeError.
+            reason = f"{type(error).__name__}: {error}"
+            return Trial(number, params, "failed", reason=reason, seconds=clock.own, curve=curve)
+        return Trial(
+            number,
+            params,
+            "pruned" if end.pruned else "complete",
+            end.metrics[self._metric],
+            end.metrics,
+            end.epoch,
+            end.pruned,
+            clock.own,
+            curve,
+            end.stopped,
+        )
+
+    def _all(self, params: dict[str, Any]) -> dict[str, Any]:
+        return {**self._spec.params, **params}
+
+    def _train(
+        self,
+        model: IterativeRecommender,
+        rng: np.random.Generator,
+        number: int,
+        curve: list[dict[str, float]],
+        suggestions: Suggestions,
+        clock: "_Clock",
+    ) -> "_End":
+        """Train until nothing better is to be expected; `curve` gets a row for each epoch."""
+        best: tuple[dict[str, float], int] | None = None
+        misses, pruned, stopped = 0, "", None
+        for stats in model.fit_epochs(self._view.train, rng):
+            last = stats.epoch >= model.config.epochs
+            validated = False
+            if model.resumed is not None:  # this epoch was looked at before the interruption
+                kept, misses = model.resumed["best"], model.resumed["misses"]
+                best = None if kept is None else (kept[0], kept[1])
+                clock.add(model.resumed.get("seconds", 0.0))
+                curve[:], model.resumed = model.resumed["curve"], None
+            elif last or stats.epoch % self._tune.evaluate_every == 0:
+                self._on_epoch(stats)
+                metrics = self._validate(model)
+                curve.append({**stats.row, **metrics})
+                validated = True
+                if best is None or metrics[self._metric] > best[0][self._metric]:
+                    best, misses = (metrics, stats.epoch), 0
+                else:
+                    misses += 1
+            else:
+                self._on_epoch(stats)
+                curve.append(stats.row)
+            if last or misses >= self._tune.patience:
+                break
+            if validated and suggestions.prunes(self._reached(curve)):
+                pruned = f"below the median of the trials before it, after epoch {stats.epoch}"
+                break
+            if validated and self.budget.ends_trial(number, stats.epoch, clock.all):
+                stopped = stats.epoch
+                break
+            notes = {"best": best, "misses": misses, "curve": curve, "seconds": clock.own}
+            model.keep(notes)
+        if best is None:
+            raise RecreproError(f"{type(model).__name__} ended before its first evaluation.")
+        return _End(*best, pruned, stopped)
+
+    def _validate(self, model: Recommender) -> dict[str, float]:
+        view = self._view
+        evaluation = self._evaluator.evaluate(
+            model, view.train, view.histories, view.validation, view.validation_negatives
+        )
+        value = evaluation.means[self._metric]
+        if not isfinite(value):
+            raise RecreproError(f"the validation value of {self._metric} is {value}.")
+        return evaluation.means
+
+
+class _Clock:
+    """Seconds of a trial, those before an interruption included."""
+
+    def __init__(self, before: float) -> None:
+        self._before = before
+        self._began = time.perf_counter()
+
+    def add(self, seconds: float) -> None:
+        self._began -= seconds
+
+    @property
+    def own(self) -> float:
+        """Of the trial."""
+        return time.perf_counter() - self._began
+
+    @property
+    def all(self) -> float:
+        """Of the search."""
+        return self._before + self.own
+
+
+@dataclass(frozen=True)
+class _End:
+    """What a trial came to: its best metrics and their epoch, and why it ended early, if so."""
+
+    metrics: dict[str, float]
+    epoch: int | None = None
+    pruned: str = ""
+    stopped: int | None = None
+
+
+def chosen_params(
+    model: type[Recommender], spec: ModelSpec, trials: Sequence[Trial]
+) -> ModelConfig:
+    """Return the configuration of the final fit: fixed values, best trial, its epochs.
+
+    Raises
+    ------
+    RecreproError
+        If no trial was complete.
+    """
+    params: dict[str, Any] = dict(spec.params)
+    if trials:
+        best = best_of(trials)
+        if best is None:
+            raise RecreproError(
+                f"all {len(trials)} trials of {spec.title!r} failed; the last one: "
+                f"{trials[-1].reason}"
+            )
+        params |= best.params
+        if best.epochs is not None:
+            params["epochs"] = best.epochs
+    return make_config(model, spec.title, params)
+
+
+def validate_metric(name: str, evaluated: Sequence[str]) -> None:
+    """Refuse a selection metric that does not exist, cannot be maximised, or is not evaluated."""
+    if parse_metric(name).definition.kind == "lists":
+        raise UsageError(
+            f"tuning cannot maximise {name!r}, which describes lists and does not say how good "
+            "they are. Set tune.metric to an accuracy metric, such as 'ndcg@10'."
+        )
+    if name not in evaluated:
+        raise UsageError(
+            f"tune.metric is {name!r}, which is not under evaluate.metrics: add it there."
+        )
