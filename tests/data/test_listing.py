@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from recrepro.data.datasets import DATASETS
+from recrepro.data.catalogue import DATASETS
 from recrepro.listing import show
 
 
