@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from recrepro.data.catalogue import load_named_features
-from recrepro.data.datasets import DATASETS
+from recrepro.data.catalogue import DATASETS
+from recrepro.data.catalogue.load import load_named_features
 from recrepro.data.formats.side import Columns, Flags, Lists, Pairs
 from recrepro.data.load import load_dataset, load_features
 from recrepro.errors import DataError, ModelError, UnknownName, UsageError
@@ -91,21 +91,23 @@ def test_columns_become_a_feature_for_each_value():
     assert read.ids.tolist() == [5, 6, 7]
     assert read.columns.tolist() == ["genre=Drama", "genre=War", "year=1990", "year=2000"]
     np.testing.assert_array_equal(read.matrix.toarray(), [[0, 0, 0, 1], [0, 0, 0, 1], [1, 1, 1, 0]])
-    read = Columns(("year",), header=True, numeric=("year",)).read(raw, "movies.csv")
+    read = Columns(take=("year",), header=True, numeric=("year",)).read(raw, "movies.csv")
     np.testing.assert_array_equal(read.matrix.toarray(), [[2000], [2000], [1990]])
-    read = Columns((1,), delimiter="::", names=("genre",)).read(b"1::A|B\n2::B\n", "movies.dat")
+    read = Columns(take=(1,), delimiter="::", names=("genre",)).read(
+        b"1::A|B\n2::B\n", "movies.dat"
+    )
     assert read.columns.tolist() == ["A", "B"]
     with pytest.raises(UsageError, match="no column 'genres'; it has 'id', 'genre', 'year'"):
-        Columns(("genres",), header=True).read(raw, "movies.csv")
+        Columns(take=("genres",), header=True).read(raw, "movies.csv")
     with pytest.raises(DataError, match="a label has two lines: 1"):
         Columns().read(b"1,a\n1,b\n", "twice.csv")
 
 
 def test_other_layouts():
-    read = Flags(1, ("A", "B")).read(b"2|0|1\n1|1|1\n", "u.item")
+    read = Flags(first=1, names=("A", "B")).read(b"2|0|1\n1|1|1\n", "u.item")
     np.testing.assert_array_equal(read.matrix.toarray(), [[1, 1], [0, 1]])
     with pytest.raises(DataError, match="2 columns of 0 and 1 are needed from column 2 on"):
-        Flags(1, ("A", "B")).read(b"2|0|x\n", "u.item")
+        Flags(first=1, names=("A", "B")).read(b"2|0|x\n", "u.item")
     read = Pairs(header=True).read(b"user\tfriend\n2\t9\n2\t9\n1\t2\n", "friends.dat")
     assert (read.ids.tolist(), read.columns.tolist()) == ([1, 2], [2, 9])
     np.testing.assert_array_equal(read.matrix.toarray(), [[1, 0], [0, 1]])
@@ -123,7 +125,7 @@ def test_other_layouts():
 
 def test_a_value_of_0_is_no_feature():
     price = Columns(header=True, numeric=("price",)).read(b"item,price\n1,0\n2,3\n", "shop.csv")
-    often = Pairs(",").read(b"1,a,0\n2,a,3\n", "shop.csv")
+    often = Pairs(delimiter=",").read(b"1,a,0\n2,a,3\n", "shop.csv")
     for rows in (price, often):
         assert (rows.ids.tolist(), rows.matrix.nnz) == ([1, 2], 1)
         np.testing.assert_array_equal(rows.matrix.toarray(), [[0], [3]])

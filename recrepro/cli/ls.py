@@ -126,7 +126,7 @@ def _show_metric(console: Console, name: str) -> None:
 
 
 def _show_datasets(console: Console) -> None:
-    from recrepro.data.datasets import DATASETS
+    from recrepro.data.catalogue import DATASETS
 
     def count(known: int | None) -> str:
         return "?" if known is None else f"{known:,}"

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from recrepro.data.catalogue import load_named, load_named_features, missing_locally
+from recrepro.data.catalogue.load import load_named, load_named_features, missing_locally
 from recrepro.data.dataset import Dataset
 from recrepro.data.filters import Filter, MinValue, make_filter
 from recrepro.data.formats.files import read_bytes, unpacked_name

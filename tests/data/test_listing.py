@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from recrepro.cli.ls import show
-from recrepro.data.datasets import DATASETS
+from recrepro.data.catalogue import DATASETS
 
 
 def shown(width: int, name: str | None = None) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.sparse import csr_array
 
-from recrepro.data.catalogue import load_named
+from recrepro.data import load_named
 from recrepro.data.dataset import Dataset, PublishedSplit
 from recrepro.data.load import load_dataset
 from recrepro.data.synthetic import synthetic

@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 
 from recrepro.errors import DataError, UsageError
 from recrepro.interactions import as_ids
+from recrepro.spec.experiment import Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +31,7 @@ class Layout(Protocol):
         """Take the content of a file apart; `where` is what errors call it."""
 
 
-@dataclass(frozen=True)
-class Columns:
+class Columns(Table):
     """A line a user or item, with its label and what it is; each value becomes a feature.
 
     Parameters
@@ -109,8 +109,7 @@ class Columns:
         return found
 
 
-@dataclass(frozen=True)
-class Flags:
+class Flags(Table):
     """A line a user or item; from a column on, 1 or 0 for each feature (``u.item``).
 
     Parameters
@@ -141,8 +140,7 @@ class Flags:
         return _sorted(Rows(as_ids(frame.iloc[:, 0]), matrix, np.array(self.names)))
 
 
-@dataclass(frozen=True)
-class Pairs:
+class Pairs(Table):
     """A line for each label and feature, and how much of it if there is a third column.
 
     Parameters
@@ -183,8 +181,7 @@ class Pairs:
         return _from_pairs(labels, features, values)
 
 
-@dataclass(frozen=True)
-class Lists:
+class Lists(Table):
     """Line n is n, from 0 on: how many there are, and then they (CiteULike).
 
     Parameters

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from recrepro.data import fetch as module
-from recrepro.data.fetch import cache_folder, download_path, fetch
+from recrepro.data.catalogue import fetch as module
+from recrepro.data.catalogue.fetch import cache_folder, download_path, fetch
 from recrepro.errors import DataError
 
 BODY = b"user,item\n" + b"1,2\n" * 50_000

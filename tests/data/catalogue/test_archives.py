@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recrepro.data.archives import is_archive, read_members
+from recrepro.data.catalogue.archives import is_archive, read_members
 from recrepro.errors import DataError
 
 

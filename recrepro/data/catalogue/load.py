@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recrepro.data.archives import is_archive, read_members
+from recrepro.data.catalogue import DATASETS, NamedDataset, Source, find_entry
+from recrepro.data.catalogue.archives import is_archive, read_members
+from recrepro.data.catalogue.fetch import download_path, fetch
 from recrepro.data.dataset import Dataset, content_checksum
-from recrepro.data.datasets import DATASETS, NamedDataset, Source
-from recrepro.data.fetch import download_path, fetch
 from recrepro.data.formats.files import read_bytes
 from recrepro.data.formats.parse import parse_frame
 from recrepro.data.formats.read import (
@@ -21,7 +21,7 @@ from recrepro.data.formats.read import (
     parse_negatives,
     read_frame,
 )
-from recrepro.errors import DataError, UnknownName, UsageError
+from recrepro.errors import DataError, UsageError
 from recrepro.features import Features, FeatureSet
 from recrepro.interactions import Duplicates, Interactions
 
@@ -299,10 +299,3 @@ def missing_locally(name: str, data_dir: Path | None = None) -> str | None:
             looked = _looked(source, data_dir)
             return f"{source.local[0]} is not here ({looked}, and among earlier downloads)"
     return None
-
-
-def find_entry(name: str) -> NamedDataset:
-    """Return what is known of a named data set."""
-    if name not in DATASETS:
-        raise UnknownName("data set", name, DATASETS, "`recrepro ls datasets` describes them.")
-    return DATASETS[name]
