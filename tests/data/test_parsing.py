@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recrepro.data.formats import jsonlines
 from recrepro.data.formats.parse import parse_frame
-from recrepro.data.formats.read import jsonlines, read_frame
+from recrepro.data.formats.read import read_frame
 from recrepro.errors import DataError, UsageError
 
 
