@@ -21,7 +21,7 @@ LAYERS = (
     "tuning",
     "splits store",
     "data evaluation",
-    "spec",
+    "spec testing",
     "(root) compute",
 )
 FOR_MODELS = {"interactions", "features", "model", "space", "errors", "randomness", "compute"}
