@@ -87,7 +87,7 @@ def compare(name, text):
     if text != golden:
         lines = (one.splitlines(keepends=True) for one in (golden, text))
         diff = "".join(difflib.unified_diff(*lines, f"golden {name}", "now"))
-        pytest.fail(f"{diff}\n\n{__doc__}", pytrace=False)
+        pytest.fail(f"{diff}\nIf this is intended, see the top of {__file__}.", pytrace=False)
 
 
 def call(*arguments):
