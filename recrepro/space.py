@@ -2,13 +2,14 @@
 
     l2: Annotated[float, Gt(0), LogUniform(1.0, 1e7)] = 500.0
 
-The range is data: the tuner turns it into what its search library wants.
+The range is data: the tuner turns it into what its search library wants. Its `kind` is part of the
+identity of each cell that searches it, so it must stay the same even if the class is renamed.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
@@ -24,6 +25,7 @@ def _check_bounds(low: float, high: float) -> None:
 class Uniform:
     """Real values between two bounds, both included."""
 
+    kind: ClassVar[str] = "Uniform"
     low: float
     high: float
 
@@ -35,6 +37,7 @@ class Uniform:
 class LogUniform:
     """Positive real values between two bounds, uniform in their logarithm."""
 
+    kind: ClassVar[str] = "LogUniform"
     low: float
     high: float
 
@@ -48,6 +51,7 @@ class LogUniform:
 class IntRange:
     """Whole numbers between two bounds, both included."""
 
+    kind: ClassVar[str] = "IntRange"
     low: int
     high: int
 
@@ -59,6 +63,7 @@ class IntRange:
 class Choice:
     """One of the given options."""
 
+    kind: ClassVar[str] = "Choice"
     options: tuple[str | int | float | bool | None, ...]
 
     def __init__(self, *options: str | float | bool | None) -> None:

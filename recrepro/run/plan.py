@@ -421,7 +421,7 @@ def _model_identity(model: type[Recommender], spec: ModelSpec) -> dict[str, Any]
         "name": spec.name,
         "version": model.version,
         "params": model.Config(**spec.params).model_dump(mode="json"),
-        "space": {n: {"kind": type(r).__name__, **asdict(r)} for n, r in space.items()},
+        "space": {n: {"kind": r.kind, **asdict(r)} for n, r in space.items()},
     }
 
 
