@@ -35,8 +35,8 @@ from click.testing import CliRunner
 # and machine in the ledger (plain SQLite) after the run.
 import recrepro
 from recrepro.cli import cli
-from recrepro.experiment import load_experiment
-from recrepro.plan import make_plan
+from recrepro.run.plan import make_plan
+from recrepro.spec.experiment import load_experiment
 
 FILES = Path(__file__).with_name("files")
 EXPERIMENTS = Path(__file__).with_name("experiments")
