@@ -5,21 +5,26 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-# One process a core; the tests of a file stay together, because they share what is costly to make.
-PYTEST := $(BIN)/python -m pytest -n logical --dist loadfile
+# One process for each core. The tests of a file stay together, because they share what is costly to make; files with
+# slow tests start first (tests/conftest.py), so that no core is idle in the end.
+PYTEST := $(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
 # What recrepro imports at run time, and what the pins are: a change of either means a new install.
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: quickstart test check fast clean
+.PHONY: quickstart test nightly check fast clean
 
 quickstart: $(VENV)/quickstart.installed
 	$(BIN)/recrepro run experiments/quickstart.toml
 
 test: $(VENV)/dev.installed
-	$(PYTEST)
+	$(PYTEST) -m "not nightly"
+
+# What takes minutes for one test: published values on real data, a bundle in a new environment.
+nightly: $(VENV)/dev.installed
+	$(PYTEST) -m nightly
 
 fast: $(VENV)/dev.installed
-	$(PYTEST) -m "not slow and not realdata"
+	$(PYTEST) -m "not slow and not realdata and not nightly"
 
 check: $(VENV)/dev.installed
 	$(BIN)/ruff check

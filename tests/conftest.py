@@ -44,6 +44,12 @@ settings.register_profile("recrepro", deadline=None)
 settings.load_profile("recrepro")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with slow tests first, so that both workers are busy until the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Folder of the data sets that may not be redistributed."""

@@ -139,7 +139,7 @@ def batch_mates_do_not_matter(subject: ModelUnderTest) -> None:
 def scores_are_finite(subject: ModelUnderTest) -> None:
     """Scores are finite, also for users without a history and items never seen."""
     _assert_finite(subject.scores, "all users")
-    nothing = csr_array((2, subject.scores.shape[1]), dtype=np.float32)
+    nothing = csr_array(np.zeros((2, subject.scores.shape[1]), dtype=np.float32))
     scores = subject.fitted.score(np.array([0, 1], np.int32), nothing)
     _assert_finite(scores, "users with an empty history")
 

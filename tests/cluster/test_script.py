@@ -25,7 +25,7 @@ name = "toppopular"
 """
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_cluster_on_one_machine_runs_a_command_and_ends_with_it(postgres, free_port, tmp_path):
     ports = {"SCHEDULER_PORT": str(free_port()), "MLFLOW_PORT": str(free_port())}
     environment = os.environ | ports | {"PYTHON": sys.executable, "WORKERS": "1"}

@@ -18,6 +18,7 @@ QUICK = [
 ]
 
 
+@pytest.mark.nightly
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", QUICK)
 def test_every_value_is_as_expected_but_for_those_that_the_page_explains(name, data_dir, tmp_path):

@@ -23,7 +23,7 @@ name = "ease"
 """
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_bundle_reproduces_in_a_new_environment(make_place, tmp_path):
     place = make_place(EXPERIMENT)
     assert place.run().returncode == 0

@@ -114,7 +114,13 @@ def check_copy(server, toy):
         assert len(target.runs("tags.`recrepro.kind` = 'trial'")) == expected_trials
 
 
-@pytest.mark.parametrize("form", ["text", "json", "md", "csv"])
+NIGHTLY = pytest.mark.nightly
+"""Formats are written after reading: one from each reader is enough on every push."""
+
+
+@pytest.mark.parametrize(
+    "form", ["text", "json", pytest.param("md", marks=NIGHTLY), pytest.param("csv", marks=NIGHTLY)]
+)
 def test_the_leaderboard_from_the_server_is_that_of_the_workspace(sent, toy, form):
     there = toy.output("leaderboard", "--format", form, "--mlflow", sent)
     assert there == toy.output("leaderboard", "--format", form)
