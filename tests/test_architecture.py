@@ -29,6 +29,7 @@ LAYERS = [
         "recrepro.checkpoint",
     },
     {"recrepro.model"},
+    {"recrepro.testing"},
     {
         "recrepro.experiment",
         "recrepro.budget",

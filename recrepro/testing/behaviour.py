@@ -139,7 +139,7 @@ def batch_mates_do_not_matter(subject: ModelUnderTest) -> None:
 def scores_are_finite(subject: ModelUnderTest) -> None:
     """Scores are finite, also for users without a history and items never seen."""
     _assert_finite(subject.scores, "all users")
-    nothing = csr_array((2, subject.scores.shape[1]), dtype=np.float32)
+    nothing = csr_array(np.zeros((2, subject.scores.shape[1]), np.float32))
     scores = subject.fitted.score(np.array([0, 1], np.int32), nothing)
     _assert_finite(scores, "users with an empty history")
 
@@ -153,7 +153,7 @@ def unseen_users_get_scores(subject: ModelUnderTest) -> None:
     train = toy_interactions()
     stranger = np.array([train.n_users + 3], np.int32)
     try:
-        scores = subject.fitted.score(stranger, csr_array(train.matrix[[4]]))
+        scores = subject.fitted.score(stranger, train.matrix[[4]])
     except Exception as error:
         raise AssertionError(
             f"{name} fails for a user that it was not fitted on ({error}): look at the history "
