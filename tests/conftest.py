@@ -35,6 +35,7 @@ from recrepro.spec.identity import cell_key
 from recrepro.store.entries import CellStatus
 from recrepro.store.openings import Opening
 from recrepro.store.results import Result
+from recrepro.testing import interactions_from
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -63,21 +64,8 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def interactions() -> Callable[[ArrayLike], Interactions]:
-    """Make interactions from a dense matrix; zeros are no interactions."""
-
-    def make(rows: ArrayLike) -> Interactions:
-        matrix = np.asarray(rows, np.float32)
-        users, items = np.nonzero(matrix)
-        return Interactions(
-            users.astype(np.int32),
-            items.astype(np.int32),
-            matrix[users, items],
-            None,
-            np.arange(matrix.shape[0]),
-            np.arange(matrix.shape[1]),
-        )
-
-    return make
+    """Give `interactions_from` to tests."""
+    return interactions_from
 
 
 @pytest.fixture(scope="session")

@@ -153,7 +153,7 @@ def unseen_users_get_scores(subject: ModelUnderTest) -> None:
     train = toy_interactions()
     stranger = np.array([train.n_users + 3], np.int32)
     try:
-        scores = subject.fitted.score(stranger, csr_array(train.matrix[[4]]))
+        scores = subject.fitted.score(stranger, train.matrix[[4]])
     except Exception as error:
         raise AssertionError(
             f"{name} fails for a user that it was not fitted on ({error}): look at the history "
