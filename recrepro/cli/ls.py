@@ -1,18 +1,59 @@
-"""What the command line shows as tables: the registries and the leaderboard."""
+"""`recrepro ls`: list what an experiment can name."""
 
 import ast
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import click
+from pydantic import BaseModel
 from rich.console import Console
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
+from recrepro.cli.console import make_console
+from recrepro.data.catalogue import find_entry
+from recrepro.data.datasets import DATASETS
+from recrepro.data.filters import FILTERS
+from recrepro.errors import UsageError
+from recrepro.evaluation.definitions import DEFINITIONS, SYMBOLS, find_definition
+from recrepro.evaluation.definitions import KINDS as METRIC_KINDS
+from recrepro.evaluation.glossary import to_markdown
+from recrepro.model import MODELS
+from recrepro.space import OnlyWhere, declared_space
+from recrepro.splits import SPLITS
 from recrepro.tables.terminal import _print
+
+KINDS = ("models", "datasets", "filters", "metrics", "splits")
+
+
+@click.command(name="ls")
+@click.argument("what", type=click.Choice(KINDS), required=False)
+@click.argument("name", required=False)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "md"]),
+    default="text",
+    help="md: the page of all metrics, for `ls metrics`.",
+)
+def list_(what: str | None, name: str | None, form: str) -> None:
+    """List what an experiment can name, or show all there is to know of one NAME.
+
+    \b
+    recrepro ls                  models, datasets, filters, metrics and splits
+    recrepro ls models           one of the lists
+    recrepro ls models ease      hyperparameters, defaults and search ranges of one model
+    """
+    if form == "md":
+        if what != "metrics" or name:
+            raise UsageError("--format md is for `recrepro ls metrics`, without a name.")
+
+        click.echo(to_markdown(), nl=False)
+        return
+    console = make_console()
+    for kind in [what] if what else KINDS:
+        show(console, kind, name)
 
 
 def show(console: Console, kind: str, name: str | None = None) -> None:
@@ -34,7 +75,6 @@ def show(console: Console, kind: str, name: str | None = None) -> None:
 
 
 def _show_models(console: Console) -> None:
-    from recrepro.model import MODELS
 
     rows = [
         (name, first_doc_line(MODELS.resolve_target(name)), MODELS.origin(name).split(" ")[0])
@@ -47,8 +87,6 @@ def _show_models(console: Console) -> None:
 
 
 def _show_model(console: Console, name: str) -> None:
-    from recrepro.model import MODELS
-    from recrepro.space import OnlyWhere, declared_space
 
     model = MODELS.resolve(name)
     console.print(Text(name, style="bold"), f"(version {model.version})\n\n{_doc(model)}\n")
@@ -69,7 +107,6 @@ def _show_model(console: Console, name: str) -> None:
 
 
 def _show_splits(console: Console) -> None:
-    from recrepro.splits import SPLITS
 
     rows = [(name, _doc(SPLITS.resolve(name)).splitlines()[0]) for name in SPLITS.names()]
     _print(console, "Splits", ("name", "what it holds out"), rows)
@@ -77,13 +114,11 @@ def _show_splits(console: Console) -> None:
 
 
 def _show_split(console: Console, name: str) -> None:
-    from recrepro.splits import SPLITS
 
     _show_options(console, name, SPLITS.resolve(name))
 
 
 def _show_filters(console: Console) -> None:
-    from recrepro.data.filters import FILTERS
 
     rows = [(name, _doc(FILTERS.resolve(name)).splitlines()[0]) for name in FILTERS.names()]
     _print(console, "Filters", ("name", "what it does"), rows)
@@ -91,12 +126,11 @@ def _show_filters(console: Console) -> None:
 
 
 def _show_filter(console: Console, name: str) -> None:
-    from recrepro.data.filters import FILTERS
 
     _show_options(console, name, FILTERS.resolve(name))
 
 
-def _show_options(console: Console, name: str, kind: "type[BaseModel]") -> None:
+def _show_options(console: Console, name: str, kind: type[BaseModel]) -> None:
     console.print(Text(name, style="bold"), f"\n\n{_doc(kind)}\n")
     rows = [
         (option, "required" if f.is_required() else repr(f.default), f.description or "")
@@ -106,9 +140,8 @@ def _show_options(console: Console, name: str, kind: "type[BaseModel]") -> None:
 
 
 def _show_metrics(console: Console) -> None:
-    from recrepro.evaluation.definitions import DEFINITIONS, KINDS, SYMBOLS
 
-    for kind, title in KINDS.items():
+    for kind, title in METRIC_KINDS.items():
         rows = [(d.pattern, d.formula, d.same_in) for d in DEFINITIONS.values() if d.kind == kind]
         _print(console, title, ("name", "formula", "same formula in"), rows)
     console.print(SYMBOLS, style="dim", soft_wrap=True)
@@ -116,7 +149,6 @@ def _show_metrics(console: Console) -> None:
 
 
 def _show_metric(console: Console, name: str) -> None:
-    from recrepro.evaluation.definitions import SYMBOLS, find_definition
 
     definition = find_definition(name.partition("@")[0])
     console.print(Text(definition.pattern, style="bold"), f"\n\n{definition.explanation}\n")
@@ -126,7 +158,6 @@ def _show_metric(console: Console, name: str) -> None:
 
 
 def _show_datasets(console: Console) -> None:
-    from recrepro.data.datasets import DATASETS
 
     def count(known: int | None) -> str:
         return "?" if known is None else f"{known:,}"
@@ -162,7 +193,6 @@ def _show_datasets(console: Console) -> None:
 
 
 def _show_dataset(console: Console, name: str) -> None:
-    from recrepro.data.catalogue import find_entry
 
     entry = find_entry(name)
     counts = {"users": entry.users, "items": entry.items, "interactions": entry.interactions}
