@@ -23,7 +23,7 @@ from recrepro.run.plan import check_names, make_plan
 from recrepro.spec.experiment import load_experiment
 from recrepro.splits.audit import Audit, Verdict, audit_split
 from recrepro.splits.base import Order
-from recrepro.tables.terminal import plain_table
+from recrepro.tables.console import plain_table
 
 Audits = list[tuple[str, Audit]]
 """Each split's name, and what was found."""

@@ -31,7 +31,7 @@ from recrepro.run.titles import short_titles
 from recrepro.spec.budget import how
 from recrepro.spec.experiment import load_experiment
 from recrepro.store.ledger import Ledger
-from recrepro.tables.terminal import plain_table
+from recrepro.tables.console import plain_table
 from recrepro.tables.words import count, duration
 
 RULE = (

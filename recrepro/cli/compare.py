@@ -17,10 +17,10 @@ from recrepro.cli.options import (
     mlflow_option,
     workspace_option,
 )
-from recrepro.cli.workspaces import results_of
+from recrepro.cli.results import results_of
 from recrepro.spec.experiment import load_experiment
 from recrepro.tables.cells import p_text
-from recrepro.tables.terminal import plain_table
+from recrepro.tables.console import plain_table
 
 COLUMNS = (
     *("model", "mean", "95 % interval", "difference", "95 % interval", "effect"),

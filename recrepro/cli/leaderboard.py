@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from recrepro import tables
 from recrepro.analysis.leaderboard import build
 from recrepro.cli.console import make_console
 from recrepro.cli.options import (
@@ -12,9 +11,10 @@ from recrepro.cli.options import (
     mlflow_option,
     workspace_option,
 )
-from recrepro.cli.workspaces import results_of
+from recrepro.cli.results import results_of
 from recrepro.errors import UsageError
 from recrepro.spec.experiment import load_experiment
+from recrepro.tables import formats
 from recrepro.tables.terminal import show_groups, show_leaderboard
 
 
@@ -61,8 +61,8 @@ def leaderboard(
     if by is not None:
         show_groups(make_console(), build(spec, results)[0], by)
         return
-    content = tables.contents(spec, results, reference, intervals=intervals)
+    content = formats.contents(spec, results, reference, intervals=intervals)
     if form == "text":
         show_leaderboard(make_console(), *content)
     else:
-        click.echo(tables.FORMATS[form](*content), nl=form not in ("csv", "html"))
+        click.echo(formats.FORMATS[form](*content), nl=form not in ("csv", "html"))

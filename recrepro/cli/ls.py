@@ -1,28 +1,24 @@
-"""`recrepro ls`: list what an experiment can name."""
+"""`recrepro ls`: list what an experiment can name.
+
+Each list imports only what it shows: the names of the models need no numeric library.
+"""
 
 import ast
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import BaseModel
 from rich.console import Console
 from rich.text import Text
 
 from recrepro.cli.console import make_console
-from recrepro.data.catalogue import find_entry
-from recrepro.data.datasets import DATASETS
-from recrepro.data.filters import FILTERS
 from recrepro.errors import UsageError
-from recrepro.evaluation.definitions import DEFINITIONS, SYMBOLS, find_definition
-from recrepro.evaluation.definitions import KINDS as METRIC_KINDS
-from recrepro.evaluation.glossary import to_markdown
-from recrepro.model import MODELS
-from recrepro.space import OnlyWhere, declared_space
-from recrepro.splits import SPLITS
-from recrepro.tables.terminal import _print
+from recrepro.tables.console import print_table
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 KINDS = ("models", "datasets", "filters", "metrics", "splits")
 
@@ -48,6 +44,8 @@ def list_(what: str | None, name: str | None, form: str) -> None:
     if form == "md":
         if what != "metrics" or name:
             raise UsageError("--format md is for `recrepro ls metrics`, without a name.")
+
+        from recrepro.evaluation.glossary import to_markdown
 
         click.echo(to_markdown(), nl=False)
         return
@@ -75,18 +73,21 @@ def show(console: Console, kind: str, name: str | None = None) -> None:
 
 
 def _show_models(console: Console) -> None:
+    from recrepro.models import MODELS
 
     rows = [
         (name, first_doc_line(MODELS.resolve_target(name)), MODELS.origin(name).split(" ")[0])
         for name in MODELS.names()
     ]
-    _print(console, "Models", ("name", "what it does", "from"), rows)
+    print_table(console, "Models", ("name", "what it does", "from"), rows)
     for fault in MODELS.faults():
         console.print(fault, style="yellow", soft_wrap=True)
     console.print("Hyperparameters of one: recrepro ls models NAME\n", style="dim")
 
 
 def _show_model(console: Console, name: str) -> None:
+    from recrepro.models import MODELS
+    from recrepro.space import OnlyWhere, declared_space
 
     model = MODELS.resolve(name)
     console.print(Text(name, style="bold"), f"(version {model.version})\n\n{_doc(model)}\n")
@@ -101,63 +102,71 @@ def _show_model(console: Console, name: str) -> None:
         searched = " ".join([str(space.get(field, "not searched")), *conditions])
         rows.append((field, repr(of.default), searched, of.description or ""))
     if rows:
-        _print(console, "Hyperparameters", ("name", "default", "search range", ""), rows)
+        print_table(console, "Hyperparameters", ("name", "default", "search range", ""), rows)
     else:
         console.print("It has no hyperparameters.")
 
 
 def _show_splits(console: Console) -> None:
+    from recrepro.splits import SPLITS
 
     rows = [(name, _doc(SPLITS.resolve(name)).splitlines()[0]) for name in SPLITS.names()]
-    _print(console, "Splits", ("name", "what it holds out"), rows)
+    print_table(console, "Splits", ("name", "what it holds out"), rows)
     console.print("Options of one: recrepro ls splits NAME\n", style="dim")
 
 
 def _show_split(console: Console, name: str) -> None:
+    from recrepro.splits import SPLITS
 
     _show_options(console, name, SPLITS.resolve(name))
 
 
 def _show_filters(console: Console) -> None:
+    from recrepro.data.filters import FILTERS
 
     rows = [(name, _doc(FILTERS.resolve(name)).splitlines()[0]) for name in FILTERS.names()]
-    _print(console, "Filters", ("name", "what it does"), rows)
+    print_table(console, "Filters", ("name", "what it does"), rows)
     console.print("Options of one: recrepro ls filters NAME\n", style="dim")
 
 
 def _show_filter(console: Console, name: str) -> None:
+    from recrepro.data.filters import FILTERS
 
     _show_options(console, name, FILTERS.resolve(name))
 
 
-def _show_options(console: Console, name: str, kind: type[BaseModel]) -> None:
+def _show_options(console: Console, name: str, kind: "type[BaseModel]") -> None:
     console.print(Text(name, style="bold"), f"\n\n{_doc(kind)}\n")
     rows = [
         (option, "required" if f.is_required() else repr(f.default), f.description or "")
         for option, f in kind.model_fields.items()
     ]
-    _print(console, "Options", ("name", "default", ""), rows)
+    print_table(console, "Options", ("name", "default", ""), rows)
 
 
 def _show_metrics(console: Console) -> None:
+    from recrepro.evaluation.definitions import DEFINITIONS, SYMBOLS
+    from recrepro.evaluation.definitions import KINDS as METRIC_KINDS
 
     for kind, title in METRIC_KINDS.items():
         rows = [(d.pattern, d.formula, d.same_in) for d in DEFINITIONS.values() if d.kind == kind]
-        _print(console, title, ("name", "formula", "same formula in"), rows)
+        print_table(console, title, ("name", "formula", "same formula in"), rows)
     console.print(SYMBOLS, style="dim", soft_wrap=True)
     console.print("All there is to know of one: recrepro ls metrics NAME\n", style="dim")
 
 
 def _show_metric(console: Console, name: str) -> None:
+    from recrepro.evaluation.definitions import SYMBOLS, find_definition
 
     definition = find_definition(name.partition("@")[0])
     console.print(Text(definition.pattern, style="bold"), f"\n\n{definition.explanation}\n")
     rows = [("formula", definition.formula), ("same in", definition.same_in or "-")]
-    _print(console, "Definition", ("", ""), rows)
+    print_table(console, "Definition", ("", ""), rows)
     console.print(SYMBOLS, "\n", style="dim", soft_wrap=True)
 
 
 def _show_datasets(console: Console) -> None:
+    from recrepro.data.datasets import DATASETS
 
     def count(known: int | None) -> str:
         return "?" if known is None else f"{known:,}"
@@ -177,7 +186,7 @@ def _show_datasets(console: Console) -> None:
             for name, d in DATASETS.items()
             if d.family == family
         ]
-        _print(
+        print_table(
             console,
             family,
             ("name", "users", "items", "interactions", "from", "features", ""),
@@ -193,6 +202,7 @@ def _show_datasets(console: Console) -> None:
 
 
 def _show_dataset(console: Console, name: str) -> None:
+    from recrepro.data.catalogue import find_entry
 
     entry = find_entry(name)
     counts = {"users": entry.users, "items": entry.items, "interactions": entry.interactions}
@@ -219,7 +229,7 @@ def _show_dataset(console: Console, name: str) -> None:
         unknown = "no checksum known: what came is checked by what it holds"
         rows.append(("checksum", source.checksum or unknown))
         rows.append(("at most", f"{source.limit_mb:,} MB"))
-    _print(console, "Source", ("", ""), rows)
+    print_table(console, "Source", ("", ""), rows)
 
 
 _TABLES: dict[str, Callable[[Console], None]] = {

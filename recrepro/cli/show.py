@@ -21,7 +21,7 @@ from recrepro.reproduce.locate import find_run
 from recrepro.spec.budget import how
 from recrepro.store.entries import Member
 from recrepro.store.names import paths
-from recrepro.tables.terminal import plain_table
+from recrepro.tables.console import plain_table
 
 
 @click.command()

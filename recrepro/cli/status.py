@@ -25,7 +25,7 @@ from recrepro.store.leases import Lease
 from recrepro.store.ledger import Ledger
 from recrepro.store.names import paths
 from recrepro.store.workspace import Workspace
-from recrepro.tables.terminal import plain_table
+from recrepro.tables.console import plain_table
 from recrepro.tables.words import count, duration
 from recrepro.tracking.mirror import MlflowMirror
 from recrepro.tracking.store import printable

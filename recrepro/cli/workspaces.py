@@ -1,4 +1,4 @@
-"""How commands open a workspace and read its results."""
+"""How commands open a workspace."""
 
 from pathlib import Path
 
@@ -6,26 +6,10 @@ import click
 
 from recrepro.cli.options import ledger_url
 from recrepro.errors import UsageError
-from recrepro.spec.experiment import Experiment, load_experiment
+from recrepro.spec.experiment import load_experiment
 from recrepro.store.entries import Planned
 from recrepro.store.ledger import Ledger
-from recrepro.store.results import Result, results_in
 from recrepro.store.workspace import Workspace
-from recrepro.tracking.reader import results_from_mlflow
-
-
-def results_of(
-    path: Path, experiment: Experiment, workspace: Path, uri: str | None
-) -> list[Result]:
-    """Return the cells of an experiment, from a workspace or, with an address, from MLflow."""
-    if uri is None:
-        place, ledger = existing(workspace)
-        return results_in(place, ledger, experiment, path.stem)
-
-    found = results_from_mlflow(uri, path.stem, experiment.grid_hash)
-    if found.torn:
-        click.echo(f"left out, because they are not wholly in MLflow: {found.torn} cells", err=True)
-    return found.results
 
 
 def existing(workspace: Path) -> tuple[Workspace, Ledger]:
