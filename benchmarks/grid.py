@@ -146,16 +146,15 @@ def of_recrepro(
     }
     (folder / "grid.toml").write_text(tomli_w.dumps(experiment))
     arguments = ["grid.toml", "--workspace", f"turn-{turn}"]
-    code = "from recrepro.cli import main; main()"
     began = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-c", code, "run", *arguments],
+        [sys.executable, "-m", "recrepro", "run", *arguments],
         cwd=folder,
         check=True,
         stdout=subprocess.DEVNULL,
     )
     seconds = time.perf_counter() - began
-    shown = [sys.executable, "-c", code, "leaderboard", *arguments, "--no-intervals"]
+    shown = [sys.executable, "-m", "recrepro", "leaderboard", *arguments, "--no-intervals"]
     board = subprocess.run(
         [*shown, "--format", "json"], cwd=folder, check=True, capture_output=True
     )

@@ -132,7 +132,7 @@ name = "burner"
     command = ["run", "burn.toml", "--jobs", "1"]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(
-        [sys.executable, "-c", "from recrepro.cli import main; main()", *command],
+        [sys.executable, "-m", "recrepro", *command],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
         check=True,

@@ -19,7 +19,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 ROOT = Path(__file__).parents[1]
 EXPERIMENT = str(ROOT / "experiments/quickstart.toml")
 SORTED = "&orderByKey=metrics.%60ndcg_at_10%60&orderByAsc=false"
-RECREPRO = [sys.executable, "-c", "from recrepro.cli import main; main()"]
+RECREPRO = [sys.executable, "-m", "recrepro"]
 PATIENCE = 180
 """Seconds to wait for a page."""
 

@@ -18,7 +18,6 @@ from recrepro.compute.checkpoint import Checkpoint
 from recrepro.errors import ModelError
 from recrepro.features import ALL, Features, Side
 from recrepro.interactions import Interactions
-from recrepro.registry import Registry
 
 
 class ModelConfig(BaseModel):
@@ -261,17 +260,3 @@ class IterativeRecommender(Recommender):
         if state is not None:
             arrays, own = state
             self.checkpoint.write(arrays, {"model": own, "caller": dict(notes or {})})
-
-
-def _model_fault(model: Any) -> str | None:
-    if not (isinstance(model, type) and issubclass(model, Recommender)):
-        return "is no model: derive it from recrepro.model.Recommender"
-    config = getattr(model, "Config", None)
-    if not (isinstance(config, type) and issubclass(config, ModelConfig)):
-        return "has no hyperparameters: give it a `class Config(ModelConfig)`, empty if need be"
-    return None
-
-
-MODELS: Registry[type[Recommender]] = Registry(
-    "model", group="recrepro.models", hint="List them: recrepro ls models.", fault=_model_fault
-)

@@ -401,7 +401,7 @@ def test_what_was_dropped_as_cold_stands_below_the_table(recrepro):
 
 
 def test_a_reader_that_leaves_does_not_stop_the_run(recrepro):
-    command = [sys.executable, "-P", "-c", "from recrepro.cli import main; main()", "run", "e.toml"]
+    command = [sys.executable, "-P", "-m", "recrepro", "run", "e.toml"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.stdout.readline()
     process.stdout.close()

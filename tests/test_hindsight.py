@@ -11,9 +11,8 @@ from recrepro.evaluation.evaluator import Evaluator
 from recrepro.interactions import Interactions
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig
 from recrepro.spec.experiment import ModelSpec, TuneSpec
-from recrepro.spec.identity import looks_back
 from recrepro.splits.sealed import TuningView
-from recrepro.tuning.hindsight import look_back
+from recrepro.tuning.hindsight import look_back, looks_back
 
 RANKS = {2: 5, 4: 1, 6: 2, 8: 5}
 """Place of the test item after an epoch; the first ten places hold other items otherwise."""

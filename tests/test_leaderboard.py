@@ -14,8 +14,9 @@ from recrepro.spec.experiment import Expected, Experiment
 from recrepro.store.entries import CellStatus
 from recrepro.store.openings import Opening
 from recrepro.store.results import Result
-from recrepro.tables import FORMATS, cells
+from recrepro.tables import cells
 from recrepro.tables.cells import group_cells
+from recrepro.tables.formats import FORMATS
 from recrepro.tables.terminal import show_leaderboard
 
 EXPERIMENT = {

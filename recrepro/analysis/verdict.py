@@ -12,7 +12,7 @@ from recrepro.analysis.per_user import by_model, paired
 from recrepro.analysis.significance import Comparison, compare, holm
 from recrepro.errors import UnknownName, UsageError
 from recrepro.evaluation.definitions import parse_metric
-from recrepro.model import MODELS
+from recrepro.models import MODELS
 from recrepro.randomness import generator
 from recrepro.store.results import Result
 

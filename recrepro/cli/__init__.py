@@ -1,26 +1,16 @@
-"""The command line. Heavy imports are inside the commands: `recrepro --help` loads click only."""
+"""The command line: one module for each command, imported only when the command is called."""
 
-import gc
 import io
 import os
 import sys
 import threading
+from gc import freeze  # `gc` is a module of this package
+from importlib import import_module
 from typing import NoReturn
 
 import click
 
 from recrepro import __version__
-from recrepro.cli import (
-    listing,
-    publishing,
-    records,
-    reporting,
-    results,
-    running,
-    splits,
-    studying,
-    upkeep,
-)
 from recrepro.errors import RecreproError
 from recrepro.tracking.background import THREAD
 
@@ -28,7 +18,119 @@ EXIT_FAILURE = 3
 EXIT_INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+COMMANDS = {
+    "run": (
+        "recrepro.cli.run:run",
+        "Run what is left of an experiment, then print its leaderboard.",
+    ),
+    "check": (
+        "recrepro.cli.check:check",
+        "Check an experiment without running it, and say what it would take.",
+    ),
+    "study": (
+        "recrepro.cli.study:study",
+        "Run the experiments of a study of papers, and write the page of verdicts.",
+    ),
+    "status": (
+        "recrepro.cli.status:status",
+        "Say how far an experiment is, or all of a workspace.",
+    ),
+    "sync": (
+        "recrepro.cli.sync:sync",
+        "Send to MLflow what it lacks of an experiment, or of all in a workspace; each run once.",
+    ),
+    "gc": (
+        "recrepro.cli.gc:collect_garbage",
+        "Delete caches and leftovers of a workspace; results stay as they are.",
+    ),
+    "audit": (
+        "recrepro.cli.audit:audit",
+        "Audit the splits of an experiment, or one that lies in files, for leakage.",
+    ),
+    "split": (
+        "recrepro.cli.split:split",
+        "Write what models may see of an experiment's splits to FOLDER, for other programs.",
+    ),
+    "leaderboard": (
+        "recrepro.cli.leaderboard:leaderboard",
+        "Print an experiment's leaderboard from what has been run so far.",
+    ),
+    "compare": (
+        "recrepro.cli.compare:compare",
+        "Test whether an experiment's models differ: intervals, paired tests, effect sizes.",
+    ),
+    "evaluate": (
+        "recrepro.cli.evaluate:evaluate",
+        "Score a RUN file of another program: user, item, and score or rank.",
+    ),
+    "ui": (
+        "recrepro.cli.ui:ui",
+        "Open the MLflow UI on the runs of a workspace, on this machine only.",
+    ),
+    "cite": (
+        "recrepro.cli.cite:cite",
+        "Write an experiment's results to a new folder DIR that can be cited.",
+    ),
+    "verify": (
+        "recrepro.cli.verify:verify",
+        "Check that nothing in a snapshot DIR was changed, and that its tables follow from it.",
+    ),
+    "report": (
+        "recrepro.cli.report:report",
+        "Write one web page with everything about an experiment; it needs no network.",
+    ),
+    "show": (
+        "recrepro.cli.show:show",
+        "Print what is recorded of a RUN: what was run, what came out, where it was made.",
+    ),
+    "reproduce": (
+        "recrepro.cli.reproduce:reproduce",
+        "Fit a recorded RUN again and say whether the result is the same.",
+    ),
+    "export": (
+        "recrepro.cli.export:export",
+        "Write a small bundle of a RUN, from which others reproduce it with two commands.",
+    ),
+    "ls": (
+        "recrepro.cli.ls:list_",
+        "List what an experiment can name, or show all there is to know of one NAME.",
+    ),
+}
+"""Where each command is, and the line that `recrepro --help` shows."""
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, sorted."""
+        del ctx
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None if there is none of this name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from the table, without importing any of them."""
+        width = formatter.width - 6 - max(map(len, COMMANDS))
+        rows = [
+            (name, click.Command(name, help=COMMANDS[name][1]).get_short_help_str(width))
+            for name in self.list_commands(ctx)
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="recrepro")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(*, debug: bool) -> None:
@@ -40,30 +142,6 @@ def cli(*, debug: bool) -> None:
     recrepro ui                                   look at the runs in MLflow
     """
     del debug  # read by `main`, which is what meets the errors
-
-
-for _command in (
-    running.run,
-    running.check,
-    studying.study,
-    upkeep.status,
-    upkeep.sync,
-    upkeep.collect_garbage,
-    splits.audit,
-    splits.split,
-    results.leaderboard,
-    results.compare,
-    results.evaluate,
-    results.ui,
-    publishing.cite,
-    publishing.verify,
-    reporting.report,
-    records.show,
-    records.reproduce,
-    records.export,
-    listing.list_,
-):
-    cli.add_command(_command)
 
 
 def main() -> None:
@@ -101,7 +179,7 @@ def _leave(code: int) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    gc.freeze()  # at its end, Python would look through all that was loaded: up to a second
+    freeze()  # at its end, Python would look through all that was loaded: up to a second
     sys.exit(code)
 
 

@@ -1,26 +1,107 @@
-"""What `recrepro audit` does and prints: verdicts, findings and popularity of splits."""
+"""`recrepro audit`: verdicts, findings and popularity of splits."""
 
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from recrepro.charts.files import check_picture, draw_popularity
+from recrepro.cli.console import make_console
+from recrepro.cli.options import (
+    data_option,
+)
+from recrepro.data.formats.columns import parse_columns
 from recrepro.data.formats.read import read_published
 from recrepro.data.load import unavailable
-from recrepro.errors import DataError
+from recrepro.errors import DataError, UsageError
 from recrepro.run.plan import check_names, make_plan
 from recrepro.spec.experiment import load_experiment
 from recrepro.splits.audit import Audit, Verdict, audit_split
 from recrepro.splits.base import Order
-from recrepro.tables.terminal import plain_table
+from recrepro.tables.console import plain_table
 
 Audits = list[tuple[str, Audit]]
 """Each split's name, and what was found."""
 
+
 STYLES = {"leaking": "bold red", "suspicious": "yellow", "note": "dim", "clean": "green"}
+
+
+@click.command()
+@click.argument("experiment", type=click.Path(path_type=Path), required=False)
+@data_option
+@click.option("--train", type=click.Path(path_type=Path), help="Train part, in a file.")
+@click.option("--test", type=click.Path(path_type=Path), help="Test part.")
+@click.option("--validation", type=click.Path(path_type=Path), help="Validation part.")
+@click.option("--negatives", type=click.Path(path_type=Path), help="Sampled negatives.")
+@click.option("--file-format", help="Of these files, where their ending does not tell it.")
+@click.option(
+    "--column", "columns", multiple=True, help="A column of these files, such as user=buyer."
+)
+@click.option(
+    "--order",
+    type=click.Choice(["none", "user", "global"]),
+    help="What these files promise about time.  [default: what they look like]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "md", "json"]),
+    default="text",
+    show_default=True,
+    help="How to write it.",
+)
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw popularity of train, test and a random test part (.svg, .png, .pdf).",
+)
+def audit(
+    experiment: Path | None,
+    data_dir: Path | None,
+    form: str,
+    picture: Path | None,
+    columns: tuple[str, ...],
+    **files: Any,
+) -> None:
+    """Audit the splits of an experiment, or one that lies in files, for leakage.
+
+    \b
+    recrepro audit experiments/quickstart.toml
+    recrepro audit --train train.tsv --test test.tsv --picture audit.svg
+
+    The verdict is clean, suspicious or leaking; exit code 1 if it is leaking.
+    """
+    if picture is not None:
+        check_picture(picture)
+    given = sorted(name for name, value in files.items() if value is not None)
+    if experiment is not None and (given or columns):
+        raise UsageError(
+            f"give an experiment, or the files of a split, not both: got {experiment} and "
+            f"{', '.join(given) or 'columns'}."
+        )
+    if experiment is not None:
+        audits, absent = audit_experiment(experiment, data_dir)
+        for name in absent:
+            click.echo(f"not audited: {name}", err=True)
+    elif files["train"] is not None and files["test"] is not None:
+        mapping = parse_columns(columns, ("user", "item", "value", "time"))
+        audits = audit_files(**files, columns=mapping)
+    else:
+        raise UsageError("say what to audit: an experiment file, or --train FILE and --test FILE.")
+    if form == "text":
+        show(make_console(), audits)
+    else:
+        click.echo(to_json(audits) if form == "json" else to_markdown(audits))
+    if picture is not None:
+        draw_popularity(audits, picture)
+        click.echo(f"Drawn: {picture}", err=True)
+    click.get_current_context().exit(1 if worst(audits) == "leaking" else 0)
 
 
 def audit_experiment(path: Path, data_dir: Path | None) -> tuple[Audits, list[str]]:
@@ -113,6 +194,8 @@ def show(console: Console, audits: Audits) -> None:
 
 
 _FINDINGS = ("weight", "finding", "users", "interactions", "what")
+
+
 _POPULARITY = ("popularity of items", "train", "test", "random split")
 
 

@@ -1,30 +1,118 @@
-"""What `recrepro check` and `recrepro run --dry-run` do: check an experiment, estimate its cost."""
+"""`recrepro check`: check an experiment and estimate its cost."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import click
 from rich.console import Console
 from rich.text import Text
 
-from recrepro.cli.progress import short_titles
+from recrepro.cli.console import make_console
+from recrepro.cli.options import (
+    data_option,
+    experiment_argument,
+    jobs_option,
+    ledger_url,
+    memory_option,
+    text_or_json,
+    threads_option,
+    workspace_option,
+)
+from recrepro.cli.workspaces import until_the_end
 from recrepro.compute.memory import in_words
 from recrepro.compute.threads import share_cores
 from recrepro.data.load import unavailable
 from recrepro.errors import RecreproError
 from recrepro.run.costs import CellCost, Costs, estimate
 from recrepro.run.plan import check_names, make_plan
+from recrepro.run.titles import short_titles
 from recrepro.spec.budget import how
 from recrepro.spec.experiment import load_experiment
 from recrepro.store.ledger import Ledger
-from recrepro.tables.terminal import plain_table
+from recrepro.tables.console import plain_table
 from recrepro.tables.words import count, duration
 
 RULE = (
     "Time: trials x the median of the model's trials in this workspace, plus the final fit; from "
     "other data in proportion to the interactions in train."
 )
+
+
 UNKNOWN = "Where it is unknown, --time tries the model on a sample of train and validation."
+
+
+@click.command()
+@experiment_argument
+@data_option
+@workspace_option
+@jobs_option
+@threads_option
+@memory_option
+@click.option(
+    "--time",
+    "time_trials",
+    is_flag=True,
+    help="Time a trial on a sample of train and validation, of models that were never run here.",
+)
+@text_or_json
+def check(
+    experiment: Path,
+    data_dir: Path | None,
+    workspace: Path,
+    jobs: int | None,
+    threads: int | Literal["auto"],
+    memory: int | None,
+    time_trials: bool,
+    form: str,
+) -> None:
+    """Check an experiment without running it, and say what it would take.
+
+    Names, values, data, splits; cells, trials, time, memory, disk, and what cannot be run. Nothing
+    is downloaded: of a data set that is not here, only the name is checked.
+    """
+    print_check(
+        experiment, data_dir, workspace, jobs, threads, memory, form, time_trials=time_trials
+    )
+
+
+def print_check(
+    experiment: Path,
+    data_dir: Path | None,
+    workspace: Path,
+    jobs: int | None,
+    threads: int | Literal["auto"],
+    memory: int | None,
+    form: str = "text",
+    *,
+    time_trials: bool = False,
+) -> None:
+    """Check an experiment and print what it takes, for `check` and `run --dry-run`.
+
+    Raises
+    ------
+    RecreproError
+        If some of it cannot be run.
+    """
+    ledger: Ledger | None = None
+    if (url := ledger_url()) or (workspace / "ledger.db").is_file():
+        ledger = until_the_end(Ledger.in_workspace(workspace, url))
+    found = check_experiment(
+        experiment,
+        data_dir,
+        workspace,
+        ledger,
+        jobs=jobs,
+        threads=threads,
+        memory=memory,
+        time_trials=time_trials,
+    )
+    if form == "json":
+        click.echo(json.dumps(as_json(found), indent=1))
+    else:
+        show(make_console(), found)
+    require_runnable(found)
 
 
 @dataclass(frozen=True)
@@ -37,7 +125,7 @@ class Check:
     costs: Costs | None
 
 
-def check(
+def check_experiment(
     path: Path,
     data_dir: Path | None,
     workspace: Path,

@@ -1,21 +1,66 @@
-"""What `recrepro compare` does: intervals of models, and paired tests against one of them."""
+"""`recrepro compare`: intervals of models, and paired tests against one of them."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 
+import click
 import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from recrepro.analysis.comparison import TESTS, ComparedBoard
+from recrepro.analysis.comparison import TESTS, ComparedBoard, compare_models
+from recrepro.cli.console import make_console
+from recrepro.cli.options import (
+    experiment_argument,
+    mlflow_option,
+    workspace_option,
+)
+from recrepro.cli.results import results_of
+from recrepro.spec.experiment import load_experiment
 from recrepro.tables.cells import p_text
-from recrepro.tables.terminal import plain_table
+from recrepro.tables.console import plain_table
 
 COLUMNS = (
     *("model", "mean", "95 % interval", "difference", "95 % interval", "effect"),
     *("better / worse", "p (t)", "p (Wilcoxon)", "p (randomisation)"),
 )
+
+
+@click.command()
+@experiment_argument
+@workspace_option
+@mlflow_option
+@click.option("--metric", help="What to compare.  [default: the one that was tuned for]")
+@click.option("--reference", help="Compare with this model.  [default: the best of each table]")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "md", "json"]),
+    default="text",
+    show_default=True,
+    help="How to write it.",
+)
+def compare(
+    experiment: Path,
+    workspace: Path,
+    uri: str | None,
+    metric: str | None,
+    reference: str | None,
+    form: str,
+) -> None:
+    """Test whether an experiment's models differ: intervals, paired tests, effect sizes."""
+    spec = load_experiment(experiment)
+    boards = compare_models(
+        results_of(experiment, spec, workspace, uri),
+        metric or spec.selection_metric,
+        reference,
+    )
+    if form == "text":
+        show(make_console(), boards)
+    else:
+        click.echo(to_json(boards) if form == "json" else to_markdown(boards))
 
 
 def _cells(board: ComparedBoard) -> Iterator[tuple[str, ...]]:

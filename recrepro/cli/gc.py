@@ -1,13 +1,38 @@
-"""`recrepro gc`: what is deleted, in words."""
+"""`recrepro gc`: delete caches and leftovers."""
 
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
+import click
 from rich.console import Console
 
+from recrepro.cli.console import make_console
+from recrepro.cli.options import (
+    workspace_option,
+)
+from recrepro.cli.workspaces import existing
 from recrepro.compute.memory import in_words
+from recrepro.store import garbage
 from recrepro.store.garbage import KINDS, Waste
 from recrepro.store.workspace import Workspace
 from recrepro.tables.words import count
+
+
+@click.command("gc")
+@workspace_option
+@click.option("--dry-run", is_flag=True, help="List what would be deleted, and delete nothing.")
+def collect_garbage(workspace: Path, dry_run: bool) -> None:
+    """Delete caches and leftovers of a workspace; results stay as they are.
+
+    Splits that no cell needs any more (they are drawn again on demand), logs and checkpoints of
+    done cells, and, when they are a day old, blobs without a record and temporary files. May be
+    called beside a run.
+    """
+    place, ledger = existing(workspace)
+    found = garbage.waste(place, ledger, time.time()) if dry_run else garbage.clean(place, ledger)
+    kept = garbage.why_blobs_stay(place, ledger)
+    show(make_console(), place, found, dry_run=dry_run, blobs_stay=kept)
 
 
 def show(

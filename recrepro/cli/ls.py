@@ -1,4 +1,7 @@
-"""What the command line shows as tables: the registries and the leaderboard."""
+"""`recrepro ls`: list what an experiment can name.
+
+Each list imports only what it shows: the names of the models need no numeric library.
+"""
 
 import ast
 from collections.abc import Callable
@@ -6,13 +9,49 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 from rich.console import Console
 from rich.text import Text
+
+from recrepro.cli.console import make_console
+from recrepro.errors import UsageError
+from recrepro.tables.console import print_table
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-from recrepro.tables.terminal import _print
+KINDS = ("models", "datasets", "filters", "metrics", "splits")
+
+
+@click.command(name="ls")
+@click.argument("what", type=click.Choice(KINDS), required=False)
+@click.argument("name", required=False)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "md"]),
+    default="text",
+    help="md: the page of all metrics, for `ls metrics`.",
+)
+def list_(what: str | None, name: str | None, form: str) -> None:
+    """List what an experiment can name, or show all there is to know of one NAME.
+
+    \b
+    recrepro ls                  models, datasets, filters, metrics and splits
+    recrepro ls models           one of the lists
+    recrepro ls models ease      hyperparameters, defaults and search ranges of one model
+    """
+    if form == "md":
+        if what != "metrics" or name:
+            raise UsageError("--format md is for `recrepro ls metrics`, without a name.")
+
+        from recrepro.evaluation.glossary import to_markdown
+
+        click.echo(to_markdown(), nl=False)
+        return
+    console = make_console()
+    for kind in [what] if what else KINDS:
+        show(console, kind, name)
 
 
 def show(console: Console, kind: str, name: str | None = None) -> None:
@@ -34,20 +73,20 @@ def show(console: Console, kind: str, name: str | None = None) -> None:
 
 
 def _show_models(console: Console) -> None:
-    from recrepro.model import MODELS
+    from recrepro.models import MODELS
 
     rows = [
         (name, first_doc_line(MODELS.resolve_target(name)), MODELS.origin(name).split(" ")[0])
         for name in MODELS.names()
     ]
-    _print(console, "Models", ("name", "what it does", "from"), rows)
+    print_table(console, "Models", ("name", "what it does", "from"), rows)
     for fault in MODELS.faults():
         console.print(fault, style="yellow", soft_wrap=True)
     console.print("Hyperparameters of one: recrepro ls models NAME\n", style="dim")
 
 
 def _show_model(console: Console, name: str) -> None:
-    from recrepro.model import MODELS
+    from recrepro.models import MODELS
     from recrepro.space import OnlyWhere, declared_space
 
     model = MODELS.resolve(name)
@@ -63,7 +102,7 @@ def _show_model(console: Console, name: str) -> None:
         searched = " ".join([str(space.get(field, "not searched")), *conditions])
         rows.append((field, repr(of.default), searched, of.description or ""))
     if rows:
-        _print(console, "Hyperparameters", ("name", "default", "search range", ""), rows)
+        print_table(console, "Hyperparameters", ("name", "default", "search range", ""), rows)
     else:
         console.print("It has no hyperparameters.")
 
@@ -72,7 +111,7 @@ def _show_splits(console: Console) -> None:
     from recrepro.splits import SPLITS
 
     rows = [(name, _doc(SPLITS.resolve(name)).splitlines()[0]) for name in SPLITS.names()]
-    _print(console, "Splits", ("name", "what it holds out"), rows)
+    print_table(console, "Splits", ("name", "what it holds out"), rows)
     console.print("Options of one: recrepro ls splits NAME\n", style="dim")
 
 
@@ -86,7 +125,7 @@ def _show_filters(console: Console) -> None:
     from recrepro.data.filters import FILTERS
 
     rows = [(name, _doc(FILTERS.resolve(name)).splitlines()[0]) for name in FILTERS.names()]
-    _print(console, "Filters", ("name", "what it does"), rows)
+    print_table(console, "Filters", ("name", "what it does"), rows)
     console.print("Options of one: recrepro ls filters NAME\n", style="dim")
 
 
@@ -102,15 +141,16 @@ def _show_options(console: Console, name: str, kind: "type[BaseModel]") -> None:
         (option, "required" if f.is_required() else repr(f.default), f.description or "")
         for option, f in kind.model_fields.items()
     ]
-    _print(console, "Options", ("name", "default", ""), rows)
+    print_table(console, "Options", ("name", "default", ""), rows)
 
 
 def _show_metrics(console: Console) -> None:
-    from recrepro.evaluation.definitions import DEFINITIONS, KINDS, SYMBOLS
+    from recrepro.evaluation.definitions import DEFINITIONS, SYMBOLS
+    from recrepro.evaluation.definitions import KINDS as METRIC_KINDS
 
-    for kind, title in KINDS.items():
+    for kind, title in METRIC_KINDS.items():
         rows = [(d.pattern, d.formula, d.same_in) for d in DEFINITIONS.values() if d.kind == kind]
-        _print(console, title, ("name", "formula", "same formula in"), rows)
+        print_table(console, title, ("name", "formula", "same formula in"), rows)
     console.print(SYMBOLS, style="dim", soft_wrap=True)
     console.print("All there is to know of one: recrepro ls metrics NAME\n", style="dim")
 
@@ -121,7 +161,7 @@ def _show_metric(console: Console, name: str) -> None:
     definition = find_definition(name.partition("@")[0])
     console.print(Text(definition.pattern, style="bold"), f"\n\n{definition.explanation}\n")
     rows = [("formula", definition.formula), ("same in", definition.same_in or "-")]
-    _print(console, "Definition", ("", ""), rows)
+    print_table(console, "Definition", ("", ""), rows)
     console.print(SYMBOLS, "\n", style="dim", soft_wrap=True)
 
 
@@ -146,7 +186,7 @@ def _show_datasets(console: Console) -> None:
             for name, d in DATASETS.items()
             if d.family == family
         ]
-        _print(
+        print_table(
             console,
             family,
             ("name", "users", "items", "interactions", "from", "features", ""),
@@ -189,7 +229,7 @@ def _show_dataset(console: Console, name: str) -> None:
         unknown = "no checksum known: what came is checked by what it holds"
         rows.append(("checksum", source.checksum or unknown))
         rows.append(("at most", f"{source.limit_mb:,} MB"))
-    _print(console, "Source", ("", ""), rows)
+    print_table(console, "Source", ("", ""), rows)
 
 
 _TABLES: dict[str, Callable[[Console], None]] = {

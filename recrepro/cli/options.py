@@ -1,18 +1,16 @@
-"""What several commands share: arguments, and how they open a workspace."""
+"""Arguments and options that several commands share."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    from recrepro.spec.experiment import Experiment
-    from recrepro.store.ledger import Ledger
-    from recrepro.store.results import Result
-    from recrepro.store.workspace import Workspace
+from recrepro.compute.memory import parse_bytes
 
 experiment_argument = click.argument("experiment", type=click.Path(path_type=Path))
+
+
 _workspace = click.option(
     "--workspace",
     type=click.Path(path_type=Path, file_okay=False),
@@ -22,6 +20,7 @@ _workspace = click.option(
     show_envvar=True,
     help="Folder that keeps results, splits and the MLflow store.",
 )
+
 
 LEDGER = "recrepro.cli.ledger"
 """Where click keeps the address for the time of a command."""
@@ -40,6 +39,8 @@ _ledger = click.option(
     callback=_keep_address,
     help="Ledger on PostgreSQL: postgresql://USER@HOST/DATABASE.  [default: in the workspace]",
 )
+
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -62,6 +63,8 @@ data_option = click.option(
     show_envvar=True,
     help="Folder with local copies of data sets; used before anything is downloaded.",
 )
+
+
 mlflow_option = click.option(
     "--mlflow",
     "uri",
@@ -79,8 +82,6 @@ class _Size(click.ParamType[int]):
         self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
         """Read it, or say what is wrong with it."""
-        from recrepro.compute.memory import parse_bytes
-
         try:
             return value if isinstance(value, int) else parse_bytes(value)
         except ValueError as error:
@@ -108,6 +109,8 @@ jobs_option = click.option(
     type=click.IntRange(min=1),
     help="Models tuned side by side, each in a process of its own.  [default: one a core]",
 )
+
+
 threads_option = click.option(
     "--threads",
     type=_Threads(),
@@ -117,6 +120,8 @@ threads_option = click.option(
     help="Threads of the numeric libraries in each process; auto divides the cores by the jobs. "
     "Results are equal to the bit only for equal numbers.",
 )
+
+
 memory_option = click.option(
     "--memory",
     type=_Size(),
@@ -124,6 +129,8 @@ memory_option = click.option(
     help="What the processes may need together, such as 8GB; more are not started.  "
     "[default: 80 % of what is available]",
 )
+
+
 text_or_json = click.option(
     "--format",
     "form",
@@ -134,33 +141,9 @@ text_or_json = click.option(
 )
 
 
-def results_of(
-    path: Path, experiment: "Experiment", workspace: Path, uri: str | None
-) -> "list[Result]":
-    """Return the cells of an experiment, from a workspace or, with an address, from MLflow."""
-    if uri is None:
-        from recrepro.store.results import results_in
-
-        place, ledger = existing(workspace)
-        return results_in(place, ledger, experiment, path.stem)
-    from recrepro.tracking.reader import results_from_mlflow
-
-    found = results_from_mlflow(uri, path.stem, experiment.grid_hash)
-    if found.torn:
-        click.echo(f"left out, because they are not wholly in MLflow: {found.torn} cells", err=True)
-    return found.results
+run_argument = click.argument("run")
 
 
-def existing(workspace: Path) -> "tuple[Workspace, Ledger]":
-    """Open a workspace that an earlier run has made, and its ledger: the one door for reading."""
-    from recrepro.store.ledger import Ledger
-    from recrepro.store.workspace import Workspace
-
-    place = Workspace.existing(workspace, ledger_url())
-    return place, until_the_end(Ledger.in_workspace(place.root, ledger_url()))
-
-
-def until_the_end(ledger: "Ledger") -> "Ledger":
-    """Close a ledger when the command ends, however it ends."""
-    click.get_current_context().call_on_close(ledger.close)
-    return ledger
+some_experiment = click.argument(
+    "experiment", type=click.Path(path_type=Path), required=False, metavar="[EXPERIMENT]"
+)

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from recrepro.run.executors import Event
 from recrepro.run.plan import Cell
+from recrepro.run.titles import short_titles
 from recrepro.tables.words import count, duration
 
 
@@ -199,23 +200,3 @@ class Progress:
 
 def _tried(state: _Running) -> str:
     return f"{state.finished}/{state.total}" if state.total else f"{state.finished}"
-
-
-def short_titles(cells: Sequence[Cell]) -> dict[str, str]:
-    """Name cells on the screen, by key: the model, and of the rest what differs between cells."""
-    parts = [
-        {
-            "dataset": cell.dataset,
-            "split": cell.split,
-            "model": cell.model.title,
-            "seed": f"seed {cell.seed}",
-            "fold": "" if cell.fold is None else f"fold {cell.fold + 1}",
-        }
-        for cell in cells
-    ]
-    shown = [k for k in (parts[0] if parts else ()) if len({p[k] for p in parts}) > 1]
-    shown = shown if "model" in shown else [*shown, "model"]
-    return {
-        cell.key: " / ".join(part[k] for k in shown if part[k])
-        for cell, part in zip(cells, parts, strict=True)
-    }

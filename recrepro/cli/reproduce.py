@@ -1,26 +1,81 @@
-"""What `recrepro reproduce` does and prints."""
+"""`recrepro reproduce`: fit a recorded run again and compare."""
 
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.text import Text
 
-from recrepro.cli.console import printable
+from recrepro.cli.console import make_console, printable
+from recrepro.cli.options import (
+    data_option,
+    ledger_url,
+    run_argument,
+    workspace_option,
+)
 from recrepro.cli.progress import Progress
 from recrepro.reproduce.agreement import Agreement, MetricAgreement, compare_results
-from recrepro.reproduce.locate import FoundRun
+from recrepro.reproduce.locate import FoundRun, find_run
 from recrepro.reproduce.refit import look_up, plan_again, refit
 from recrepro.run.executors import Event
 from recrepro.run.plan import Cell, Plan
 from recrepro.spec.identity import differences
 from recrepro.store.names import paths
-from recrepro.tables.terminal import plain_table
+from recrepro.tables.console import plain_table
 from recrepro.tables.words import count
 
 STYLES = {"identical": "bold green", "within tolerance": "bold yellow", "different": "bold red"}
+
+
+@click.command()
+@run_argument
+@data_option
+@workspace_option
+@click.option(
+    "--base",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the experiment's own files.  [default: as recorded]",
+)
+@click.option("--retune", is_flag=True, help="Repeat the search for hyperparameters too.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Threads of the numeric libraries.  [default: as recorded]",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=0.001,
+    show_default=True,
+    help="Up to which difference the verdict is `within tolerance`; relative above 1.",
+)
+def reproduce(
+    run: str,
+    data_dir: Path | None,
+    workspace: Path,
+    base: Path | None,
+    retune: bool,
+    threads: int | None,
+    tolerance: float,
+) -> int:
+    """Fit a recorded RUN again and say whether the result is the same.
+
+    Exit code 0 if it is identical or within tolerance, 1 if it is different. RUN is as for
+    `recrepro show`. Nothing is written into the workspace.
+    """
+    agreement = run_again(
+        make_console(),
+        find_run(run, workspace, ledger_url()),
+        base=base,
+        data_dir=data_dir,
+        retune=retune,
+        threads=threads,
+        tolerance=tolerance,
+    )
+    return int(agreement.verdict == "different")
 
 
 class _Quiet:
@@ -39,7 +94,7 @@ class _Quiet:
         """Say nothing."""
 
 
-def reproduce(
+def run_again(
     console: Console,
     run: FoundRun,
     *,

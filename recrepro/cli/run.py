@@ -1,369 +1,130 @@
-"""`recrepro run`: from an experiment file to its leaderboard on the screen."""
+"""`recrepro run`: tune and test what is left of an experiment.
+
+Heavy modules are imported inside the command, after the first worker's process was started: both
+load at the same time.
+"""
 
 import contextlib
-import sys
-from collections.abc import Iterable, Mapping
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from shutil import which
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from rich.console import Console
-from rich.text import Text
+import click
 
-from recrepro.analysis import leaderboard
-from recrepro.analysis.verdict import BoardVerdict, judge, may_be_judged
-from recrepro.cli.console import make_console
-from recrepro.cli.progress import Progress, short_titles
-from recrepro.compute.memory import available_bytes, in_words
-from recrepro.compute.threads import cores, share_cores
-from recrepro.errors import RecreproError, UnknownName, UsageError
-from recrepro.run.admission import MemoryBudget, default_budget, expected_memory
-from recrepro.run.coordinator import Grid
-from recrepro.run.dask_executor import DaskCluster, check_address
-from recrepro.run.executors import Executor, LocalProcesses
-from recrepro.run.plan import Cell, Plan, make_plan
-from recrepro.spec.budget import in_all
-from recrepro.spec.experiment import Experiment, load_experiment
-from recrepro.store.address import LedgerAddress
-from recrepro.store.entries import CellState
-from recrepro.store.ledger import Ledger
-from recrepro.store.names import CellNames, paths
-from recrepro.store.results import results_in
-from recrepro.store.workspace import Workspace
-from recrepro.tables.terminal import show_leaderboard
-from recrepro.tables.words import count
-from recrepro.tracking.background import BackgroundMirror
-from recrepro.tracking.mirror import MlflowMirror
-from recrepro.tracking.store import printable, tracking_uri
-
-if TYPE_CHECKING:
-    import subprocess
-
-MIRROR_SECONDS = 60.0
-"""How long the end of a run waits for a server that is slow."""
+from recrepro.cli.options import (
+    data_option,
+    experiment_argument,
+    jobs_option,
+    ledger_url,
+    memory_option,
+    threads_option,
+    workspace_option,
+)
+from recrepro.errors import UsageError
+from recrepro.run.executors import end_waiting, start_process
 
 
-def run_experiment(
-    path: Path,
+@click.command()
+@experiment_argument
+@data_option
+@workspace_option
+@jobs_option
+@threads_option
+@memory_option
+@click.option(
+    "--reopen",
+    multiple=True,
+    metavar="NAME",
+    help="Test cells again that have a result; every table says so. A model, a cell as the "
+    "progress lines name it, or 8 or more characters of its key.",
+)
+@click.option(
+    "--keep-models",
+    is_flag=True,
+    help="Store what the final models have learned, as arrays; of cells that are run now.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Say what would be run, as `check` does; write nothing."
+)
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    show_default=True,
+    help="Where the cells are run: on this machine, or by the workers of a Dask cluster.",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    envvar="RECREPRO_SCHEDULER",
+    show_envvar=True,
+    help="The cluster's scheduler, with --executor dask; tls:// if it is on another machine.",
+)
+def run(
+    experiment: Path,
     data_dir: Path | None,
     workspace: Path,
-    *,
-    jobs: int | None = None,
-    threads: int | Literal["auto"] = 1,
-    memory: int | None = None,
-    reopen: Iterable[str] = (),
-    keep_models: bool = False,
-    ledger_url: str | None = None,
-    scheduler: str | None = None,
-    ready: "subprocess.Popen[str] | None" = None,
+    jobs: int | None,
+    threads: int | Literal["auto"],
+    memory: int | None,
+    reopen: tuple[str, ...],
+    keep_models: bool,
+    dry_run: bool,
+    executor: str,
+    scheduler: str | None,
 ) -> None:
-    """Run what is left of an experiment and print its leaderboard.
+    """Run what is left of an experiment, then print its leaderboard.
 
-    Parameters
-    ----------
-    path : Path
-        The experiment file.
-    data_dir : Path, optional
-        Folder with local copies of named data sets.
-    workspace : Path
-        Folder that keeps the results; made if it is not there.
-    jobs : int, optional
-        Cells that run side by side; by default as many as the cores, or the workers, allow.
-    threads : int or "auto"
-        Threads of the numeric libraries in each cell's process; or the cores divided by the jobs.
-    memory : int, optional
-        Bytes that the cells which run side by side may need together; by default a share of what
-        is available.
-    reopen : iterable of str
-        Names of done cells that are tested again, see `cells_to_reopen`.
-    keep_models : bool
-        Whether to store what the final models have learned, of the cells that are run.
-    ledger_url : str, optional
-        Address of the ledger, if it is not in the workspace.
-    scheduler : str, optional
-        Address of a Dask scheduler whose workers run the cells.
-    ready : subprocess.Popen, optional
-        A worker's process that was started ahead.
-
-    Raises
-    ------
-    RecreproError
-        If the experiment cannot be run, or some cells failed (the others are done).
-    KeyboardInterrupt
-        After what is done has been kept, and the command to go on printed.
+    What is done stays done: run the same file again after an interruption, or after adding a
+    model, and only the rest is run.
     """
-    console = make_console()
-    if scheduler is not None:
-        _check_cluster(scheduler, ledger_url or f"sqlite:///{workspace / 'ledger.db'}")
-    experiment = load_experiment(path)
-    plan = make_plan(experiment, path.parent, data_dir, progress=sys.stderr.isatty())
-    place = Workspace.create(workspace)
-    with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:
-        executor: Executor | None = None
-        n_threads = 1 if threads == "auto" else threads
-        if scheduler is not None:
-            executor = _cluster(console, scheduler, place, n_threads)
-        source = path.read_text(encoding="utf-8")
-        members = [(cell.member, cell.identity) for cell in plan.cells]
-        ledger.plan(path.stem, experiment.grid_hash, source, members)
-        again = cells_to_reopen(reopen, plan.cells, ledger.states())
-        mirror = BackgroundMirror(
-            MlflowMirror(ledger, place, path.stem, experiment.grid_hash, source)
-        )
-        progress = _announce(console, plan, ledger, place, path.stem, mirror, again)
-        budget = None
-        if executor is None:
-            jobs, n_threads = share_cores(jobs, threads)
-            total = default_budget(available_bytes()) if memory is None else memory
-            budget = MemoryBudget(total, expected_memory(plan, ledger.records()))
-            _warn(console, plan, ledger, budget, jobs * n_threads)
-            executor = LocalProcesses(place.log, n_threads, ledger.address.secrets, ready)
-        grid = Grid(
-            plan,
-            ledger,
-            place,
-            executor,
-            jobs=jobs,
-            observer=progress,
-            reopen=again,
-            keep_models=keep_models,
-            memory=budget,
-        )
-        try:
-            with progress:
-                grid.run()
-        except KeyboardInterrupt:
-            _say_how_to_go_on(console, plan, ledger)
-            raise
-        failed = print_leaderboard(console, experiment, path.stem, ledger, place)
-        failed = list(dict.fromkeys([*failed, *grid.failed]))
-        finish_mirror(console, mirror, place, workspace)
-    if failed:
-        logs = ", ".join(str(place.log(cell)) for cell in failed)
-        raise RecreproError(
-            f"{len(failed)} of {len(plan.cells)} cells failed (see the notes above). What their "
-            f"processes printed: {logs}. Running the same file again retries them."
-        )
+    if dry_run:
+        if reopen:
+            raise UsageError("--dry-run does not go with --reopen: it says what is left to run.")
+        from recrepro.cli.check import print_check
 
-
-def _warn(console: Console, plan: Plan, ledger: Ledger, budget: MemoryBudget, threads: int) -> None:
-    """Say what will be slow, or tight."""
-    states = ledger.states()
-    large = [c for c in plan.cells if budget.needs[c.key] > budget.total and not _done(c, states)]
-    for cell in {(cell.model.title, cell.dataset): cell for cell in large}.values():
-        console.print(
-            f"{cell.model.title} on {cell.dataset} needs about {in_words(budget.needs[cell.key])} "
-            f"of memory, more than the {in_words(budget.total)} that cells may need together: it "
-            "runs alone.",
-            style="yellow",
-            soft_wrap=True,
-        )
-    if threads > cores():
-        console.print(
-            f"{threads} threads in all share {count(cores(), 'core')}: fewer --jobs or --threads "
-            "are faster.",
-            style="yellow",
-            soft_wrap=True,
-        )
-
-
-def _check_cluster(scheduler: str, ledger_url: str) -> None:
-    """Refuse, before any work, a cluster that must not or cannot be used."""
-    try:
-        check_address(scheduler, LedgerAddress(ledger_url))
-    except ImportError as error:
-        raise UsageError(
-            f"--executor dask needs Dask, which cannot be loaded: {error}. Install it: pip install "
-            "'recrepro[cluster]'."
-        ) from error
-
-
-def _cluster(console: Console, scheduler: str, place: Workspace, threads: int) -> DaskCluster:
-    cluster = DaskCluster(scheduler, place, threads)
-    there = f"places for {count(cluster.places, 'cell')} at a time"
-    if not cluster.places:
-        there = "no workers yet; cells start when some have come (dask worker ...)"
-    console.print(f"Dask cluster {scheduler}: {there}", style="dim", soft_wrap=True)
-    return cluster
-
-
-def cells_to_reopen(
-    names: Iterable[str], cells: list[Cell], states: Mapping[str, CellState]
-) -> list[str]:
-    """Return the keys of the cells whose test part is asked for again by name.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Each the title of a model (all its cells), ``dataset/split/model``, which may go on with
-        ``/seed N`` and ``/fold N``, a cell as the progress lines name it, or the first 8 or more
-        characters of a key.
-    cells : list of Cell
-        Those of the experiment.
-    states : mapping of str to str
-        What the ledger says of them, by key.
-
-    Raises
-    ------
-    UsageError
-        If a name fits no cell, or a cell without a result.
-    """
-    titles = short_titles(cells)
-    known = CellNames(cell.member for cell in cells)
-    for cell in cells:
-        known.add(cell.model.title, cell.key)
-        known.add(titles[cell.key], cell.key)
-    wanted: set[str] = set()
-    for name in names:
-        found = known.find(name)
-        if not found:
-            models = {cell.model.title for cell in cells}
-            example = paths(cells[-1].member)[-1]
-            hint = f"Or one cell, such as {example!r}, or 8 or more characters of its key."
-            raise UnknownName("model or cell to reopen", name, models, hint)
-        left = [titles[cell.key] for cell in cells if cell.key in found and not _done(cell, states)]
-        if left:
-            raise UsageError(
-                f"--reopen {name!r}: {', '.join(left)} has no result yet, so its test part can be "
-                "opened without being asked for by name. Run the experiment without --reopen first."
-            )
-        wanted |= found
-    return [cell.key for cell in cells if cell.key in wanted]
-
-
-def _done(cell: Cell, states: Mapping[str, CellState]) -> bool:
-    return states[cell.key] == "done"
-
-
-def print_leaderboard(
-    console: Console, experiment: Experiment, name: str, ledger: Ledger, workspace: Workspace
-) -> list[str]:
-    """Print an experiment's tables and verdicts; return the keys of the cells that failed."""
-    results = results_in(workspace, ledger, experiment, name)
-    judged: list[BoardVerdict] = []
-    problem = ""
-    if may_be_judged(experiment.selection_metric):
-        try:
-            judged = judge(results, experiment.selection_metric)
-        except RecreproError as error:  # of one lost blob, the tables know nothing
-            problem = f"\nNo verdict on neural models: {error}"
-    show_leaderboard(console, *leaderboard.build(experiment, results), judged)
-    if problem:
-        console.print(problem, style="yellow", soft_wrap=True)
-    return [r.status.cell for r in results if r.status.state == "failed"]
-
-
-def _announce(
-    console: Console,
-    plan: Plan,
-    ledger: Ledger,
-    place: Workspace,
-    name: str,
-    mirror: BackgroundMirror,
-    again: list[str],
-) -> Progress:
-    """Print what is going to be done; return the display that follows it."""
-    states = ledger.states()
-    left = [cell for cell in plan.cells if not _done(cell, states)]
-    reopened = [cell for cell in plan.cells if cell.key in again]
-    console.print(Text.assemble((name, "bold"), ": ", plan.experiment.claim))
-    console.print(
-        f"{count(len(plan.cells), 'cell')} ({len(plan.cells) - len(left)} done before), "
-        f"{in_all([plan.budget(cell) for cell in left])} to run, in {place.root}",
-        style="dim",
-        soft_wrap=True,
-    )
-    if reopened:
-        console.print(
-            f"{count(len(reopened), 'cell')} tested again on request; every table will say so.",
-            style="yellow",
-            soft_wrap=True,
-        )
-    return Progress(
-        console,
-        cells=plan.cells,
-        # The trials of a reopened cell are there already: they count as done when it starts.
-        n_trials=plan.n_trials(*left, *reopened),
-        trials_of=plan.n_trials,
-        metric=plan.experiment.selection_metric,
-        # Not before a cell runs: loading MLflow would keep it waiting.
-        on_change=mirror.poke,
-    )
-
-
-def _say_how_to_go_on(console: Console, plan: Plan, ledger: Ledger) -> None:
-    states = ledger.states()
-    done = sum(_done(cell, states) for cell in plan.cells)
-    arguments = " ".join(map(printable, _without_reopen(sys.argv[1:])))
-    console.print(
-        f"\nStopped. {done} of {len(plan.cells)} cells are done and kept, with every finished "
-        f"trial of the others. To go on: {_program()} {arguments}",
-        soft_wrap=True,
-    )
-
-
-def _without_reopen(arguments: list[str]) -> list[str]:
-    """Leave out what must be typed each time that it is meant."""
-    kept: list[str] = []
-    rest = iter(arguments)
-    for argument in rest:
-        if argument == "--reopen":
-            next(rest, None)
-        elif not argument.startswith("--reopen="):
-            kept.append(argument)
-    return kept
-
-
-def finish_mirror(
-    console: Console,
-    mirror: BackgroundMirror,
-    place: Workspace,
-    workspace: Path,
-    seconds: float = MIRROR_SECONDS,
-) -> None:
-    """Copy what is left to MLflow, and say where it can be seen or why it could not be copied.
-
-    Parameters
-    ----------
-    console : rich.console.Console
-        Where to say it.
-    mirror : BackgroundMirror
-        What copies.
-    place : Workspace
-        The workspace.
-    workspace : Path
-        Its folder, as it was given.
-    seconds : float
-        How long a server is waited for. The store in the workspace is always brought up to date.
-    """
-    embedded = tracking_uri(place) == place.mlflow_store
-    if mirror.busy:
-        console.print("\nCopying to MLflow (Ctrl-C leaves it to the next run) ...", style="dim")
-    over = mirror.close(None if embedded else seconds)
-    send = f"{_program()} sync --workspace {workspace}"
-    if over and mirror.error is None:
-        command = f"{_program()} ui --workspace {workspace}"
-        console.print(f"\nLook at the runs:  {command}", soft_wrap=True)
+        print_check(experiment, data_dir, workspace, jobs, threads, memory)
         return
-    reason = f"the server is slow, it was waited for {seconds:g} s."
-    if over:
-        reason = str(mirror.error).strip().partition("\n")[0]
-    mend = (
-        f" If the workspace's own {place.root / 'mlflow.db'} is damaged, delete it: it is made "
-        "anew."
-    )
-    console.print(
-        f"\nMLflow could not be brought up to date: {reason}\nNothing is lost: the results are in "
-        f"the workspace. The next run of this file sends the rest, or now: {send}"
-        f"{mend if embedded else ''}",
-        style="yellow",
-        soft_wrap=True,
-    )
+    if executor == "dask" and scheduler is None:
+        raise UsageError(
+            "--executor dask needs the address of a scheduler: --scheduler tls://HOST:PORT, or "
+            "tcp://127.0.0.1:PORT on this machine. Start one with `dask scheduler`."
+        )
+    if executor == "dask" and (threads == "auto" or memory is not None):
+        raise UsageError(
+            "--threads auto and --memory divide what this machine has. With --executor dask, give "
+            "a number of threads, and each worker its memory: dask worker --resources MEMORY=8e9."
+        )
+    with _started_ahead(here=executor == "local", threads=threads) as ready:
+        from recrepro.cli.grid import run_experiment
+
+        run_experiment(
+            experiment,
+            data_dir,
+            workspace,
+            jobs=jobs,
+            threads=threads,
+            memory=memory,
+            reopen=reopen,
+            keep_models=keep_models,
+            ledger_url=ledger_url(),
+            scheduler=scheduler if executor == "dask" else None,
+            ready=ready,
+        )
 
 
-def _program() -> str:
-    """Return how this program was called, for commands to be copied from the screen."""
-    called = sys.argv[0]
-    if Path(called).name != "recrepro" or which("recrepro") == str(Path(called).resolve()):
-        return "recrepro"
-    return called
+@contextlib.contextmanager
+def _started_ahead(
+    *, here: bool, threads: int | Literal["auto"]
+) -> Iterator[subprocess.Popen[str] | None]:
+    """Start the process of the first cell, which loads what it needs while we load ours."""
+    if not here or threads == "auto" or ledger_url() is not None:
+        yield None
+        return
+    process = start_process(threads)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:  # no grid has taken it, and ended it
+            end_waiting(process)

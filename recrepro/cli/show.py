@@ -1,18 +1,52 @@
-"""What `recrepro show` prints of a record."""
+"""`recrepro show`: print the record of a run."""
 
+import json
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.text import Text
 
-from recrepro.cli.console import printable
+from recrepro.cli.console import make_console, printable
+from recrepro.cli.options import (
+    ledger_url,
+    run_argument,
+    workspace_option,
+)
 from recrepro.compute.memory import in_words
+from recrepro.reproduce.locate import find_run
 from recrepro.spec.budget import how
 from recrepro.store.entries import Member
 from recrepro.store.names import paths
-from recrepro.tables.terminal import plain_table
+from recrepro.tables.console import plain_table
+
+
+@click.command()
+@run_argument
+@workspace_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: the whole record.",
+)
+def show(run: str, workspace: Path, form: str) -> None:
+    """Print what is recorded of a RUN: what was run, what came out, where it was made.
+
+    \b
+    RUN is a record file (record.json), an MLflow run id, or a cell:
+    dataset/split/model/seed N, or 8 or more characters of its key
+    """
+    record = find_run(run, workspace, ledger_url()).record
+    if form == "json":
+        click.echo(json.dumps(record, indent=1))
+    else:
+        show_record(make_console(), record)
 
 
 def show_record(console: Console, record: Mapping[str, Any]) -> None:

@@ -1,14 +1,40 @@
-"""`recrepro split`: the parts of a split as files."""
+"""`recrepro split`: write the parts of a split as files."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import numpy as np
 import pandas as pd
 
+from recrepro.cli.options import (
+    data_option,
+    experiment_argument,
+)
 from recrepro.interactions import UNKNOWN_TIME, Interactions
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
+
+
+@click.command()
+@experiment_argument
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@data_option
+def split(experiment: Path, folder: Path, data_dir: Path | None) -> None:
+    """Write what models may see of an experiment's splits to FOLDER, for other programs.
+
+    \b
+    train.tsv        what to fit on while tuning
+    validation.tsv   what to tune on
+    known.tsv        what to fit the final model on
+    users.tsv        whom to recommend for
+    validation_shown.tsv, test_shown.tsv
+                     unseen users only: what the model is shown of those it is judged by
+
+    The test part is not written. Score what comes of it with recrepro evaluate.
+    """
+    for place in write_parts(experiment, folder, data_dir):
+        click.echo(place)
 
 
 def write_parts(experiment_file: Path, folder: Path, data_dir: Path | None) -> Iterator[Path]:

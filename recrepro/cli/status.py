@@ -1,26 +1,38 @@
-"""How far experiments are: what `recrepro status` finds and prints."""
+"""`recrepro status`: how far experiments are."""
 
+import json
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+import click
 from rich.console import Console
 from rich.text import Text
 
+from recrepro.cli.console import make_console
+from recrepro.cli.options import (
+    some_experiment,
+    text_or_json,
+    workspace_option,
+)
+from recrepro.cli.workspaces import existing, planned_versions
 from recrepro.spec.identity import search_budget
 from recrepro.store.entries import CellWork, Member, Planned
 from recrepro.store.leases import Lease
 from recrepro.store.ledger import Ledger
 from recrepro.store.names import paths
 from recrepro.store.workspace import Workspace
-from recrepro.tables.terminal import plain_table
+from recrepro.tables.console import plain_table
 from recrepro.tables.words import count, duration
 from recrepro.tracking.mirror import MlflowMirror
 from recrepro.tracking.store import printable
 
 State = Literal["done", "running", "dead", "failed", "left"]
+
+
 STATES: dict[State, str] = {
     "done": "green",
     "running": "bold",
@@ -29,6 +41,24 @@ STATES: dict[State, str] = {
     "left": "",
 }
 """What a cell can be, and how that is shown. Dead: leased to a process that is gone or silent."""
+
+
+@click.command()
+@some_experiment
+@workspace_option
+@text_or_json
+def status(experiment: Path | None, workspace: Path, form: str) -> None:
+    """Say how far an experiment is, or all of a workspace.
+
+    Cells that are done, running (where, since when), failed and left, and what MLflow lacks.
+    """
+    place, ledger = existing(workspace)
+    latest = {planned.name: planned for planned in reversed(planned_versions(ledger, experiment))}
+    found = [look(place, ledger, planned) for planned in latest.values()]
+    if form == "json":
+        click.echo(json.dumps(as_json(found), indent=1))
+    else:
+        show(make_console(), found)
 
 
 @dataclass(frozen=True)

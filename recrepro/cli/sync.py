@@ -1,9 +1,17 @@
-"""What `recrepro sync` does: it sends to MLflow what the ledger has and MLflow lacks."""
+"""`recrepro sync`: send to MLflow what the ledger has and MLflow lacks."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import click
 from rich.console import Console
 
+from recrepro.cli.console import make_console
+from recrepro.cli.options import (
+    some_experiment,
+    workspace_option,
+)
+from recrepro.cli.workspaces import existing, planned_versions
 from recrepro.errors import RecreproError
 from recrepro.store.entries import Planned
 from recrepro.store.ledger import Ledger
@@ -11,6 +19,21 @@ from recrepro.store.workspace import Workspace
 from recrepro.tables.words import count
 from recrepro.tracking.mirror import MlflowMirror
 from recrepro.tracking.store import printable, require_answer, tracking_uri
+
+
+@click.command()
+@some_experiment
+@workspace_option
+@click.option(
+    "--mlflow",
+    "uri",
+    metavar="URI",
+    help="Server or database to send to.  [env var: MLFLOW_TRACKING_URI]",
+)
+def sync(experiment: Path | None, workspace: Path, uri: str | None) -> None:
+    """Send to MLflow what it lacks of an experiment, or of all in a workspace; each run once."""
+    place, ledger = existing(workspace)
+    send(make_console(), place, ledger, planned_versions(ledger, experiment), uri)
 
 
 def send(

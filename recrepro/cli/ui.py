@@ -1,12 +1,54 @@
-"""`recrepro ui`: MLflow's own pages in the browser."""
+"""`recrepro ui`: open MLflow's own pages in the browser."""
 
 import contextlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+import click
+
+from recrepro.cli.options import (
+    ledger_url,
+    workspace_option,
+)
+from recrepro.errors import RecreproError
 from recrepro.run.interrupts import signals_as_interrupt
+from recrepro.store.workspace import Workspace
+from recrepro.tracking.store import is_server, printable, runs_pages, tracking_uri
+
+
+@click.command()
+@workspace_option
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+def ui(workspace: Path, port: int) -> None:
+    """Open the MLflow UI on the runs of a workspace, on this machine only."""
+    place = Workspace.existing(workspace, ledger_url())
+    uri = tracking_uri(place)
+    remote = is_server(uri)
+    server = uri.rstrip("/") if remote else f"http://127.0.0.1:{port}"
+    what = f"On the server {printable(uri)}" if remote else "Starting MLflow here (Ctrl-C ends it)"
+    click.echo(f"{what}. The runs of")
+    try:
+        pages = runs_pages(place, server)
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise RecreproError(f"MLflow at {printable(uri)} cannot be read: {reason}") from error
+    for name, page in pages.items():
+        click.echo(f"  {name}\n    {page}")
+    if remote:
+        return
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", uri]
+    code = run_in_foreground(command)
+    if code != 0:
+        raise RecreproError(
+            f"the MLflow server ended with exit code {code}. Is port {port} taken? Try --port."
+        )
 
 
 def run_in_foreground(command: Sequence[str]) -> int:

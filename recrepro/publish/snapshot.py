@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import recrepro
-from recrepro import tables
 from recrepro.errors import RecreproError, UsageError
 from recrepro.publish.citation import Citation, bibtex, citation_file, croissant
 from recrepro.spec.experiment import Experiment, load_experiment
 from recrepro.store.entries import CellStatus
 from recrepro.store.openings import Opening
 from recrepro.store.results import Result
+from recrepro.tables import formats
 from recrepro.tables import verdicts as judgements
 
 SCHEMA = 1
@@ -178,8 +178,8 @@ def table_files(
     experiment: Experiment, results: Sequence[Result], reference: str | None
 ) -> dict[str, bytes]:
     """Return the files that are computed from the results, by path."""
-    content = tables.contents(experiment, results, reference)
-    files = {f"leaderboard.{form}": write(*content) for form, write in tables.FORMATS.items()}
+    content = formats.contents(experiment, results, reference)
+    files = {f"leaderboard.{form}": write(*content) for form, write in formats.FORMATS.items()}
     files["verdict.json"] = judgements.to_json(content[2])
     return {path: text.encode() for path, text in files.items()}
 

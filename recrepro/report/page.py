@@ -12,13 +12,14 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from recrepro import __version__, tables
+from recrepro import __version__
 from recrepro.analysis.leaderboard import comparable
 from recrepro.analysis.ranks import MIN_DATASETS, rank_test
 from recrepro.report import answers, board, facts, searches
 from recrepro.report.parts import Chart, Section, Table, moment
 from recrepro.spec.experiment import Experiment
 from recrepro.store.results import Result
+from recrepro.tables import formats
 
 LARGE = 1_000_000
 """Bytes from which on a download is compressed, so that pages stay small."""
@@ -55,7 +56,7 @@ def render(experiment: Experiment, results: Sequence[Result], source: str) -> st
     source : str
         The experiment file, which the page carries.
     """
-    leaderboards, expected, judged = tables.contents(experiment, results)
+    leaderboards, expected, judged = formats.contents(experiment, results)
     found = [group for kinds in comparable(results).values() for group in kinds.values()]
     boards = [
         board.Board(f"board-{place}", table, group)
@@ -68,7 +69,7 @@ def render(experiment: Experiment, results: Sequence[Result], source: str) -> st
         _across_datasets(boards),
         facts.provenance(results),
     ]
-    csv = tables.FORMATS["csv"](leaderboards, expected, judged).encode()
+    csv = formats.FORMATS["csv"](leaderboards, expected, judged).encode()
     downloads = [
         Download("leaderboard.csv", "all tables, one line for each model and metric", csv),
         _records(results),

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from recrepro.model import MODELS
+from recrepro.models import MODELS
 from recrepro.run.plan import Plan
 
 PROCESS_BYTES = 500_000_000

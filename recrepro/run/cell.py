@@ -14,7 +14,8 @@ from typing import Any
 from recrepro.compute.checkpoint import Checkpoint
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.features import Features
-from recrepro.model import MODELS, EpochStats, IterativeRecommender, Recommender
+from recrepro.model import EpochStats, IterativeRecommender, Recommender
+from recrepro.models import MODELS
 from recrepro.randomness import generator
 from recrepro.run.energy import EnergyMeter
 from recrepro.run.job import Job
@@ -22,12 +23,12 @@ from recrepro.run.provenance import code_state, environment, packages, peak_memo
 from recrepro.run.weights import weights_of
 from recrepro.space import at_edge
 from recrepro.spec.budget import Budget
-from recrepro.spec.identity import looks_back, protocol_fingerprint
+from recrepro.spec.identity import protocol_fingerprint
 from recrepro.splits.sealed import StoredSplit, TuningView, histories
 from recrepro.store.ledger import Ledger
 from recrepro.store.records import RECORD_SCHEMA, measured, per_user_table, result_digest
 from recrepro.store.workspace import Workspace
-from recrepro.tuning.hindsight import look_back
+from recrepro.tuning.hindsight import look_back, looks_back
 from recrepro.tuning.suggestions import load_ahead
 from recrepro.tuning.tuner import Trial, Tuner, best_of, chosen_params, search_space
 

@@ -1,15 +1,19 @@
 """Recommendations of other programs, scored like the cells of an experiment."""
 
+import hashlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from scipy.sparse import csr_array
 
+from recrepro.data.formats.files import read_bytes
 from recrepro.data.formats.read import read_published
 from recrepro.data.runs import read_run
 from recrepro.errors import DataError, UnknownName, UsageError
@@ -17,7 +21,15 @@ from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluation, Evaluator
 from recrepro.interactions import Interactions
 from recrepro.model import ModelConfig, Recommender
-from recrepro.run.plan import Cell
+from recrepro.run.plan import Cell, Plan
+from recrepro.run.provenance import environment, peak_memory_bytes
+from recrepro.spec.experiment import Experiment, ModelSpec
+from recrepro.spec.explain import explain
+from recrepro.spec.identity import cell_key, protocol_fingerprint
+from recrepro.splits.sealed import histories
+from recrepro.store.entries import Member
+from recrepro.store.records import RECORD_SCHEMA, measured, per_user_table, result_digest
+from recrepro.store.workspace import Workspace
 
 
 class RunFile(Recommender):
@@ -119,6 +131,96 @@ def evaluate_on_files(
     assert split is not None
     known = split.train if split.validation is None else split.train.union(split.validation)
     return _score(frame, run, evaluator, known, known.matrix, split.test, split.negatives)
+
+
+def check_title(name: str, experiment: Experiment, file: Path) -> None:
+    """Check what tables are going to call a run file.
+
+    Raises
+    ------
+    UsageError
+        If a model could not have this name, or one of the experiment has it.
+    """
+    try:
+        ModelSpec(name=name)
+    except ValidationError as error:
+        raise UsageError(explain(error, ModelSpec, "--name")) from error
+    if name in {model.title for model in experiment.models}:
+        raise UsageError(f"{name!r} is a model of {file.name}: give the run file another --name.")
+
+
+def score_on_plan(
+    plan: Plan, workspace: Workspace, frame: pd.DataFrame, run: Path, name: str, choice: Choice
+) -> tuple[Member, dict[str, Any]]:
+    """Score a run file on the test part of one of an experiment's splits.
+
+    Parameters
+    ----------
+    plan : Plan
+        The experiment with its data.
+    workspace : Workspace
+        Where the values of users are stored.
+    frame : DataFrame
+        The run file as `recrepro.data.runs.read_run` returns it.
+    run : Path
+        The file itself, for its hash and for messages.
+    name : str
+        Its name in tables.
+    choice : Choice
+        The split to score it on.
+
+    Returns
+    -------
+    member : Member
+        Key and titles of the result.
+    record : dict
+        The record, for `Ledger.add_external`.
+
+    Raises
+    ------
+    UsageError
+        If the experiment has no such split, or several.
+    DataError
+        If the file does not fit the data.
+    """
+    cell = _chosen(plan.cells, choice)
+    drawn = plan.draw(cell)
+    parts = drawn.parts
+    evaluator = plan.evaluator(cell.seed)
+    started = time.time()
+    shown = histories(parts.known, parts.test_shown)
+    scored = _score(frame, run, evaluator, parts.known, shown, parts.test, drawn.test_negatives)
+    shared = {k: v for k, v in cell.identity.items() if k not in ("model", "tuning")}
+    digest = hashlib.sha256(read_bytes(run)).hexdigest()
+    identity = {**shared, "external": {"name": name, "sha256": digest}}
+    member = Member(cell_key(identity), {**cell.titles, "model": name})
+    record = {
+        "schema": RECORD_SCHEMA,
+        "cell": member.cell,
+        "result_digest": result_digest(member.cell, {}, scored.evaluation),
+        "titles": member.titles,
+        "identity": identity,
+        "protocol": protocol_fingerprint(identity),
+        "model": {
+            "name": name,
+            "family": "external",
+            "version": None,
+            "params": {},
+            "status": "external",
+            "notes": list(scored.notes),
+        },
+        "tuning": None,
+        **measured(scored.evaluation, parts.known, shown),
+        "sampled": scored.sampled,
+        "split": drawn.facts,
+        "per_user": workspace.write_blob(per_user_table(scored.evaluation, parts.test)),
+        "times": {"score": {"wall_s": round(time.time() - started, 3)}},
+        "peak_memory_bytes": peak_memory_bytes(),
+        "started_at": started,
+        "ended_at": time.time(),
+        "provenance": environment(),
+    }
+    return member, record
 
 
 def _chosen(cells: Sequence[Cell], choice: Choice) -> Cell:

@@ -16,14 +16,15 @@ from recrepro.errors import UsageError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.features import ALL, Features, FeatureSet, described
-from recrepro.model import MODELS, Recommender
+from recrepro.model import Recommender
+from recrepro.models import MODELS
 from recrepro.run.job import Job
 from recrepro.run.protocol import check_items, check_metrics, ranking_identity, read_labels
 from recrepro.spec.budget import Budget
 from recrepro.spec.canonical import canonical_hash, canonical_json
 from recrepro.spec.experiment import Experiment, ModelSpec, SplitSpec
 from recrepro.spec.explain import explain
-from recrepro.spec.identity import HARNESS_VERSION, cell_key, looks_back
+from recrepro.spec.identity import HARNESS_VERSION, cell_key
 from recrepro.splits import SPLITS
 from recrepro.splits.base import Splitter
 from recrepro.splits.draw import (
@@ -37,6 +38,7 @@ from recrepro.splits.keys import SplitKeys, data_secret
 from recrepro.splits.sealed import StoredSplit
 from recrepro.store.entries import Member
 from recrepro.store.workspace import Workspace
+from recrepro.tuning.hindsight import looks_back
 from recrepro.tuning.suggestions import check_sampler
 from recrepro.tuning.tuner import make_config, search_space, validate_metric
 

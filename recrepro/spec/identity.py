@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from recrepro.model import IterativeRecommender, Recommender
 from recrepro.spec.canonical import canonical_hash
-from recrepro.spec.experiment import TuneSpec
 
 PROTOCOL = ("data", "split", "metrics", "ranking", "harness")
 """What two results must share in their identities to stand in one table, but for seed and fold."""
@@ -53,9 +51,3 @@ def differences(one: Any, other: Any, place: str = "") -> Iterator[str]:
 
 HARNESS_VERSION = 3
 """Part of a cell's identity; bumped whenever the harness can give other numbers than before."""
-
-
-def looks_back(tune: TuneSpec | None, model: type[Recommender]) -> bool:
-    """Say whether a model is looked back at: a neural one that learns in epochs, on request."""
-    epochs = issubclass(model, IterativeRecommender) and model.family == "neural"
-    return tune is not None and tune.hindsight and epochs

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from recrepro import tables
 from recrepro.spec.experiment import Experiment
 from recrepro.store.results import Result
+from recrepro.tables import formats
 from recrepro.tables import verdicts as judgements
 
 Kept = dict[str, Any]
@@ -36,7 +36,7 @@ def kept(experiment: Experiment, name: str, results: Sequence[Result], command: 
     cells = [result.record for result in results if result.record]
     if len(cells) < len(results):
         return None
-    boards, values, verdicts = tables.contents(
+    boards, values, verdicts = formats.contents(
         experiment, results, intervals=experiment.tune is not None
     )
     (board,) = boards

@@ -1,9 +1,8 @@
 """Leaderboards on the screen."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
@@ -22,34 +21,10 @@ from recrepro.tables.cells import (
     number,
     verdict_cells,
 )
+from recrepro.tables.console import plain_table, print_table
 
 if TYPE_CHECKING:
     from recrepro.evaluation.evaluator import Evaluation
-
-
-def plain_table(title: str | None = None) -> Table:
-    """Return an empty table in the one style that we print."""
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        header_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
-
-
-def _print(
-    console: Console, title: str | None, columns: Sequence[str], rows: Iterable[tuple[str, ...]]
-) -> None:
-    table = plain_table(title)
-    table.show_header = any(columns)
-    for place, column in enumerate(columns):
-        table.add_column(column, no_wrap=place == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
 
 
 def show_values(
@@ -60,7 +35,7 @@ def show_values(
     title = f"{'Sampled' if sampled else 'Full'} ranking, {len(evaluation.users):,} users"
     title += f" ({evaluation.n_skipped:,} without held-out items are skipped)"
     console.print(f"\n{title}", style="bold", soft_wrap=True)
-    _print(console, None, ("metric", "value"), rows)
+    print_table(console, None, ("metric", "value"), rows)
     for note in notes:
         console.print(f"{note}.", style="dim", soft_wrap=True)
 
@@ -71,7 +46,7 @@ def show_groups(console: Console, boards: Iterable[Leaderboard], by: str) -> Non
         columns, rows = group_cells(board, by)
         console.print()
         console.print(heading(board), style="bold", soft_wrap=True)
-        _print(console, None, ("model", *columns), [(m, *cells) for m, cells in rows.items()])
+        print_table(console, None, ("model", *columns), [(m, *cells) for m, cells in rows.items()])
         cutoff = first_cutoff(board).removeprefix("@")
         if by == "activity":
             note = f"{board.metrics[0]} of users, by the interactions in their history."

@@ -24,10 +24,11 @@ from recrepro.tracking.store import (
     set_up_store,
     tracking_uri,
 )
-from recrepro.tracking.writer import RunWriter
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+
+    from recrepro.tracking.writer import RunWriter
 
 
 LOOK_SECONDS = 5.0
@@ -92,6 +93,9 @@ class MlflowMirror:
         RecreproError
             If a server does not answer.
         """
+        # A mere question, as `missing` asks, needs neither pandas nor the charts.
+        from recrepro.tracking.writer import RunWriter
+
         require_answer(self.uri)
         copied = 0
         # One writer at a time: a fresh store must not be set up by two processes at once.
@@ -161,7 +165,7 @@ class MlflowMirror:
         return Target(client, made)
 
     def _bring(
-        self, target: Target, writer: RunWriter, member: Member, runs: "list[Run]", place: int
+        self, target: Target, writer: "RunWriter", member: Member, runs: "list[Run]", place: int
     ) -> bool:
         """See to it that a cell has one run, which is whole; say whether it had to be made."""
         status = self._ledger.status(member.cell)

@@ -9,7 +9,7 @@ from typing import Any
 
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.features import Features
-from recrepro.model import EpochStats, ModelConfig, Recommender
+from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
 from recrepro.spec.budget import Budget
 from recrepro.spec.experiment import ModelSpec, TuneSpec
 from recrepro.splits.sealed import TuningView
@@ -98,3 +98,9 @@ def look_back(
         "curve": [{"epoch": epoch, metric: value} for epoch, value in curve.items()],
         "reason": trial.reason,
     }
+
+
+def looks_back(tune: TuneSpec | None, model: type[Recommender]) -> bool:
+    """Say whether a model is looked back at: a neural one that learns in epochs, on request."""
+    epochs = issubclass(model, IterativeRecommender) and model.family == "neural"
+    return tune is not None and tune.hindsight and epochs

@@ -63,11 +63,10 @@ class Site:
         }
 
     def start(self, command: str, *arguments: str, **environment: str) -> subprocess.Popen:
-        code = "from recrepro.cli import main; main()"
         where = ["--workspace", str(self.workspace)]
         where += ["--ledger", self.ledger] if self.ledger else []
         return subprocess.Popen(
-            [sys.executable, "-P", "-c", code, command, str(self.file), *where, *arguments],
+            [sys.executable, "-P", "-m", "recrepro", command, str(self.file), *where, *arguments],
             cwd=self.root,
             env=self.environment | environment,
             stdout=subprocess.PIPE,

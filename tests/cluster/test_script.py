@@ -30,8 +30,7 @@ def test_a_cluster_on_one_machine_runs_a_command_and_ends_with_it(postgres, free
     ports = {"SCHEDULER_PORT": str(free_port()), "MLFLOW_PORT": str(free_port())}
     environment = os.environ | ports | {"PYTHON": sys.executable, "WORKERS": "1"}
     (tmp_path / "toy.toml").write_text(TOY)
-    code = "from recrepro.cli import main; main()"
-    recrepro = [sys.executable, "-P", "-c", code]
+    recrepro = [sys.executable, "-P", "-m", "recrepro"]
     run = [*recrepro, "run", "toy.toml", "--executor", "dask"]
     # In a folder that the user of PostgreSQL can enter, which is not root.
     with tempfile.TemporaryDirectory(prefix="cluster-") as folder:

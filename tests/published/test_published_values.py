@@ -22,7 +22,7 @@ QUICK = [
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", QUICK)
 def test_every_value_is_as_expected_but_for_those_that_the_page_explains(name, data_dir, tmp_path):
-    recrepro = [sys.executable, "-P", "-c", "from recrepro.cli import main; main()"]
+    recrepro = [sys.executable, "-P", "-m", "recrepro"]
     place = [str(PAPERS / f"{name}.toml"), "--workspace", str(tmp_path)]
     environment = os.environ | {"RECREPRO_DATA": str(data_dir)}
     subprocess.run([*recrepro, "run", *place], check=True, capture_output=True, env=environment)

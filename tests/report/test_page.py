@@ -16,7 +16,7 @@ from recrepro.report import render, write_report
 from recrepro.report.board import Board
 from recrepro.report.facts import audit
 from recrepro.report.searches import histories, hyperparameters
-from recrepro.tables import contents
+from recrepro.tables.formats import contents
 
 SOURCE = "claim = '</script><script>alert(1)</script>'"
 VOID = {"meta", "input", "br", "link"}

@@ -49,8 +49,7 @@ class Place:
         self.workspace = self.root / "runs"
 
     def command(self, *arguments: str) -> list[str]:
-        code = "from recrepro.cli import main; main()"
-        return [sys.executable, "-P", "-c", code, *arguments]
+        return [sys.executable, "-P", "-m", "recrepro", *arguments]
 
     def start(self, *arguments: str, **options) -> subprocess.Popen:
         return subprocess.Popen(

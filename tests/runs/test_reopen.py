@@ -4,9 +4,10 @@ import csv
 
 import pytest
 
-from recrepro.cli.run import _without_reopen, cells_to_reopen
+from recrepro.cli.grid import _without_reopen
 from recrepro.errors import UsageError
 from recrepro.run.plan import Cell
+from recrepro.run.titles import cells_to_reopen
 from recrepro.spec.experiment import ModelSpec
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recrepro import tables
 from recrepro.spec.experiment import Experiment
+from recrepro.tables import formats
 
 EXPERIMENT = {
     "schema": 1,
@@ -69,7 +69,7 @@ def results(make_result):
 
 @pytest.fixture(scope="session")
 def content(experiment, results):
-    return tables.contents(experiment, results, "knn")
+    return formats.contents(experiment, results, "knn")
 
 
 @pytest.fixture(params=HOSTILE)

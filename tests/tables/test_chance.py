@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from recrepro import tables
 from recrepro.analysis.comparison import compare_models
 from recrepro.analysis.intervals import with_chance
 from recrepro.analysis.leaderboard import build
 from recrepro.errors import UnknownName
+from recrepro.tables import formats
 from recrepro.tables.cells import interval, legend, marks
 
 
@@ -83,7 +83,7 @@ def test_a_model_without_a_common_seed_is_not_tested(experiment, make_result, re
 
 def test_an_unknown_reference_is_refused(experiment, results):
     with pytest.raises(UnknownName, match="Did you mean 'ease'"):
-        tables.contents(experiment, results, "eaze")
+        formats.contents(experiment, results, "eaze")
 
 
 def test_without_intervals_no_values_of_users_are_read(experiment, results):
@@ -91,6 +91,6 @@ def test_without_intervals_no_values_of_users_are_read(experiment, results):
         raise AssertionError
 
     blind = [replace(result, read_per_user=gone) for result in results]
-    boards, expected, judged = tables.contents(experiment, blind, intervals=False)
+    boards, expected, judged = formats.contents(experiment, blind, intervals=False)
     assert (judged, boards[0].rows[0].chance, len(expected)) == ([], {}, 1)
     assert legend(boards[0]) == []

@@ -2,8 +2,7 @@
 
 from markdown_it import MarkdownIt
 
-from recrepro import tables
-from recrepro.tables import markdown
+from recrepro.tables import formats, markdown
 
 
 def read(source):
@@ -40,6 +39,6 @@ def test_hostile_names_are_text(hostile_content, hostile):
 
 
 def test_without_results_there_is_a_heading(experiment):
-    boards, expected, judged = tables.contents(experiment, [])
+    boards, expected, judged = formats.contents(experiment, [])
     assert (boards, expected, judged) == ([], [], [])
     assert markdown.write(boards, expected, judged) == ""

@@ -76,8 +76,7 @@ class Toy:
             ).sync()
 
     def command(self, *arguments: str) -> list[str]:
-        code = "from recrepro.cli import main; main()"
-        return [sys.executable, "-P", "-c", code, *arguments]
+        return [sys.executable, "-P", "-m", "recrepro", *arguments]
 
     def output(self, name: str, *arguments: str) -> str:
         """Return what a command prints about the experiment; its errors are raised."""

@@ -253,7 +253,7 @@ def test_a_cell_that_is_sent_while_another_workspace_sends_it_stays_one_run(
             super().write(member, status, tags)
             super().write(member, status, tags)
 
-    monkeypatch.setattr("recrepro.tracking.mirror.RunWriter", Other)
+    monkeypatch.setattr("recrepro.tracking.writer.RunWriter", Other)
     assert mirror.sync() == 2
     assert len(search(workspace, "tags.`recrepro.kind` = 'cell'")) == 2
     assert len(search(workspace, "tags.`recrepro.kind` = 'trial'")) == 3

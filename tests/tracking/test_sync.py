@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from recrepro.cli import cli
-from recrepro.cli import run as running
+from recrepro.cli.grid import finish_mirror
 from recrepro.cli.sync import send
 from recrepro.errors import RecreproError
 from recrepro.store.entries import Member
@@ -104,7 +104,7 @@ def test_the_end_of_a_run_does_not_wait_for_a_server_that_is_slow(tmp_path, monk
     mirror.poke()
     ready.wait()
     console = Console(file=io.StringIO(), width=200)
-    running.finish_mirror(console, mirror, Workspace.create(tmp_path), tmp_path, seconds=0.01)
+    finish_mirror(console, mirror, Workspace.create(tmp_path), tmp_path, seconds=0.01)
     said = console.file.getvalue()
     assert "the server is slow, it was waited for 0.01 s" in said
     assert f"recrepro sync --workspace {tmp_path}" in said

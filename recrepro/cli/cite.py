@@ -1,10 +1,18 @@
-"""Commands that make results citable, and check what others have cited."""
+"""`recrepro cite`: write results that can be cited."""
 
 from pathlib import Path
 
 import click
 
-from recrepro.cli.options import existing, experiment_argument, workspace_option
+from recrepro.cli.options import (
+    experiment_argument,
+    workspace_option,
+)
+from recrepro.cli.workspaces import existing
+from recrepro.publish.citation import bibtex
+from recrepro.publish.snapshot import write_snapshot
+from recrepro.spec.experiment import load_experiment
+from recrepro.store.results import results_in
 
 
 @click.command()
@@ -27,11 +35,6 @@ def cite(
     It holds tables, records, trials and the values of users, metadata, and a hash of them all,
     which the BibTeX entry names. The same results give the same bytes.
     """
-    from recrepro.publish.citation import bibtex
-    from recrepro.publish.snapshot import write_snapshot
-    from recrepro.spec.experiment import load_experiment
-    from recrepro.store.results import results_in
-
     spec = load_experiment(experiment)
     place, ledger = existing(workspace)
     results = results_in(place, ledger, spec, experiment.stem)
@@ -44,25 +47,3 @@ def cite(
         click.echo(f"{without} of {len(results)} cells have no result; the tables say which.")
     click.echo(f"Content hash  sha256:{citation.sha256}")
     click.echo(f"Check it with  recrepro verify {target}")
-
-
-@click.command()
-@click.argument("snapshot", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--hash", "content_hash", help="The content hash that was cited.")
-def verify(snapshot: Path, content_hash: str | None) -> None:
-    """Check that nothing in a snapshot DIR was changed, and that its tables follow from it.
-
-    Without --hash it says that the folder agrees with itself; with it, that it is what was cited.
-    """
-    from recrepro.errors import RecreproError
-    from recrepro.publish.snapshot import cite
-    from recrepro.publish.verify import problems_of
-
-    problems = problems_of(snapshot, content_hash)
-    if problems:
-        raise RecreproError(
-            f"{snapshot} is not what was cited: {'; '.join(problems)}. Get it again from where it "
-            "was published."
-        )
-    click.echo("Nothing was changed, and the tables follow from the records and values of users.")
-    click.echo(f"Content hash  sha256:{cite(snapshot).sha256}")

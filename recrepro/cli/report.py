@@ -1,10 +1,17 @@
-"""The command that writes the report of an experiment."""
+"""`recrepro report`: write the report of an experiment."""
 
 from pathlib import Path
 
 import click
 
-from recrepro.cli.options import existing, experiment_argument, workspace_option
+from recrepro.cli.options import (
+    experiment_argument,
+    workspace_option,
+)
+from recrepro.cli.workspaces import existing
+from recrepro.report import write_report
+from recrepro.spec.experiment import load_experiment
+from recrepro.store.results import results_in
 
 
 @click.command()
@@ -24,10 +31,6 @@ def report(experiment: Path, workspace: Path, output: Path | None) -> None:
     Verdict, leaderboards, intervals, costs, searches, audits and provenance, from what has been
     run so far.
     """
-    from recrepro.report import write_report
-    from recrepro.spec.experiment import load_experiment
-    from recrepro.store.results import results_in
-
     spec = load_experiment(experiment)
     place, ledger = existing(workspace)
     results = results_in(place, ledger, spec, experiment.stem)

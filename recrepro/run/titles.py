@@ -1,0 +1,74 @@
+"""Short names of an experiment's cells, and the cells that are asked for by name."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from recrepro.errors import UnknownName, UsageError
+from recrepro.run.plan import Cell
+from recrepro.store.entries import CellState
+from recrepro.store.names import CellNames, paths
+
+
+def short_titles(cells: Sequence[Cell]) -> dict[str, str]:
+    """Name cells on the screen, by key: the model, and of the rest what differs between cells."""
+    parts = [
+        {
+            "dataset": cell.dataset,
+            "split": cell.split,
+            "model": cell.model.title,
+            "seed": f"seed {cell.seed}",
+            "fold": "" if cell.fold is None else f"fold {cell.fold + 1}",
+        }
+        for cell in cells
+    ]
+    shown = [k for k in (parts[0] if parts else ()) if len({p[k] for p in parts}) > 1]
+    shown = shown if "model" in shown else [*shown, "model"]
+    return {
+        cell.key: " / ".join(part[k] for k in shown if part[k])
+        for cell, part in zip(cells, parts, strict=True)
+    }
+
+
+def cells_to_reopen(
+    names: Iterable[str], cells: list[Cell], states: Mapping[str, CellState]
+) -> list[str]:
+    """Return the keys of the cells whose test part is asked for again by name.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Each the title of a model (all its cells), ``dataset/split/model``, which may go on with
+        ``/seed N`` and ``/fold N``, a cell as the progress lines name it, or the first 8 or more
+        characters of a key.
+    cells : list of Cell
+        Those of the experiment.
+    states : mapping of str to str
+        What the ledger says of them, by key.
+
+    Raises
+    ------
+    UsageError
+        If a name fits no cell, or a cell without a result.
+    """
+    titles = short_titles(cells)
+    known = CellNames(cell.member for cell in cells)
+    for cell in cells:
+        known.add(cell.model.title, cell.key)
+        known.add(titles[cell.key], cell.key)
+    wanted: set[str] = set()
+    for name in names:
+        found = known.find(name)
+        if not found:
+            models = {cell.model.title for cell in cells}
+            example = paths(cells[-1].member)[-1]
+            hint = f"Or one cell, such as {example!r}, or 8 or more characters of its key."
+            raise UnknownName("model or cell to reopen", name, models, hint)
+        left = [
+            titles[cell.key] for cell in cells if cell.key in found and states[cell.key] != "done"
+        ]
+        if left:
+            raise UsageError(
+                f"--reopen {name!r}: {', '.join(left)} has no result yet, so its test part can be "
+                "opened without being asked for by name. Run the experiment without --reopen first."
+            )
+        wanted |= found
+    return [cell.key for cell in cells if cell.key in wanted]
