@@ -22,6 +22,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import click
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -257,8 +258,10 @@ def test_trials(workspace):
 def commands(command, path=()):
     """Yield the path of names of a command and of all commands below it."""
     yield path
-    for name, below in getattr(command, "commands", {}).items():
-        yield from commands(below, (*path, name))
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from commands(command.get_command(context, name), (*path, name))
 
 
 @pytest.mark.parametrize("path", [*commands(cli)], ids=lambda path: " ".join(path) or "recrepro")
