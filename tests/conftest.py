@@ -51,6 +51,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+CONTRACT = "contract/test_models.py"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep the tests of a file on one worker, but spread the models of the contract over all.
+
+    Marks of `xdist_group` would say the same, but pytest-xdist 3.8 loses them under pytest 9.2: it
+    appends the group to `item._nodeid`, which pytest no longer reads.
+    """
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFileOrModel(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return nodeid.partition("-")[0] if file.endswith(CONTRACT) else file
+
+    return ByFileOrModel(config, log)
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Folder of the data sets that may not be redistributed."""

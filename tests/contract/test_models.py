@@ -133,13 +133,11 @@ def subject(request: pytest.FixtureRequest) -> ModelUnderTest:
     )
 
 
-# The checks of a model share a fit, so that they belong on one worker.
+# The scheduler of tests/conftest.py reads the model from these ids, and keeps its checks together.
 @pytest.mark.parametrize(
     ("subject", "check"),
     [
-        pytest.param(
-            model, check, id=f"{model}-{check}", marks=pytest.mark.xdist_group(f"contract-{model}")
-        )
+        pytest.param(model, check, id=f"{model}-{check}")
         for model in MODELS.names()
         for check in CHECKS
     ],
