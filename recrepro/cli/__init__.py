@@ -108,7 +108,7 @@ class LazyGroup(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; None if there is none of this name."""
+        """Return a command, imported now, or None if the name is unknown."""
         del ctx
         if cmd_name not in COMMANDS:
             return None

@@ -8,9 +8,7 @@ import click
 from rich.console import Console
 
 from recrepro.cli.console import make_console
-from recrepro.cli.options import (
-    workspace_option,
-)
+from recrepro.cli.options import workspace_option
 from recrepro.cli.workspaces import existing
 from recrepro.compute.memory import in_words
 from recrepro.store import garbage

@@ -134,7 +134,7 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(place, finished):
             break
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "To go on: recrepro run" in out
+    assert "To go on: python -m recrepro run" in out  # as it was called
     assert "Traceback" not in err
     states = place.outcome().values()
     assert all(state in ("pending", "done") for state, _, _ in states)
