@@ -1,6 +1,6 @@
 """Runs are struck at random moments, in each way a run can end, and run again until all is done.
 
-``RECREPRO_KILLS=50 pytest tests/runs/test_kill.py`` strikes fifty times; by default it is a few.
+``RECREPRO_KILLS=50 pytest tests/run/test_kill.py`` strikes fifty times; by default it is a few.
 """
 
 import contextlib

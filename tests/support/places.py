@@ -8,8 +8,6 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 
@@ -42,6 +40,7 @@ class Place:
     root: Path
     text: str = GRID
     environment: dict[str, str] = field(default_factory=dict)
+    ledger: str | None = None
 
     def __post_init__(self):
         self.file = self.root / "toy.toml"
@@ -51,11 +50,11 @@ class Place:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-P", "-m", "recrepro", *arguments]
 
-    def start(self, *arguments: str, **options) -> subprocess.Popen:
+    def start(self, *arguments: str, variables=None, **options) -> subprocess.Popen:
         return subprocess.Popen(
             self.command(*arguments),
             cwd=self.root,
-            env=os.environ | {"COLUMNS": "200"} | self.environment,
+            env=os.environ | {"COLUMNS": "200"} | self.environment | (variables or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -64,7 +63,7 @@ class Place:
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess:
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=900)
+        out, err = process.communicate(timeout=540)
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def run(self, *more: str) -> subprocess.CompletedProcess:
@@ -79,19 +78,19 @@ class Place:
 
     def outcome(self) -> dict:
         """All that must not depend on interruptions: trials and results of every cell."""
-        ledger = Ledger.in_workspace(self.workspace)
+        ledger = Ledger.in_workspace(self.workspace, self.ledger)
         cells = {}
         for cell, state in sorted(ledger.states().items()):
             trials = [{**t, "seconds": None} for t in ledger.trials(cell)]
             record = ledger.status(cell).record
-            cells[cell] = (state, trials, record and _without_times(record))
+            cells[cell] = (state, trials, record and without_times(record))
             if record:
                 assert Workspace(self.workspace).read_blob(record["per_user"])
         ledger.close()
         return cells
 
 
-def _without_times(record: dict) -> dict:
+def without_times(record: dict) -> dict:
     """Leave out what two runs need not have in common: when, how long, how often opened."""
     differs = {"openings", "times", "energy_joules", "peak_memory_bytes", "started_at", "ended_at"}
     kept = {k: v for k, v in record.items() if k not in {*differs, "base", "provenance"}}
@@ -101,38 +100,12 @@ def _without_times(record: dict) -> dict:
     return kept
 
 
-@pytest.fixture(scope="session")
-def plugin(tmp_path_factory):
-    """Install a file of this folder that has a table `MODELS`; return the variables to set."""
-
-    def install(name: str) -> dict[str, str]:
-        folder = tmp_path_factory.mktemp("plugin")
-        shutil.copy(Path(__file__).with_name(f"{name}.py"), folder)
-        info = folder / f"{name}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[recrepro.models]\n{name} = {name}:MODELS\n")
-        paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
-        return {"PYTHONPATH": os.pathsep.join(paths)}
-
-    return install
-
-
-@pytest.fixture
-def place(tmp_path):
-    return Place(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def make_place(tmp_path_factory):
-    """Make a place with another experiment."""
-    return lambda text: Place(tmp_path_factory.mktemp("place"), text)
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """The small grid, run once without disturbance."""
-    place = Place(tmp_path_factory.mktemp("finished"))
-    done = place.run()
-    assert done.returncode == 0, done.stderr
-    return place, done
+def install_plugin(name: str, folder: Path) -> dict[str, str]:
+    """Install a file of `support/plugins` as a package; return the variables that make it found."""
+    shutil.copy(Path(__file__).parent / "plugins" / f"{name}.py", folder)
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[recrepro.models]\n{name} = {name}:MODELS\n")
+    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths)}

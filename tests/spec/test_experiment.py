@@ -9,7 +9,7 @@ from recrepro.errors import UnknownName, UsageError
 from recrepro.spec.canonical import canonical_json
 from recrepro.spec.experiment import Experiment, TuneSpec, load_experiment
 
-EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 FILES = sorted(set(EXPERIMENTS.rglob("*.toml")) - {EXPERIMENTS / "study.toml"})
 
 BASE = """

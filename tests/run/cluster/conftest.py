@@ -4,15 +4,13 @@ import contextlib
 import datetime as dt
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from recrepro.store.ledger import Ledger
+from support.places import Place, install_plugin
 
 GRID = """
 schema = 1
@@ -37,64 +35,31 @@ FITS = 2 * (4 + 1)
 PASSWORD = "s3same-open"
 
 
-class Site:
+class Site(Place):
     """An experiment, its workspace, and everything that is run on it."""
 
     def __init__(self, root: Path, ledger: str | None = None):
-        self.root, self.ledger = root, ledger
-        self.file = root / "toy.toml"
-        self.file.write_text(GRID)
-        self.workspace = root / "runs"
+        plugin = root / "plugin"
+        plugin.mkdir()
         self.notes = root / "notes"
         self.notes.mkdir()
-        plugin = root / "plugin"
-        info = plugin / "stumbling-1.0.dist-info"
-        info.mkdir(parents=True)
-        shutil.copy(Path(__file__).with_name("stumbling.py"), plugin)
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stumbling\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text("[recrepro.models]\nstumbling = stumbling:MODELS\n")
-        paths = [str(plugin), *filter(None, [os.environ.get("PYTHONPATH")])]
-        self.environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(paths),
+        variables = install_plugin("stumbling", plugin) | {
             "STUMBLING": str(self.notes),
-            "COLUMNS": "200",
             # A scheduler that is gone is given up soon.
             "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s",
         }
+        super().__init__(root, GRID, variables, ledger)
 
     def start(self, command: str, *arguments: str, **environment: str) -> subprocess.Popen:
         where = ["--workspace", str(self.workspace)]
         where += ["--ledger", self.ledger] if self.ledger else []
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "recrepro", command, str(self.file), *where, *arguments],
-            cwd=self.root,
-            env=self.environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def call(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-        process = self.start(*arguments, **environment)
-        out, err = process.communicate(timeout=540)
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+        whole = [command, str(self.file), *where, *arguments]
+        return super().start(*whole, variables=environment)
 
     def board(self, *more: str) -> dict:
         done = self.call("leaderboard", "--format", "json", *more)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
-
-    def outcome(self) -> dict:
-        """All that must not depend on where cells ran, and on what happened meanwhile."""
-        cells = {}
-        with contextlib.closing(Ledger.in_workspace(self.workspace, self.ledger)) as ledger:
-            for cell, state in sorted(ledger.states().items()):
-                trials = [{**t, "seconds": None} for t in ledger.trials(cell)]
-                record = ledger.status(cell).record
-                blob = self.workspace / "blobs" / record["per_user"][:2] / record["per_user"]
-                assert blob.is_file()
-                cells[cell] = (state, trials, record["result_digest"], record["per_user"])
-        return cells
 
     @property
     def fits(self) -> int:
@@ -129,7 +94,10 @@ class Cluster:
         log = self.site.root / f"{name}-{len(self.logs)}.log"
         self.logs.append(log)
         whole = [sys.executable, "-P", "-m", "dask", *command, *self.options]
-        environment = {**self.site.environment, "DASK_DISTRIBUTED__WORKER__DAEMON": "false"}
+        environment = os.environ | {
+            **self.site.environment,
+            "DASK_DISTRIBUTED__WORKER__DAEMON": "false",
+        }
         started = self.run_until(
             [*self.wrap, *whole] if name != "scheduler" else whole, log, env=environment
         )
