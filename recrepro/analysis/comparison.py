@@ -7,13 +7,10 @@ from statistics import stdev
 import numpy as np
 
 from recrepro.analysis.leaderboard import comparable
-from recrepro.analysis.per_user import Repeats, by_model, paired, user_means
-from recrepro.analysis.significance import Comparison, bootstrap_intervals, compare, holm
+from recrepro.analysis.per_user import Repeats, by_model, user_means
+from recrepro.analysis.significance import Comparison, PairedTests, bootstrap_intervals
 from recrepro.errors import UnknownName
-from recrepro.randomness import generator
 from recrepro.store.results import Result
-
-TESTS = ("t", "wilcoxon", "randomisation")
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ def compare_models(
     boards = []
     for (dataset, split), protocols in comparable(r for r in results if r.record).items():
         for found in protocols.values():
-            sampled = any(r.record["sampled"] for r in found if r.record)
+            sampled = any(r.record.sampled for r in found if r.record)
             boards.append((dataset, split, sampled, by_model(found, [metric])))
     if reference is not None and not any(reference in models for *_, models in boards):
         known = sorted({model for *_, models in boards for model in models})
@@ -117,20 +114,7 @@ def _compare_board(
     means = {name: user_means(repeats)[metric] for name, repeats in models.items()}
     order = sorted(means, key=lambda name: -float(means[name].mean()))
     against = reference or order[0]
-    compared: dict[str, Comparison] = {}
-    users: dict[str, int] = {}
-    for name in order:
-        first, second = paired(models[name], models[against])
-        users[name] = len(first)
-        if name != against and len(first):
-            one, other = (frame[metric].to_numpy(np.float64) for frame in (first, second))
-            rng = generator(seed, "compare", name)
-            compared[name] = compare(one, other, rng, n_resamples=n_resamples)
-    corrected: dict[str, dict[str, float]] = {name: {} for name in order}
-    for test in TESTS:
-        adjusted = holm(np.array([getattr(c, test) for c in compared.values()]))
-        for name, value in zip(compared, adjusted, strict=True):
-            corrected[name][test] = float(value)
+    tests = PairedTests(models, n_resamples, seed).compare(order, against, metric)
     columns = {name: values.to_numpy(np.float64)[:, None] for name, values in means.items()}
     intervals = bootstrap_intervals(columns, n_resamples, seed)
     rows = []
@@ -145,9 +129,9 @@ def _compare_board(
                 high,
                 len(repeats),
                 stdev(repeats) if len(repeats) > 1 else None,
-                users[name],
-                compared.get(name),
-                corrected[name],
+                tests[name].users,
+                tests[name].comparison,
+                tests[name].corrected,
             )
         )
     return ComparedBoard(dataset, split, sampled, metric, against, tuple(rows))

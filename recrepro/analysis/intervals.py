@@ -6,14 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from recrepro.analysis.leaderboard import Chance, Leaderboard, best_values, comparable
-from recrepro.analysis.per_user import Repeats, by_model, paired, user_means
-from recrepro.analysis.significance import bootstrap_intervals, holm, randomisation_tests
+from recrepro.analysis.per_user import by_model, user_means
+from recrepro.analysis.significance import PairedTests, bootstrap_intervals
 from recrepro.errors import UnknownName
-from recrepro.randomness import generator
 from recrepro.store.results import Result
-
-PValues = dict[str, tuple[float, bool]]
-"""By model: the p-value, and whether it is the higher one."""
 
 
 def with_chance(
@@ -74,10 +70,10 @@ def _add(
         for metric, value in best_values(board).items()
         if metric in metrics
     }
-    tests = _Tests(values, metrics, n_resamples, seed)
-    p_best = {metric: tests.corrected(metric, model) for metric, model in best.items()}
+    tests = PairedTests(values, n_resamples, seed)
+    p_best = {metric: tests.randomised(metric, model) for metric, model in best.items()}
     against = reference if reference in values else None
-    p_reference = {metric: tests.corrected(metric, against) for metric in metrics if against}
+    p_reference = {metric: tests.randomised(metric, against) for metric in metrics if against}
     means = {
         model: user_means(repeats)[metrics].to_numpy(np.float64)
         for model, repeats in values.items()
@@ -92,44 +88,3 @@ def _add(
             chance[metric] = Chance(float(low), float(high), first, second, higher)
         rows.append(replace(row, chance=chance))
     return replace(board, rows=rows, reference=against)
-
-
-class _Tests:
-    """Paired tests of all metrics at once, each pair of models once."""
-
-    def __init__(
-        self, values: dict[str, Repeats], metrics: list[str], n_resamples: int, seed: int
-    ) -> None:
-        self._values = values
-        self._metrics = metrics
-        self._n_resamples = n_resamples
-        self._seed = seed
-        self._known: dict[tuple[str, str], dict[str, tuple[float, bool]]] = {}
-
-    def corrected(self, metric: str, against: str) -> PValues:
-        """Return the p-values of a column; models without a user in common are left out."""
-        found = {
-            model: tested[metric]
-            for model in self._values
-            if model != against and (tested := self._pair(model, against))
-        }
-        adjusted = holm(np.array([p for p, _ in found.values()]))
-        return {
-            model: (p, higher)
-            for (model, (_, higher)), p in zip(found.items(), adjusted.tolist(), strict=True)
-        }
-
-    def _pair(self, model: str, against: str) -> PValues:
-        """Test a model against another one; the answer is by metric, empty without users."""
-        if (model, against) not in self._known:
-            first, second = paired(self._values[model], self._values[against])
-            answer: PValues = {}
-            if len(first):
-                differences = (first - second).to_numpy(np.float64)
-                rng = generator(self._seed, "compare", model)
-                p_values = randomisation_tests(differences, self._n_resamples, rng)
-                higher = differences.mean(axis=0) > 0
-                pairs = zip(p_values.tolist(), higher.tolist(), strict=True)
-                answer = dict(zip(self._metrics, pairs, strict=True))
-            self._known[model, against] = answer
-        return self._known[model, against]

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
-from typing import Any
 
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.spec.budget import how, trials_in_words
 from recrepro.spec.experiment import Expected, Experiment
-from recrepro.spec.identity import differences, protocol_fingerprint, protocol_of
+from recrepro.spec.identity import differences
 from recrepro.store.entries import CellStatus
+from recrepro.store.records import Groups, Record, RecordedAudit
 from recrepro.store.results import Result
 
 
@@ -58,7 +58,7 @@ class Row:
         What a reader has to know, such as values at the edge of a search range.
     reopened : int
         How often a test part was opened again on request, though there was a result.
-    groups : dict or None
+    groups : Groups or None
         Values of users by activity and of items by popularity, of the first repeat.
     chance : dict of str to Chance
         By metric, where users have values; empty if it was not asked for.
@@ -73,7 +73,7 @@ class Row:
     status: str
     notes: tuple[str, ...] = ()
     reopened: int = 0
-    groups: dict[str, Any] | None = None
+    groups: Groups | None = None
     chance: dict[str, Chance] = field(default_factory=dict)
     trials: tuple[int, ...] = ()
 
@@ -117,7 +117,7 @@ class Leaderboard:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ExpectationCheck:
     """An expected value and what was got; `reopened` is that of the model's row."""
 
     expected: Expected
@@ -138,14 +138,14 @@ class Verdict:
 
 def build(
     experiment: Experiment, results: Iterable[Result]
-) -> tuple[list[Leaderboard], list[Verdict]]:
+) -> tuple[list[Leaderboard], list[ExpectationCheck]]:
     """Build the tables of an experiment from its results.
 
     Returns
     -------
     leaderboards : list of Leaderboard
         One for each data set, split and protocol.
-    verdicts : list of Verdict
+    checks : list of ExpectationCheck
         One for each expected value and each table that it applies to.
     """
     metrics = _columns(experiment)
@@ -155,11 +155,11 @@ def build(
         for protocol, found in protocols.items():
             models: dict[str, list[CellStatus]] = {}
             for result in found:
-                models.setdefault(result.titles["model"], []).append(result.status)
+                models.setdefault(result.name.model, []).append(result.status)
             board = _board(dataset, split, metrics, models)
             notes = () if protocol == first else (_apart(protocols[first], found),)
             boards.append(replace(board, protocol=protocol, notes=(*notes, *board.notes)))
-    return boards, [v for board in boards for v in _verdicts(experiment.expected, board)]
+    return boards, [v for board in boards for v in _checks(experiment.expected, board)]
 
 
 def comparable(
@@ -175,7 +175,7 @@ def comparable(
     """
     places: dict[tuple[str, str], list[Result]] = {}
     for result in results:
-        place = (result.titles["dataset"], result.titles["split"])
+        place = (result.name.dataset, result.name.split)
         places.setdefault(place, []).append(result)
     answer: dict[tuple[str, str], dict[str | None, list[Result]]] = {}
     for place, found in places.items():
@@ -189,14 +189,13 @@ def comparable(
 
 
 def _protocol(result: Result) -> str | None:
-    return None if result.record is None else protocol_fingerprint(result.record["identity"])
+    return None if result.record is None else result.record.identity.protocol_fingerprint
 
 
 def _apart(main: list[Result], others: list[Result]) -> str:
     """Say why results are not in the table of the others of their data set and split."""
     one, other = (
-        next(protocol_of(r.record["identity"]) for r in found if r.record)
-        for found in (main, others)
+        next(r.record.identity.protocol for r in found if r.record) for found in (main, others)
     )
     where = ", ".join(differences(one, other))
     return f"Not comparable with the table above, from which it differs in {where}"
@@ -218,9 +217,9 @@ def _board(
         split,
         metrics,
         rows,
-        records[0]["users"] if records else None,
-        any(record["sampled"] for record in records) if records else None,
-        _worst_audit(records)["verdict"] if records else None,
+        records[0].users if records else None,
+        any(record.sampled for record in records) if records else None,
+        _worst_audit(records).verdict if records else None,
         (*_budget_notes(models), *_split_notes(records), *_sampled_notes(records[0], metrics))
         if records
         else (),
@@ -232,8 +231,8 @@ def _budget_notes(models: dict[str, list[CellStatus]]) -> tuple[str, ...]:
     budgets: dict[str, dict[str, list[int]]] = {}
     for model, statuses in models.items():
         for record in (s.record for s in statuses if s.record):
-            tuning = record["identity"].get("tuning")
-            if record["model"]["status"] == "tuned" and tuning:
+            tuning = record.identity.tuning
+            if record.model.status == "tuned" and tuning:
                 text = f"{how(tuning)}, on validation {tuning['metric']}"
                 numbers = budgets.setdefault(text, {}).setdefault(model, [])
                 numbers += _trials([record]) if "seconds" in tuning else ()
@@ -246,25 +245,25 @@ def _budget_notes(models: dict[str, list[CellStatus]]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _trials(records: list[dict[str, Any]]) -> tuple[int, ...]:
-    return tuple(r["tuning"]["trials"] for r in records if "trials" in (r["tuning"] or {}))
+def _trials(records: list[Record]) -> tuple[int, ...]:
+    return tuple(r.tuning.trials for r in records if r.tuning)
 
 
-def _worst_audit(records: list[dict[str, Any]]) -> dict[str, Any]:
-    audits: list[dict[str, Any]] = [record["split"]["audit"] for record in records]
-    return min(audits, key=lambda a: ("leaking", "suspicious", "clean").index(a["verdict"]))
+def _worst_audit(records: list[Record]) -> RecordedAudit:
+    audits = [record.split.audit for record in records]
+    return min(audits, key=lambda a: ("leaking", "suspicious", "clean").index(a.verdict))
 
 
-def _split_notes(records: list[dict[str, Any]]) -> tuple[str, ...]:
+def _split_notes(records: list[Record]) -> tuple[str, ...]:
     """Say what the audit holds against the split, and what is not tested because it is cold."""
     audit, record = _worst_audit(records), records[0]
-    found = [f["message"] for f in audit["findings"] if f["severity"] != "note"]
-    notes = [f"Leakage audit: {audit['verdict']}: {'; '.join(found)}"] if found else []
-    dropped = record["split"]["dropped"]
+    found = [f.message for f in audit.findings if f.severity != "note"]
+    notes = [f"Leakage audit: {audit.verdict}: {'; '.join(found)}"] if found else []
+    dropped = record.split.dropped
     users, items = dropped.get("test_cold_users", 0), dropped.get("test_cold_items", 0)
     if not users + items:
         return tuple(notes)
-    held = record["split"]["parts"]["test"]["interactions"] + users + items
+    held = record.split.parts["test"].interactions + users + items
     note = (
         f"{users + items:,} of {held:,} held-out interactions are not tested: {users:,} of users "
         f"without any in training, {items:,} with items that nobody has there"
@@ -272,11 +271,11 @@ def _split_notes(records: list[dict[str, Any]]) -> tuple[str, ...]:
     return (*notes, note)
 
 
-def _sampled_notes(record: dict[str, Any], metrics: Sequence[str]) -> tuple[str, ...]:
+def _sampled_notes(record: Record, metrics: Sequence[str]) -> tuple[str, ...]:
     """Say how full ranking can be estimated, where it can and is not."""
     kinds = {parse_metric(metric).definition.kind for metric in metrics}
-    one_each = record["split"]["parts"]["test"]["interactions"] == record["users"]
-    if not record["sampled"] or not one_each or "corrected" in kinds:
+    one_each = record.split.parts["test"].interactions == record.users
+    if not record.sampled or not one_each or "corrected" in kinds:
         return ()
     note = (
         "Sampled values are larger than full ones and can order models differently. For estimates "
@@ -292,7 +291,7 @@ def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
     tries = max(s.tries for s in statuses)
     if tries:
         notes.append("external: scored from a run file" + (f", try {tries}" if tries > 1 else ""))
-        notes += records[0]["model"]["notes"]
+        notes += records[0].model.notes
     failed = [s for s in statuses if s.state == "failed"]
     if failed:
         notes.append(f"{len(failed)} of {len(statuses)} repeats failed: {failed[0].reason}")
@@ -301,24 +300,24 @@ def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
         return Row(model, {}, {}, 0, words.get(statuses[0].state, "not run"), tuple(notes))
     if any(s.alarmed for s in statuses):
         notes.append("determinism alarm: a second run gave another result; the first one is shown")
-    edges = sorted({n for r in records if r["tuning"] for n in r["tuning"]["at_edge"]})
+    edges = sorted({n for r in records if r.tuning for n in r.tuning.at_edge})
     if edges:
         notes.append(f"best {', '.join(edges)} at the edge of its range")
-    bad_trials = sum(r["tuning"]["failed"] for r in records if r["tuning"])
+    bad_trials = sum(r.tuning.failed for r in records if r.tuning)
     if bad_trials:
         notes.append(f"{bad_trials} failed trials")
     if len(records) < len(statuses) and not failed:
         notes.append(f"{len(records)} of {len(statuses)} repeats")
-    values = {m: [r["metrics"][m] for r in records] for m in metrics}
+    values = {m: [r.metrics[m] for r in records] for m in metrics}
     return Row(
         model,
         {m: fmean(v) for m, v in values.items()},
         {m: stdev(v) for m, v in values.items()} if len(records) > 1 else {},
         len(records),
-        records[0]["model"]["status"],
+        records[0].model.status,
         tuple(notes),
         reopened,
-        records[0]["groups"],
+        records[0].groups,
         trials=_trials(records),
     )
 
@@ -329,10 +328,10 @@ def reopened_note(times: int) -> str:
     return f"test part opened again on request, {how_often}"
 
 
-def _verdicts(expected: Iterable[Expected], board: Leaderboard) -> list[Verdict]:
+def _checks(expected: Iterable[Expected], board: Leaderboard) -> list[ExpectationCheck]:
     rows = {row.model: row for row in board.rows}
     return [
-        Verdict(
+        ExpectationCheck(
             e,
             board.dataset,
             board.split,

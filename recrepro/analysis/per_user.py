@@ -30,9 +30,9 @@ def by_model(
     """
     models: dict[str, Repeats] = {}
     for result in results:
-        titles = result.titles
-        repeat = f"{titles['seed']}/{titles.get('fold', '')}"
-        models.setdefault(titles["model"], {})[repeat] = _values(result, metrics)
+        name = result.name
+        repeat = f"{name.seed}/{name.fold or ''}"
+        models.setdefault(name.model, {})[repeat] = _values(result, metrics)
     return models
 
 
@@ -44,7 +44,7 @@ def _values(result: Result, metrics: Collection[str] | None) -> pd.DataFrame:
         if metric in frame:
             continue
         known = [column for column in frame.columns if column != "user"]
-        if result.record and metric in result.record["metrics"]:
+        if result.record and metric in result.record.metrics:
             raise UsageError(
                 f"{metric!r} is one value for all users together, which paired tests cannot "
                 f"compare. Metrics with a value for each user here: {', '.join(known)}."

@@ -1,13 +1,15 @@
 """Intervals and tests from values of each user: whether a difference is more than chance."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from recrepro.analysis.per_user import Repeats, paired
 from recrepro.compute.compiling import compiled
 from recrepro.compute.threads import default_threads
 from recrepro.randomness import generator
@@ -210,6 +212,107 @@ def holm(p_values: Values) -> Values:
         return p_values
     adjusted: Values = multipletests(p_values, method="holm")[1]
     return adjusted
+
+
+TESTS = ("t", "wilcoxon", "randomisation")
+"""Names of the p-values of a `Comparison`."""
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """A model beside a reference, on the users that both have.
+
+    Parameters
+    ----------
+    users : int
+        Number of these users.
+    comparison : Comparison or None
+        Model less reference; None without common users.
+    corrected : dict of str to float
+        P-values by test, corrected by Holm for the number of models that are compared.
+    """
+
+    users: int
+    comparison: Comparison | None = None
+    corrected: dict[str, float] = field(default_factory=dict)
+
+
+class PairedTests:
+    """Tests of models against each other, on the repeats and users that both have.
+
+    A model's draws depend on the seed and on its name only: every table that compares the same two
+    models shows the same p-value before correction.
+
+    Parameters
+    ----------
+    values : dict of str to Repeats
+        Values of users, by model.
+    n_resamples : int
+        Bootstrap samples, and draws of the randomisation test.
+    seed : int
+        Seed of the samples and the draws.
+    """
+
+    def __init__(self, values: dict[str, Repeats], n_resamples: int, seed: int) -> None:
+        self._values = values
+        self._n_resamples = n_resamples
+        self._seed = seed
+        self._pairs: dict[tuple[str, str], tuple[pd.DataFrame, pd.DataFrame]] = {}
+        self._randomised: dict[tuple[str, str], dict[str, tuple[float, bool]]] = {}
+
+    def compare(self, models: Iterable[str], against: str, metric: str) -> dict[str, PairedTest]:
+        """Compare models with a reference, by all tests."""
+        found: dict[str, PairedTest] = {}
+        for model in models:
+            first, second = self._pair(model, against)
+            comparison = None
+            if len(first):
+                one, other = (frame[metric].to_numpy(np.float64) for frame in (first, second))
+                rng = generator(self._seed, "compare", model)
+                comparison = compare(one, other, rng, n_resamples=self._n_resamples)
+            found[model] = PairedTest(len(first), comparison)
+        tested = {model: test.comparison for model, test in found.items() if test.comparison}
+        for name in TESTS:
+            adjusted = holm(np.array([getattr(c, name) for c in tested.values()]))
+            for model, p in zip(tested, adjusted.tolist(), strict=True):
+                found[model].corrected[name] = p
+        return found
+
+    def randomised(self, metric: str, against: str) -> dict[str, tuple[float, bool]]:
+        """Return corrected p-values of the randomisation test alone, by model.
+
+        Beside each stands whether the model is higher than the reference. Models without a common
+        user are left out.
+        """
+        found = {
+            model: tested[metric]
+            for model in self._values
+            if model != against and (tested := self._randomise(model, against))
+        }
+        adjusted = holm(np.array([p for p, _ in found.values()]))
+        return {
+            model: (p, higher)
+            for (model, (_, higher)), p in zip(found.items(), adjusted.tolist(), strict=True)
+        }
+
+    def _pair(self, model: str, against: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        if (model, against) not in self._pairs:
+            self._pairs[model, against] = paired(self._values[model], self._values[against])
+        return self._pairs[model, against]
+
+    def _randomise(self, model: str, against: str) -> dict[str, tuple[float, bool]]:
+        """Test all metrics at once; they share the signs. Empty without common users."""
+        if (model, against) not in self._randomised:
+            first, second = self._pair(model, against)
+            answer: dict[str, tuple[float, bool]] = {}
+            if len(first):
+                differences = (first - second).to_numpy(np.float64)
+                rng = generator(self._seed, "compare", model)
+                p_values = randomisation_tests(differences, self._n_resamples, rng).tolist()
+                higher = (differences.mean(axis=0) > 0).tolist()
+                answer = dict(zip(first.columns, zip(p_values, higher, strict=True), strict=True))
+            self._randomised[model, against] = answer
+        return self._randomised[model, against]
 
 
 @compiled

@@ -3,17 +3,14 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Literal
-
-import numpy as np
+from typing import Literal
 
 from recrepro.analysis.leaderboard import comparable
-from recrepro.analysis.per_user import by_model, paired
-from recrepro.analysis.significance import Comparison, compare, holm
-from recrepro.errors import UnknownName, UsageError
+from recrepro.analysis.per_user import by_model
+from recrepro.analysis.significance import Comparison, PairedTests
+from recrepro.errors import UsageError
 from recrepro.evaluation.definitions import parse_metric
-from recrepro.models import MODELS
-from recrepro.randomness import generator
+from recrepro.store.records import Record
 from recrepro.store.results import Result
 
 Answer = Literal["yes", "no", "not shown"]
@@ -98,25 +95,6 @@ class BoardVerdict:
     notes: tuple[str, ...] = ()
 
 
-def family_of(record: dict[str, Any]) -> str:
-    """Return simple, neural, external or unknown.
-
-    Records from before families were kept have that of the package which their model's name
-    stands for; a name that no package of recrepro has is unknown.
-    """
-    model = record["model"]
-    if "family" in model:
-        return str(model["family"])
-    if model["status"] == "external":
-        return "external"
-    try:
-        target = MODELS.resolve_target(model.get("name", ""))
-    except UnknownName:
-        return "unknown"
-    packages = {"recrepro.baselines": "simple", "recrepro.neural": "neural"}
-    return next((f for package, f in packages.items() if target.startswith(package)), "unknown")
-
-
 def may_be_judged(metric: str) -> bool:
     """Say whether more of a metric is better."""
     return parse_metric(metric).definition.kind != "lists"
@@ -169,19 +147,14 @@ def _judge_board(
     n_resamples: int,
     seed: int,
 ) -> BoardVerdict:
-    records: dict[str, list[dict[str, Any]]] = {}
+    records: dict[str, list[Record]] = {}
     for result in results:
         if result.record:
-            records.setdefault(result.titles["model"], []).append(result.record)
-    families = {model: family_of(found[0]) for model, found in records.items()}
+            records.setdefault(result.name.model, []).append(result.record)
+    families = {model: found[0].model.family for model, found in records.items()}
     judged = [m for m, family in families.items() if family in ("neural", "external")]
     simple = {m: found for m, found in records.items() if families[m] == "simple"}
-    unknown = [m for m, family in families.items() if family == "unknown"]
     notes = []
-    if unknown:
-        notes.append(
-            f"neither judged nor a baseline, as its family is unknown: {', '.join(unknown)}"
-        )
     baseline, chosen_by, value = _best_baseline(simple, metric)
     if chosen_by == "test":
         notes.append(
@@ -197,30 +170,19 @@ def _judge_board(
             for m in judged
         ]
         return BoardVerdict(*place, tuple(nothing), tuple(notes))
-    needed = [r for r in results if r.titles["model"] in {baseline, *judged}]
-    values = by_model(needed, [metric])
-    comparisons: dict[str, Comparison] = {}
-    users: dict[str, int] = {}
-    for model in judged:
-        first, second = paired(values[model], values[baseline])
-        users[model] = len(first)
-        if len(first):
-            one, other = (frame[metric].to_numpy(np.float64) for frame in (first, second))
-            rng = generator(seed, "compare", model)
-            comparisons[model] = compare(one, other, rng, n_resamples=n_resamples)
-    adjusted = holm(np.array([c.randomisation for c in comparisons.values()]))
-    corrected = dict(zip(comparisons, adjusted.tolist(), strict=True))
+    needed = [r for r in results if r.name.model in {baseline, *judged}]
+    tests = PairedTests(by_model(needed, [metric]), n_resamples, seed)
     verdicts = []
-    for model in judged:
-        comparison, p = comparisons.get(model), corrected.get(model)
+    for model, test in tests.compare(judged, baseline, metric).items():
+        p = test.corrected.get("randomisation")
         fit, tune, joules = (_ratio(records[model], records[baseline], cost) for cost in COSTS)
         verdicts.append(
             ModelVerdict(
                 model,
                 families[model],
-                _answer(comparison, p),
-                users[model],
-                comparison,
+                _answer(test.comparison, p),
+                test.users,
+                test.comparison,
                 p,
                 fit,
                 tune,
@@ -232,19 +194,19 @@ def _judge_board(
 
 
 def _best_baseline(
-    simple: dict[str, list[dict[str, Any]]], metric: str
+    simple: dict[str, list[Record]], metric: str
 ) -> tuple[str | None, Literal["validation", "test"] | None, float | None]:
     """Choose by the value on validation among what was tuned; else by that on test."""
     validation = {
-        model: fmean(record["tuning"]["best"]["value"] for record in found)
+        model: fmean(values)
         for model, found in simple.items()
-        if found[0]["model"]["status"] in ("tuned", "parameter-free")
-        and all(record["tuning"] for record in found)
+        if found[0].model.status in ("tuned", "parameter-free")
+        and len(values := [r.tuning.best.value or 0.0 for r in found if r.tuning]) == len(found)
     }
-    if any(simple[model][0]["model"]["status"] == "tuned" for model in validation):
+    if any(simple[model][0].model.status == "tuned" for model in validation):
         best = max(validation, key=lambda model: validation[model])
         return best, "validation", validation[best]
-    test = {m: fmean(r["metrics"][metric] for r in found) for m, found in simple.items()}
+    test = {m: fmean(r.metrics[metric] for r in found) for m, found in simple.items()}
     if not test:
         return None, None, None
     best = max(test, key=lambda model: test[model])
@@ -257,18 +219,20 @@ def _answer(comparison: Comparison | None, p: float | None) -> Answer:
     return "yes" if comparison.difference > 0 else "no"
 
 
-COSTS: tuple[Callable[[dict[str, Any]], float | None], ...] = (
-    lambda record: record["times"].get("fit", {}).get("wall_s"),
-    lambda record: record["times"].get("tune", {}).get("wall_s"),
-    lambda record: record.get("energy_joules"),
+def _seconds(lap: str) -> Callable[[Record], float | None]:
+    return lambda record: record.times[lap].wall_s if lap in record.times else None
+
+
+COSTS: tuple[Callable[[Record], float | None], ...] = (
+    _seconds("fit"),
+    _seconds("tune"),
+    lambda record: record.energy_joules,
 )
-"""What a record says of the costs of a model: of its final fit, of its tuning, and in energy."""
+"""Costs of a model in a record: of its final fit, of its tuning, and in energy."""
 
 
 def _ratio(
-    records: list[dict[str, Any]],
-    baseline: list[dict[str, Any]],
-    cost: Callable[[dict[str, Any]], float | None],
+    records: list[Record], baseline: list[Record], cost: Callable[[Record], float | None]
 ) -> float | None:
     own, other = ([known for r in found if (known := cost(r))] for found in (records, baseline))
     if len(own) < len(records) or len(other) < len(baseline):
@@ -276,13 +240,13 @@ def _ratio(
     return fmean(own) / fmean(other)
 
 
-def _notes(records: list[dict[str, Any]], baseline: list[dict[str, Any]]) -> Iterable[str]:
-    status = records[0]["model"]["status"]
+def _notes(records: list[Record], baseline: list[Record]) -> Iterable[str]:
+    status = records[0].model.status
     if status in ("fixed", "untuned"):
         yield f"{status}: its hyperparameters were not searched"
     if status == "external":
         yield "scored from a run file: nobody knows how it was tuned"
-    machines = {r.get("provenance", {}).get("processor") for r in [*records, *baseline]}
+    machines = {r.provenance.processor for r in [*records, *baseline]}
     if len(machines) > 1 and status != "external":
         yield "times are from different machines"
 

@@ -19,7 +19,9 @@ from recrepro.data.formats.columns import parse_columns
 from recrepro.data.formats.read import read_published
 from recrepro.data.load import unavailable
 from recrepro.errors import DataError, UsageError
-from recrepro.run.plan import check_names, make_plan
+from recrepro.run.materials import draw_splits
+from recrepro.run.plan import make_plan
+from recrepro.run.resolve import check_names
 from recrepro.spec.experiment import load_experiment
 from recrepro.splits.audit import Audit, Verdict, audit_split
 from recrepro.splits.base import Order
@@ -127,7 +129,7 @@ def audit_experiment(path: Path, data_dir: Path | None) -> tuple[Audits, list[st
             "folder and pass that with --data DIR, or let `recrepro run` fetch them."
         )
     plan = make_plan(here, path.parent, data_dir, progress=False)
-    return [(name, drawn.audit) for name, drawn in plan.draw_splits()], absent
+    return [(name, drawn.audit) for name, drawn in draw_splits(plan)], absent
 
 
 def audit_files(

@@ -26,7 +26,8 @@ from recrepro.compute.threads import share_cores
 from recrepro.data.load import unavailable
 from recrepro.errors import RecreproError
 from recrepro.run.costs import CellCost, Costs, estimate
-from recrepro.run.plan import check_names, make_plan
+from recrepro.run.plan import make_plan
+from recrepro.run.resolve import check_names
 from recrepro.run.titles import short_titles
 from recrepro.spec.budget import how
 from recrepro.spec.experiment import load_experiment
@@ -192,7 +193,7 @@ def as_json(found: Check) -> dict[str, Any]:
         "cells": [
             {
                 "cell": c.cell.key,
-                "titles": c.cell.titles,
+                "titles": c.cell.name.model_dump(),
                 "state": c.state,
                 "trials": c.trials,
                 "seconds": c.seconds,
@@ -295,8 +296,8 @@ def _show_total(console: Console, costs: Costs) -> None:
     for cost in left:
         if costs.memory < cost.memory <= costs.available:
             console.print(
-                f"{cost.cell.model.title} on {cost.cell.dataset} needs more than cells may need "
-                "together: it runs alone.",
+                f"{cost.cell.name.model} on {cost.cell.name.dataset} needs more than cells may "
+                "need together: it runs alone.",
                 style="yellow",
                 soft_wrap=True,
             )

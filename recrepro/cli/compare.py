@@ -10,7 +10,8 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from recrepro.analysis.comparison import TESTS, ComparedBoard, compare_models
+from recrepro.analysis.comparison import ComparedBoard, compare_models
+from recrepro.analysis.significance import TESTS
 from recrepro.cli.console import make_console
 from recrepro.cli.options import (
     experiment_argument,

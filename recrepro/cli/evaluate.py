@@ -18,7 +18,7 @@ from recrepro.cli.options import (
 from recrepro.data.formats.columns import parse_columns
 from recrepro.data.runs import read_run
 from recrepro.errors import UsageError
-from recrepro.run.external import Choice, check_title, evaluate_on_files, score_on_plan
+from recrepro.run.external import SplitChoice, check_title, evaluate_on_files, score_on_plan
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
 from recrepro.store.ledger import Ledger
@@ -103,7 +103,7 @@ def evaluate(
         run,
         title,
         experiment,
-        Choice(**which),
+        SplitChoice(**which),
         data_dir,
         workspace,
         file_format=file_format,
@@ -117,7 +117,7 @@ def evaluate_on_experiment(
     run: Path,
     name: str,
     experiment_file: Path,
-    choice: Choice,
+    choice: SplitChoice,
     data_dir: Path | None,
     workspace: Path,
     *,
@@ -143,12 +143,12 @@ def evaluate_on_experiment(
     frame = read_run(run, file_format, columns)
     plan = make_plan(experiment, experiment_file.parent, data_dir, progress=False)
     place = Workspace.create(workspace)
-    member, record = score_on_plan(plan, place, frame, run, name, choice)
+    record = score_on_plan(plan, place, frame, run, name, choice)
     with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:
         source = experiment_file.read_text(encoding="utf-8")
         planned = [(one.member, one.identity) for one in plan.cells]
         ledger.plan(experiment_file.stem, experiment.grid_hash, source, planned)
-        ledger.add_external(experiment_file.stem, member, record["identity"], record)
+        ledger.add_external(experiment_file.stem, record)
         mirror = BackgroundMirror(
             MlflowMirror(ledger, place, experiment_file.stem, experiment.grid_hash, source)
         )

@@ -148,11 +148,11 @@ def _warn(console: Console, plan: Plan, ledger: Ledger, budget: MemoryBudget, th
     """Say what will be slow, or tight."""
     states = ledger.states()
     large = [c for c in plan.cells if budget.needs[c.key] > budget.total and not _done(c, states)]
-    for cell in {(cell.model.title, cell.dataset): cell for cell in large}.values():
+    for cell in {(cell.name.model, cell.name.dataset): cell for cell in large}.values():
         console.print(
-            f"{cell.model.title} on {cell.dataset} needs about {in_words(budget.needs[cell.key])} "
-            f"of memory, more than the {in_words(budget.total)} that cells may need together: it "
-            "runs alone.",
+            f"{cell.name.model} on {cell.name.dataset} needs about "
+            f"{in_words(budget.needs[cell.key])} of memory, more than the "
+            f"{in_words(budget.total)} that cells may need together: it runs alone.",
             style="yellow",
             soft_wrap=True,
         )

@@ -1,7 +1,7 @@
 """`recrepro reproduce`: fit a recorded run again and compare."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from recrepro.reproduce.refit import look_up, plan_again, refit
 from recrepro.run.executors import Event
 from recrepro.run.plan import Cell, Plan
 from recrepro.spec.identity import differences
-from recrepro.store.names import paths
+from recrepro.store.records import Provenance, Record
 from recrepro.tables.console import plain_table
 from recrepro.tables.words import count
 
@@ -128,10 +128,10 @@ def run_again(
     """
     record = run.record
     recorded_users = run.read_per_user()
-    threads = threads or _recorded_threads(record["provenance"])
+    threads = threads or record.provenance.threads
     plan, cell = plan_again(run, base, data_dir)
     console.print(
-        Text.assemble((paths(cell.member)[-1], "bold"), f"  cell {record['cell'][:12]}"),
+        Text.assemble((cell.name.path, "bold"), f"  cell {record.cell[:12]}"),
         soft_wrap=True,
     )
     what = "with the recorded hyperparameters"
@@ -162,12 +162,6 @@ def _progress(console: Console, plan: Plan, cell: Cell) -> Progress:
         metric=plan.experiment.selection_metric,
         on_change=lambda: None,
     )
-
-
-def _recorded_threads(provenance: Mapping[str, Any]) -> int:
-    """Return how many threads a cell had; older records say it of their libraries only."""
-    pools = [pool.get("num_threads") or 1 for pool in provenance.get("thread_pools") or []]
-    return int(provenance.get("threads") or max(pools, default=1))
 
 
 def show_agreement(console: Console, agreement: Agreement, tolerance: float) -> None:
@@ -206,13 +200,14 @@ def _cells(metric: MetricAgreement) -> tuple[str, ...]:
     )
 
 
-def show_surroundings(console: Console, record: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def show_surroundings(console: Console, record: Record, now: Record) -> None:
     """Print what differs between the identities, and between the environments."""
+    recorded, own = record.identity.to_json(), now.identity.to_json()
     rows = [
-        (place, look_up(record["identity"], place), look_up(now["identity"], place))
-        for place in differences(record["identity"], now["identity"])
+        (place, look_up(recorded, place), look_up(own, place))
+        for place in differences(recorded, own)
     ]
-    rows += environment_differences(record["provenance"], now["provenance"])
+    rows += environment_differences(record.provenance, now.provenance)
     if not rows:
         console.print("environment: the same", style="dim")
         return
@@ -224,34 +219,27 @@ def show_surroundings(console: Console, record: Mapping[str, Any], now: Mapping[
     console.print(table)
 
 
-def environment_differences(
-    one: Mapping[str, Any], other: Mapping[str, Any]
-) -> Iterator[tuple[str, Any, Any]]:
-    """Yield what differs between two environments: its name, and both values.
-
-    What a record does not say, because an older recrepro wrote it, does not differ.
-    """
+def environment_differences(one: Provenance, other: Provenance) -> Iterator[tuple[str, Any, Any]]:
+    """Yield what differs between two environments: its name, and both values."""
     for place in ("recrepro", "python", "system", "processor", "cores", "threads", "gpus"):
-        if place in one and one[place] != other.get(place):
-            yield place, one[place], other.get(place)
-    code, now = one.get("code") or {}, other.get("code") or {}
+        before, after = getattr(one, place), getattr(other, place)
+        if before != after:
+            yield place, before, after
     for place in ("commit", "dirty", "diff"):
-        if place in code and code[place] != now.get(place):
-            yield place, code[place], now.get(place)
-    packages, installed = one.get("packages") or {}, other.get("packages") or {}
-    for name, version in packages.items():
-        if installed.get(name) != version:
-            yield name, version, installed.get(name, "not there")
-    pools = one.get("thread_pools") or []
-    facts = list(pools[0]) if pools else []
-    before, after = (_pools(each.get("thread_pools") or [], facts) for each in (one, other))
+        before, after = getattr(one.code, place), getattr(other.code, place)
+        if before != after:
+            yield place, before, after
+    for name, version in one.packages.items():
+        if other.packages.get(name) != version:
+            yield name, version, other.packages.get(name, "not there")
+    before, after = _pools(one.thread_pools), _pools(other.thread_pools)
     if before != after:
         yield "libraries", before, after
 
 
-def _pools(pools: list[dict[str, Any]], facts: list[str]) -> str:
-    said = (" ".join(str(pool[f]) for f in facts if pool.get(f) is not None) for pool in pools)
-    return "; ".join(sorted(said))
+def _pools(pools: list[dict[str, Any]]) -> str:
+    words = (" ".join(str(fact) for fact in pool.values() if fact is not None) for pool in pools)
+    return "; ".join(sorted(words))
 
 
 def _text(value: Any) -> str:

@@ -19,8 +19,7 @@ from recrepro.cli.options import (
 from recrepro.compute.memory import in_words
 from recrepro.reproduce.locate import find_run
 from recrepro.spec.budget import how
-from recrepro.store.entries import Member
-from recrepro.store.names import paths
+from recrepro.store.records import Provenance, Record
 from recrepro.tables.console import plain_table
 
 
@@ -44,21 +43,18 @@ def show(run: str, workspace: Path, form: str) -> None:
     """
     record = find_run(run, workspace, ledger_url()).record
     if form == "json":
-        click.echo(json.dumps(record, indent=1))
+        click.echo(json.dumps(record.to_json(), indent=1))
     else:
         show_record(make_console(), record)
 
 
-def show_record(console: Console, record: Mapping[str, Any]) -> None:
+def show_record(console: Console, record: Record) -> None:
     """Print a record: what was run, what came out, where it was made."""
-    titles = record["titles"]
-    whole = all(part in titles for part in ("dataset", "split", "model", "seed"))
-    name = paths(Member(record["cell"], dict(titles)))[-1] if whole else record["cell"]
-    console.print(Text(printable(name), style="bold"), soft_wrap=True)
+    console.print(Text(printable(record.name.path), style="bold"), soft_wrap=True)
     for title, rows in (
         ("What was run", _what(record)),
         ("What came out", _outcome(record)),
-        ("Where it was made", _where(record["provenance"])),
+        ("Where it was made", _where(record.provenance)),
     ):
         table = plain_table(title)
         table.show_header = False
@@ -70,71 +66,64 @@ def show_record(console: Console, record: Mapping[str, Any]) -> None:
         console.print(table)
 
 
-def _what(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    identity, model, split = record["identity"], record["model"], record["split"]
-    drawn = identity.get("split", {})
-    yield "cell", record["cell"]
-    yield "model", f"{model.get('name')} version {model.get('version')} ({model.get('status')})"
-    yield "hyperparameters", model.get("params")
-    tuning = record.get("tuning")
-    if tuning:
-        if identity.get("tuning"):
-            yield "budget", how(identity["tuning"])
-        text = f"{tuning['trials']} trials, {tuning['failed']} failed"
-        text += f", {tuning['pruned']} pruned" if tuning.get("pruned") else ""
-        if tuning.get("stopped"):
-            text += f", the last one out of time after epoch {tuning['stopped']}"
-        best = tuning["best"]
-        text += f"; best {tuning['metric']} {best['value']:.4f} in trial {best['number']}"
-        yield "search", text
-    yield "split", f"{drawn.get('strategy')} {_text(drawn.get('options') or {})}"
-    yield "seed", drawn.get("seed")
-    yield "ranked against", drawn.get("candidates")
-    yield "audit", (split.get("audit") or {}).get("verdict")
-    yield "data fingerprint", identity.get("data", {}).get("fingerprint")
-    yield "split fingerprint", split.get("fingerprint")
-    yield "harness version", identity.get("harness")
-    yield "record schema", record.get("schema")
+def _what(record: Record) -> Iterator[tuple[str, Any]]:
+    identity, model, tuning = record.identity, record.model, record.tuning
+    yield "cell", record.cell
+    yield "model", f"{model.name} version {model.version} ({model.status})"
+    yield "hyperparameters", model.params
+    if tuning is not None:
+        if identity.tuning:
+            yield "budget", how(identity.tuning)
+        text = f"{tuning.trials} trials, {tuning.failed} failed"
+        text += f", {tuning.pruned} pruned" if tuning.pruned else ""
+        if tuning.stopped:
+            text += f", the last one out of time after epoch {tuning.stopped}"
+        best = tuning.best
+        yield "search", f"{text}; best {tuning.metric} {best.value:.4f} in trial {best.number}"
+    yield "split", f"{identity.split.strategy} {_text(identity.split.options)}"
+    yield "seed", identity.split.seed
+    yield "ranked against", identity.split.candidates
+    yield "audit", record.split.audit.verdict
+    yield "data fingerprint", identity.data.fingerprint
+    yield "split fingerprint", record.split.fingerprint
+    yield "harness version", identity.harness
+    yield "record schema", record.schema_version
 
 
-def _outcome(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    definitions = record.get("definitions") or {}
-    for name, value in record["metrics"].items():
-        formula = definitions.get(name, {}).get("formula", "")
-        yield name, f"{value:.6f}  {formula}" if isinstance(value, float) else value
-    yield "users", record.get("users")
-    yield "test part opened", ", ".join(str(o["reason"]) for o in record.get("openings") or [])
-    yield "result digest", record["result_digest"]
-    for lap, spent in (record.get("times") or {}).items():
-        processor = f", processor {spent['cpu_s']:.3f} s" if "cpu_s" in spent else ""
-        yield lap, f"{spent['wall_s']:.3f} s{processor}"
-    yield "peak memory", in_words(record["peak_memory_bytes"])
-    joules = record.get("energy_joules")
+def _outcome(record: Record) -> Iterator[tuple[str, Any]]:
+    for name, value in record.metrics.items():
+        yield name, f"{value:.6f}  {record.definitions[name].formula}"
+    yield "users", record.users
+    yield "test part opened", ", ".join(opening.reason for opening in record.openings)
+    yield "result digest", record.result_digest
+    for lap, spent in record.times.items():
+        processor = "" if spent.cpu_s is None else f", processor {spent.cpu_s:.3f} s"
+        yield lap, f"{spent.wall_s:.3f} s{processor}"
+    yield "peak memory", in_words(record.peak_memory_bytes)
+    joules = record.energy_joules
     yield "energy", None if joules is None else f"{joules:.1f} J, of the whole machine"
-    yield "started", _moment(record["started_at"])
-    yield "ended", _moment(record["ended_at"])
+    yield "started", _moment(record.started_at)
+    yield "ended", _moment(record.ended_at)
 
 
-def _where(provenance: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    code = provenance.get("code") or {}
-    changed = " with changes" if code.get("dirty") else ""
-    yield "recrepro", provenance.get("recrepro")
-    yield "commit", f"{code['commit']}{changed}" if code.get("commit") else None
-    yield "changes (hash)", code.get("diff")
-    yield "Python", provenance.get("python")
-    yield "system", provenance.get("system")
-    yield "processor", provenance.get("processor")
-    yield "cores", provenance.get("cores")
-    memory = provenance.get("memory_bytes")
-    yield "memory", None if memory is None else in_words(memory)
-    yield "threads", provenance.get("threads")
-    for pool in provenance.get("thread_pools") or []:
+def _where(provenance: Provenance) -> Iterator[tuple[str, Any]]:
+    code = provenance.code
+    yield "recrepro", provenance.recrepro
+    yield "commit", code.commit and f"{code.commit}{' with changes' if code.dirty else ''}"
+    yield "changes (hash)", code.diff
+    yield "Python", provenance.python
+    yield "system", provenance.system
+    yield "processor", provenance.processor
+    yield "cores", provenance.cores
+    yield "memory", in_words(provenance.memory_bytes)
+    yield "threads", provenance.threads
+    for pool in provenance.thread_pools:
         yield "library", {k: v for k, v in pool.items() if v is not None}
-    for gpu in provenance.get("gpus") or []:
+    for gpu in provenance.gpus:
         yield "GPU", gpu
-    for lock, digest in (provenance.get("locks") or {}).items():
+    for lock, digest in provenance.locks.items():
         yield f"lock of {lock}", digest
-    yield "packages", provenance.get("packages")
+    yield "packages", provenance.packages
 
 
 def _text(value: Any) -> str:

@@ -12,6 +12,7 @@ from recrepro.cli.options import (
     experiment_argument,
 )
 from recrepro.interactions import UNKNOWN_TIME, Interactions
+from recrepro.run.materials import draw_splits
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
 
@@ -51,7 +52,7 @@ def write_parts(experiment_file: Path, folder: Path, data_dir: Path | None) -> I
     """
     experiment = load_experiment(experiment_file)
     plan = make_plan(experiment, experiment_file.parent, data_dir, progress=False)
-    for name, drawn in plan.draw_splits():
+    for name, drawn in draw_splits(plan):
         place = folder / name.replace(" / ", "/").replace(" ", "-")
         place.mkdir(parents=True, exist_ok=True)
         parts = drawn.parts

@@ -19,11 +19,9 @@ from recrepro.cli.options import (
     workspace_option,
 )
 from recrepro.cli.workspaces import existing, planned_versions
-from recrepro.spec.identity import search_budget
 from recrepro.store.entries import CellWork, Member, Planned
 from recrepro.store.leases import Lease
 from recrepro.store.ledger import Ledger
-from recrepro.store.names import paths
 from recrepro.store.workspace import Workspace
 from recrepro.tables.console import plain_table
 from recrepro.tables.words import count, duration
@@ -71,7 +69,7 @@ class CellProgress:
     @property
     def name(self) -> str:
         """Its path of titles."""
-        return paths(self.member)[-1]
+        return self.member.name.path
 
     @property
     def state(self) -> State:
@@ -83,7 +81,7 @@ class CellProgress:
     @property
     def trials(self) -> int | None:
         """How many its search has; 0 if it is not tuned, None if its time is limited instead."""
-        return search_budget(self.work.identity)[0]
+        return self.work.identity.search_budget[0]
 
     @property
     def stage(self) -> str:
@@ -165,7 +163,7 @@ def _cell_json(cell: CellProgress) -> dict[str, Any]:
     lease = cell.work.lease
     return {
         "cell": cell.work.cell,
-        "titles": cell.member.titles,
+        "titles": cell.member.name.model_dump(),
         "state": cell.state,
         "trials": {"finished": cell.work.finished, "budget": cell.trials},
         "reason": cell.work.reason,

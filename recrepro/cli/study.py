@@ -20,7 +20,7 @@ from recrepro.cli.options import (
 )
 from recrepro.data.load import unavailable
 from recrepro.errors import RecreproError, UnknownName, UsageError
-from recrepro.run.plan import check_names
+from recrepro.run.resolve import check_names
 from recrepro.spec.experiment import Experiment
 from recrepro.store.ledger import Ledger
 from recrepro.store.results import results_in

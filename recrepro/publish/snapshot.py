@@ -27,7 +27,9 @@ from recrepro.errors import RecreproError, UsageError
 from recrepro.publish.citation import Citation, bibtex, citation_file, croissant
 from recrepro.spec.experiment import Experiment, load_experiment
 from recrepro.store.entries import CellStatus
+from recrepro.store.names import CellName
 from recrepro.store.openings import Opening
+from recrepro.store.records import Record, Trial
 from recrepro.store.results import Result
 from recrepro.tables import formats
 from recrepro.tables import verdicts as judgements
@@ -77,7 +79,7 @@ def write_snapshot(
         url.isascii() and url.isprintable() and not set(' {}\\"') & set(url)
     ):
         raise UsageError(f"--url {url!r}: write blanks, braces and the like as %20, %7B, ...")
-    ends = [result.record["ended_at"] for result in results if result.record]
+    ends = [result.record.ended_at for result in results if result.record]
     if not ends:
         raise UsageError(
             f"no cell of {experiment_file} has a result yet: there is nothing to cite."
@@ -141,7 +143,7 @@ def _cell(result: Result) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return what `snapshot.json` says of a cell, and its files."""
     status = result.status
     entry: dict[str, Any] = {
-        "titles": result.titles,
+        "titles": result.name.model_dump(),
         "cell": status.cell,
         "state": status.state,
         "reason": status.reason,
@@ -151,9 +153,9 @@ def _cell(result: Result) -> tuple[dict[str, Any], dict[str, bytes]]:
     contents: dict[str, bytes] = {}
     trials = result.read_trials()
     if trials:
-        contents["trials"] = _json(trials)
+        contents["trials"] = _json([trial.to_json() for trial in trials])
     if result.record:
-        contents |= {"records": _json(result.record), "per_user": result.read_per_user()}
+        contents |= {"records": _json(result.record.to_json()), "per_user": result.read_per_user()}
     endings = {"per_user": "parquet"}
     named = {
         kind: (f"{kind}/{_file_name(status.cell)}.{endings.get(kind, 'json')}", content)
@@ -247,13 +249,13 @@ def _result(folder: Path, entry: dict[str, Any]) -> Result:
         entry["cell"],
         entry["state"],
         entry["reason"],
-        json.loads(read("records")) if "records" in files else None,
+        Record.read(read("records"), files["records"]) if "records" in files else None,
         entry["alarmed"],
         tuple(Opening(**opening) for opening in entry["openings"]),
     )
     return Result(
-        entry["titles"],
+        CellName(**entry["titles"]),
         status,
-        lambda: json.loads(read("trials")) if "trials" in files else [],
+        lambda: [Trial(**t) for t in json.loads(read("trials"))] if "trials" in files else [],
         lambda: read("per_user"),
     )

@@ -20,7 +20,6 @@ from recrepro.publish.snapshot import (
     table_files,
 )
 from recrepro.spec.experiment import load_experiment
-from recrepro.spec.identity import cell_key
 from recrepro.store.results import Result
 
 _NUMBER = re.compile(r"(\d+\.\d+(?:e[-+]?\d+)?)")
@@ -127,16 +126,16 @@ def _wrong_record(result: Result) -> Iterator[str]:
     if record is None:
         return
     name = result.status.cell[:16]
-    if not result.status.cell == record["cell"] == cell_key(record["identity"]):
+    if not result.status.cell == record.cell == record.identity.key:
         yield f"the record {name} is not that of its cell"
-    if hashlib.sha256(result.read_per_user()).hexdigest() != record["per_user"]:
+    if hashlib.sha256(result.read_per_user()).hexdigest() != record.per_user:
         yield f"the values of users of {name} are not those of its record"
-    tuning = record["tuning"]
-    if tuning and tuning["best"] not in result.read_trials():
+    tuning = record.tuning
+    if tuning and tuning.best not in result.read_trials():
         yield f"the best trial in the record {name} is none of its trials"
     means = result.per_user().drop(columns="user").mean()
     for metric, mean in means.items():
-        if not math.isclose(mean, record["metrics"][metric], rel_tol=1e-9, abs_tol=1e-12):
+        if not math.isclose(mean, record.metrics[str(metric)], rel_tol=1e-9, abs_tol=1e-12):
             yield f"{metric} in the record {name} is not the mean of the values of its users"
 
 

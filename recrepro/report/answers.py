@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from recrepro.analysis.leaderboard import Leaderboard, Verdict
+from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard
 from recrepro.analysis.verdict import BoardVerdict, ModelVerdict, may_be_judged, tally
 from recrepro.report.parts import Cell, Column, Section, Table, columns, number, p_value
 from recrepro.spec.experiment import Experiment
@@ -90,7 +90,7 @@ def _times(ratio: float | None) -> Cell:
     return Cell("-") if ratio is None else Cell(times(ratio), ratio)
 
 
-def expected(verdicts: Sequence[Verdict]) -> Section | None:
+def expected(verdicts: Sequence[ExpectationCheck]) -> Section | None:
     """Return expected values against those got; None if nothing is expected."""
     if not verdicts:
         return None
@@ -110,7 +110,7 @@ def expected(verdicts: Sequence[Verdict]) -> Section | None:
     return Section("expected", "Expected against got", (counted,), items)
 
 
-def _expected_cell(one: Verdict, name: str) -> Cell:
+def _expected_cell(one: ExpectationCheck, name: str) -> Cell:
     cells = verdict_cells(one)
     if name == "model":
         return Cell(cells[name], below=f"{one.dataset} · {one.split}")

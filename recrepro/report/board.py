@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 import pandas as pd
 
 from recrepro.analysis.leaderboard import Leaderboard, Row, best_values
 from recrepro.analysis.per_user import by_model, user_means
 from recrepro.analysis.ranks import RankTest, rank_test
-from recrepro.analysis.verdict import family_of
 from recrepro.charts import figures as charts
 from recrepro.report.parts import (
     Cell,
@@ -23,6 +21,7 @@ from recrepro.report.parts import (
     p_value,
     seconds,
 )
+from recrepro.store.records import Record
 from recrepro.store.results import Result
 from recrepro.tables.cells import NOT_TUNED, group_cells, heading, interval, legend, marks
 from recrepro.tables.cells import number as with_spread
@@ -42,24 +41,24 @@ class Board:
         return f"{self.table.dataset} · {self.table.split}"
 
     @property
-    def records(self) -> dict[str, list[dict[str, Any]]]:
+    def records(self) -> dict[str, list[Record]]:
         """By model, in the order of the leaderboard."""
-        found: dict[str, list[dict[str, Any]]] = {row.model: [] for row in self.table.rows}
+        found: dict[str, list[Record]] = {row.model: [] for row in self.table.rows}
         for result in self.results:
             if result.record:
-                found[result.titles["model"]].append(result.record)
+                found[result.name.model].append(result.record)
         return {model: records for model, records in found.items() if records}
 
     @property
     def families(self) -> dict[str, str]:
         """By model: simple, neural, external or unknown."""
-        return {model: family_of(records[0]) for model, records in self.records.items()}
+        return {model: records[0].model.family for model, records in self.records.items()}
 
     @property
     def fit_seconds(self) -> dict[str, float]:
         """By model: seconds of the final fit, mean over repeats; of those that have been fitted."""
         times = {
-            model: [r["times"]["fit"]["wall_s"] for r in records if "fit" in r["times"]]
+            model: [r.times["fit"].wall_s for r in records if "fit" in r.times]
             for model, records in self.records.items()
         }
         return {model: fmean(found) for model, found in times.items() if found}
@@ -174,9 +173,9 @@ def costs(board: Board) -> Section:
         for r in rows
     ]
     tuned = {
-        model: fmean(r["times"]["tune"]["wall_s"] for r in records)
+        model: fmean(r.times["tune"].wall_s for r in records)
         for model, records in board.records.items()
-        if all(r["tuning"] and "tune" in r["times"] for r in records)
+        if all(r.tuning and "tune" in r.times for r in records)
     }
     cells = tuple(
         (

@@ -1,7 +1,6 @@
 """What stands behind the numbers: audits of the splits, and where and when each cell was run."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from recrepro.charts import figures as charts
 from recrepro.report.board import Board
@@ -15,7 +14,7 @@ from recrepro.report.parts import (
     number,
     seconds,
 )
-from recrepro.spec.canonical import canonical_json
+from recrepro.store.records import Provenance, RecordedAudit, SplitFacts
 from recrepro.store.results import Result
 
 KINDS = {"clean": "good", "suspicious": "warn", "leaking": "bad", "note": "plain"}
@@ -34,16 +33,16 @@ def audit(board: Board) -> Section:
         return Section(section, title, ("No cell has a result yet.",))
     sizes, findings, items = [], [], []
     for place, (repeat, split) in enumerate(splits.items()):
-        found, verdict = split["audit"], split["audit"]["verdict"]
-        dropped = {k: n for k, n in split.get("dropped", {}).items() if n}
+        found, verdict = split.audit, split.audit.verdict
+        dropped = {k: n for k, n in split.dropped.items() if n}
         sizes.append(
             (
                 Cell(repeat),
                 Cell("", badges=((KINDS[verdict], verdict),)),
-                number(split.get("users"), ","),
-                number(split.get("items"), ","),
+                number(split.users, ","),
+                number(split.items, ","),
                 *(
-                    number(split["parts"].get(part, {}).get("interactions"), ",")
+                    number(split.parts[part].interactions, ",")
                     for part in ("train", "validation", "test")
                 ),
                 Cell(", ".join(f"{n:,} {k.replace('_', ' ')}" for k, n in dropped.items()) or "-"),
@@ -52,12 +51,12 @@ def audit(board: Board) -> Section:
         findings += [
             (
                 Cell(repeat),
-                Cell("", badges=((KINDS.get(f["severity"], "bad"), f["severity"]),)),
-                number(f.get("users"), ","),
-                number(f.get("interactions"), ","),
-                Cell(f["message"]),
+                Cell("", badges=((KINDS[f.severity], f.severity),)),
+                number(f.users, ","),
+                number(f.interactions, ","),
+                Cell(f.message),
             )
-            for f in found["findings"]
+            for f in found.findings
         ]
         if place == 0:
             items += _picture(f"{section}-svg", repeat, found)
@@ -72,71 +71,62 @@ def audit(board: Board) -> Section:
     return Section(section, title, (why,), (*tables, *items))
 
 
-def _distinct_splits(board: Board) -> dict[str, dict[str, Any]]:
-    splits: dict[str, dict[str, Any]] = {}
+def _distinct_splits(board: Board) -> dict[str, SplitFacts]:
+    splits: dict[str, SplitFacts] = {}
     for result in board.results:
         if result.record:
-            splits.setdefault(_repeat(result.titles), result.record["split"])
+            splits.setdefault(result.name.repeat, result.record.split)
     return splits
 
 
-def _repeat(titles: dict[str, Any]) -> str:
-    fold = f", fold {titles['fold']}" if titles.get("fold") else ""
-    return f"seed {titles.get('seed', '-')}{fold}"
-
-
-def _picture(name: str, repeat: str, found: dict[str, Any]) -> list[Chart]:
-    """Draw the popularity of items that the record keeps; old records have none."""
-    popularity = found.get("popularity")
-    if not popularity:
-        return []
+def _picture(name: str, repeat: str, found: RecordedAudit) -> list[Chart]:
+    """Draw the popularity of items in the parts of a split."""
+    popularity = found.popularity
     rows = []
     for key, title in MEASURES.items():
-        values = {
-            part: popularity[part].get(key)
-            for part in ("train", "test", "random")
-            if part in popularity
+        values: dict[str, float | None] = {
+            part: popularity[part].get(key) for part in ("train", "test", "random")
         }
         values["test"] = popularity.get("distance") if key == "distance" else values.get("test")
-        values = {part: value for part, value in values.items() if value is not None}
-        if values:
-            rows.append((title, values))
+        rows.append((title, {part: v for part, v in values.items() if v is not None}))
     cells = tuple(
         (Cell(title), *(number(values.get(part)) for part in ("train", "test", "random")))
         for title, values in rows
     )
     head = columns(["measure"], ["train", "test", "test, if it were random"])
     table = Table(f"{name}-table", "Popularity of items", head, cells, folded="Numbers")
-    drawn = charts.popularity(name, rows, found["verdict"])
+    drawn = charts.popularity(name, rows, found.verdict)
     return [Chart(f"Popularity of items in train and test, {repeat}", drawn, table)]
 
 
 def provenance(results: Sequence[Result]) -> Section:
     """Return each cell with its times, memory and hashes, and the environments they ran in."""
-    environments: dict[str, tuple[int, dict[str, Any]]] = {}
+    environments: list[Provenance] = []
     rows = []
     for result in results:
         record = result.record
         if record is None:
             continue
-        where = record.get("provenance", {})
-        number_of, _ = environments.setdefault(
-            canonical_json(where), (len(environments) + 1, where)
-        )
-        laps = record["times"]
+        if record.provenance not in environments:
+            environments.append(record.provenance)
+        number_of = environments.index(record.provenance) + 1
+        laps = record.times
         openings = ", ".join(opening.reason for opening in result.status.openings)
-        memory = record.get("peak_memory_bytes")
+        memory = record.peak_memory_bytes
         rows.append(
             (
-                Cell(result.titles["model"]),
-                Cell(f"{result.titles['dataset']} · {result.titles['split']}"),
-                Cell(_repeat(result.titles), float(result.titles.get("seed", 0))),
-                *(seconds(laps.get(lap, {}).get("wall_s")) for lap in ("tune", "fit", "score")),
-                Cell("-") if memory is None else Cell(f"{memory / 2**20:,.0f} MiB", memory),
-                Cell(moment(record["ended_at"]), record["ended_at"]),
+                Cell(result.name.model),
+                Cell(f"{result.name.dataset} · {result.name.split}"),
+                Cell(result.name.repeat, float(result.name.seed)),
+                *(
+                    seconds(laps[lap].wall_s if lap in laps else None)
+                    for lap in ("tune", "fit", "score")
+                ),
+                Cell(f"{memory / 2**20:,.0f} MiB", memory),
+                Cell(moment(record.ended_at), record.ended_at),
                 Cell(openings or "-"),
-                Cell(record["cell"][:12]),
-                Cell(record["result_digest"][:12]),
+                Cell(record.cell[:12]),
+                Cell(record.result_digest[:12]),
                 Cell(str(number_of), number_of),
             )
         )
@@ -152,30 +142,23 @@ def provenance(results: Sequence[Result]) -> Section:
         tools=True,
         folded=f"{len(rows)} cells" if len(rows) > 20 else "",
     )
-    tables = [_environment(place, where) for place, where in environments.values()]
+    tables = [_environment(place, where) for place, where in enumerate(environments, start=1)]
     return Section("provenance", "Provenance", items=(cells, *tables))
 
 
-def _environment(place: int, where: dict[str, Any]) -> Table:
-    code = where.get("code") or {}
-    commit = code.get("commit") or "an installed package, no checkout"
-    changed = ", with changes that are not committed" if code.get("dirty") else ""
-    packages = ", ".join(f"{k} {v}" for k, v in where.get("packages", {}).items())
-    threads = ", ".join(
-        f"{pool.get('internal_api')} {pool.get('num_threads')}"
-        for pool in where.get("thread_pools", ())
-    )
-    memory = where.get("memory_bytes")
+def _environment(place: int, where: Provenance) -> Table:
+    commit = where.code.commit or "an installed package, no checkout"
+    changed = ", with changes that are not committed" if where.code.dirty else ""
     facts = {
-        "recrepro": where.get("recrepro"),
+        "recrepro": where.recrepro,
         "commit": f"{commit}{changed}",
-        "Python": where.get("python"),
-        "packages": packages,
-        "system": where.get("system"),
-        "processor": where.get("processor"),
-        "cores": where.get("cores"),
-        "memory": None if memory is None else f"{memory / 2**30:.1f} GiB",
-        "threads": threads,
+        "Python": where.python,
+        "packages": ", ".join(f"{k} {v}" for k, v in where.packages.items()),
+        "system": where.system,
+        "processor": where.processor,
+        "cores": where.cores,
+        "memory": f"{where.memory_bytes / 2**30:.1f} GiB",
+        "threads": ", ".join(f"{p['internal_api']} {p['num_threads']}" for p in where.thread_pools),
     }
     rows = tuple((Cell(k), Cell(str(v))) for k, v in facts.items() if v not in (None, ""))
     return Table(f"environment-{place}", f"Environment {place}", columns(["what", "value"]), rows)

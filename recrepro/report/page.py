@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -18,6 +19,7 @@ from recrepro.analysis.ranks import MIN_DATASETS, rank_test
 from recrepro.report import answers, board, facts, searches
 from recrepro.report.parts import Chart, Section, Table, moment
 from recrepro.spec.experiment import Experiment
+from recrepro.store.records import Record
 from recrepro.store.results import Result
 from recrepro.tables import formats
 
@@ -153,11 +155,11 @@ def _records(results: Sequence[Result]) -> Download:
     """Write records and trials, without the folder that files were read from."""
     content = [
         {
-            "titles": result.titles,
+            "titles": result.name.model_dump(),
             "state": result.status.state,
             "reason": result.status.reason,
-            "record": result.record and {k: v for k, v in result.record.items() if k != "base"},
-            "trials": result.read_trials(),
+            "record": result.record and _without_base(result.record),
+            "trials": [trial.to_json() for trial in result.read_trials()],
         }
         for result in results
     ]
@@ -168,8 +170,12 @@ def _records(results: Sequence[Result]) -> Download:
     return Download("records.json.gz", f"{about}, compressed", gzip.compress(written, mtime=0))
 
 
+def _without_base(record: Record) -> dict[str, Any]:
+    return {key: value for key, value in record.to_json().items() if key != "base"}
+
+
 def _summary(experiment: Experiment, results: Sequence[Result]) -> str:
-    ended = [result.record["ended_at"] for result in results if result.record]
+    ended = [result.record.ended_at for result in results if result.record]
     failed = sum(result.status.state == "failed" for result in results)
     counts = [
         f"{len(kind)} {name}{'' if len(kind) == 1 else 's'}"

@@ -7,6 +7,7 @@ from recrepro.charts import figures as charts
 from recrepro.report.board import Board
 from recrepro.report.parts import Cell, Chart, Section, Table, columns, number, seconds
 from recrepro.spec.experiment import Experiment
+from recrepro.store.records import Record, Trial
 from recrepro.store.results import Result
 
 
@@ -15,9 +16,9 @@ def histories(board: Board) -> Section:
     items: list[Chart | Table] = []
     for place, result in enumerate(_first_repeats(board)):
         trials = result.read_trials()
-        tuning = result.record["tuning"] if result.record else None
+        tuning = result.record.tuning if result.record else None
         if tuning and len(trials) > 1:  # a model without hyperparameters has one
-            items += _history(f"{board.id}-search-{place}", result, trials, tuning["metric"])
+            items += _history(f"{board.id}-search-{place}", result, trials, tuning.metric)
     why = (
         "Values on validation data, of the first seed and fold. Dots are trials, the line is the "
         "best so far; crosses are pruned trials with their best until then, dotted lines are "
@@ -33,29 +34,30 @@ def _first_repeats(board: Board) -> Iterator[Result]:
     seen = set()
     for row in board.table.rows:
         for result in board.results:
-            if result.titles["model"] == row.model and result.record and row.model not in seen:
+            if result.name.model == row.model and result.record and row.model not in seen:
                 seen.add(row.model)
                 yield result
 
 
 def _history(
-    name: str, result: Result, trials: list[dict[str, Any]], metric: str
+    name: str, result: Result, trials: list[Trial], metric: str
 ) -> Iterator[Chart | Table]:
-    model, best, rows = result.titles["model"], None, []
+    model, rows = result.name.model, []
+    best: float | None = None
     for trial in trials:
-        if trial["state"] == "complete":
-            best = trial["value"] if best is None else max(best, trial["value"])
-        values = ", ".join(f"{key} = {_shown(v)}" for key, v in trial["params"].items())
-        state = "" if trial["state"] == "complete" else f"{trial['state']}: {trial['reason']}"
-        if trial.get("stopped"):
-            state = f"out of time after epoch {trial['stopped']}"
+        if trial.state == "complete" and trial.value is not None:
+            best = trial.value if best is None else max(best, trial.value)
+        values = ", ".join(f"{key} = {_shown(v)}" for key, v in trial.params.items())
+        state = "" if trial.state == "complete" else f"{trial.state}: {trial.reason}"
+        if trial.stopped:
+            state = f"out of time after epoch {trial.stopped}"
         rows.append(
             (
-                Cell(str(trial["number"]), trial["number"]),
-                number(trial["value"]),
+                Cell(str(trial.number), trial.number),
+                number(trial.value),
                 number(best),
-                Cell(str(trial["epochs"] or "-")),
-                seconds(trial["seconds"]),
+                Cell(str(trial.epochs or "-")),
+                seconds(trial.seconds),
                 Cell("; ".join(filter(None, (values, state)))),
             )
         )
@@ -68,9 +70,9 @@ def _history(
         tuple(rows),
         folded="Numbers",
     )
-    drawn = charts.search(f"{name}-svg", trials, metric, model)
+    drawn = charts.search(f"{name}-svg", [t.to_json() for t in trials], metric, model)
     yield Chart(f"{model}: search", drawn, table, small=True)
-    by_epoch = charts.epochs(f"{name}-epochs", trials, metric, model)
+    by_epoch = charts.epochs(f"{name}-epochs", [t.to_json() for t in trials], metric, model)
     if by_epoch is not None:
         curves = Table(
             f"{name}-epochs-table",
@@ -78,12 +80,12 @@ def _history(
             columns(["trial"], ["epoch", metric]),
             tuple(
                 (
-                    Cell(str(trial["number"])),
+                    Cell(str(trial.number)),
                     number(epoch["epoch"], "g"),
                     number(epoch[metric]),
                 )
                 for trial in trials
-                for epoch in trial.get("curve") or ()
+                for epoch in trial.curve
                 if metric in epoch
             ),
             folded="Numbers",
@@ -97,7 +99,7 @@ def hyperparameters(board: Board, experiment: Experiment) -> Section:
     rows = []
     for model, records in board.records.items():
         spec = specs.get(model)
-        for name in records[0]["model"]["params"]:
+        for name in records[0].model.params:
             given = spec is not None and name in spec.params
             rows.append(_value(model, name, records, given=given))
     head = columns(["model", "hyperparameter", "value", "how", "range"])
@@ -115,7 +117,7 @@ def hyperparameters(board: Board, experiment: Experiment) -> Section:
             f"{model}: {name}"
             for model, records in board.records.items()
             for record in records
-            for name in (record["tuning"] or {}).get("at_edge", ())
+            for name in (record.tuning.at_edge if record.tuning else ())
         }
     )
     why = (
@@ -129,16 +131,15 @@ def hyperparameters(board: Board, experiment: Experiment) -> Section:
     return Section(section, "Hyperparameters", (why,), (table,))
 
 
-def _value(
-    model: str, name: str, records: list[dict[str, Any]], *, given: bool
-) -> tuple[Cell, ...]:
-    values = [_shown(record["model"]["params"].get(name)) for record in records]
-    tunings = [record["tuning"] for record in records if record["tuning"]]
-    searched = any(name in tuning["best"]["params"] for tuning in tunings)
-    by_epochs = name == "epochs" and any(tuning["best"].get("epochs") for tuning in tunings)
+def _value(model: str, name: str, records: list[Record], *, given: bool) -> tuple[Cell, ...]:
+    values = [_shown(record.model.params.get(name)) for record in records]
+    tunings = [record.tuning for record in records if record.tuning]
+    searched = any(name in tuning.best.params for tuning in tunings)
+    by_epochs = name == "epochs" and any(tuning.best.epochs for tuning in tunings)
     how = "searched" if searched else "best epoch" if by_epochs else "given" if given else "default"
-    edge = any(name in tuning["at_edge"] for tuning in tunings)
-    space = records[0]["identity"].get("model", {}).get("space") or {}
+    edge = any(name in tuning.at_edge for tuning in tunings)
+    model_identity = records[0].identity.model
+    space = model_identity.space if model_identity else {}
     return (
         Cell(model),
         Cell(name),

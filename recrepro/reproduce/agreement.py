@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from recrepro.errors import RecreproError
+from recrepro.store.records import Record
 
-Verdict = Literal["identical", "within tolerance", "different"]
+Outcome = Literal["identical", "within tolerance", "different"]
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,16 @@ class Agreement:
         What else differs, or could not be compared.
     """
 
-    verdict: Verdict
+    verdict: Outcome
     metrics: list[MetricAgreement]
     users: int | None
     notes: list[str]
 
 
 def compare_results(
-    recorded: dict[str, Any],
+    recorded: Record,
     recorded_users: bytes | None,
-    now: dict[str, Any],
+    now: Record,
     now_users: bytes,
     tolerance: float,
 ) -> Agreement:
@@ -77,7 +78,7 @@ def compare_results(
 
     Parameters
     ----------
-    recorded, now : dict
+    recorded, now : Record
         Records.
     recorded_users, now_users : bytes
         Their per-user values as Parquet; None if they are not there.
@@ -85,10 +86,9 @@ def compare_results(
         See `MetricAgreement.within`.
     """
     notes: list[str] = []
-    names = list(dict.fromkeys([*recorded["metrics"], *now["metrics"]]))
+    names = list(dict.fromkeys([*recorded.metrics, *now.metrics]))
     pairs = {
-        name: (_value(recorded["metrics"].get(name)), _value(now["metrics"].get(name)))
-        for name in names
+        name: (_value(recorded.metrics.get(name)), _value(now.metrics.get(name))) for name in names
     }
     metrics = {name: MetricAgreement(name, *pair) for name, pair in pairs.items()}
     users = None
@@ -108,14 +108,11 @@ def compare_results(
                 metrics[name] = _by_user(name, pair, one[name], other[name])
     exact = same_users and all(metric.same for metric in metrics.values())
     near = same_users and all(metric.within(tolerance) for metric in metrics.values())
-    if recorded["model"].get("params") != now["model"]["params"]:
-        notes.append(
-            f"hyperparameters: recorded {recorded['model'].get('params')}, now "
-            f"{now['model']['params']}"
-        )
+    if recorded.model.params != now.model.params:
+        notes.append(f"hyperparameters: recorded {recorded.model.params}, now {now.model.params}")
         exact = False
-    elif recorded["cell"] == now["cell"]:
-        equal = recorded["result_digest"] == now["result_digest"]
+    elif recorded.cell == now.cell:
+        equal = recorded.result_digest == now.result_digest
         if not equal and exact and recorded_users is not None:
             notes.append("the record's digest is not that of its values: the record was altered")
             near = False
@@ -129,7 +126,7 @@ def compare_results(
         notes.append(
             "the record came without per-user values: its metrics and its digest were compared"
         )
-    verdict: Verdict = "identical" if exact else "within tolerance" if near else "different"
+    verdict: Outcome = "identical" if exact else "within tolerance" if near else "different"
     return Agreement(verdict, list(metrics.values()), users, notes)
 
 

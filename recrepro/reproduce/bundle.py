@@ -9,7 +9,6 @@ import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import tomli_w
 
@@ -19,8 +18,7 @@ from recrepro.reproduce.refit import base_of, own_files, recorded_experiment
 from recrepro.run.packages import needed
 from recrepro.run.provenance import checkout, code_state
 from recrepro.spec.experiment import Experiment, load_experiment
-from recrepro.store.entries import Member
-from recrepro.store.names import paths
+from recrepro.store.records import Provenance, Record
 
 
 def write_bundle(run: FoundRun, folder: Path, wheel: Path | None = None) -> None:
@@ -58,8 +56,9 @@ def write_bundle(run: FoundRun, folder: Path, wheel: Path | None = None) -> None
 
 def _fill(draft: Path, run: FoundRun, experiment: Experiment, wheel: Path | None) -> None:
     # Folders of this machine are nobody's business; files are looked for beside the record.
-    record = run.record | {"base": "."}
-    (draft / "record.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    record = run.record.model_copy(update={"base": "."})
+    text = json.dumps(record.to_json(), indent=1) + "\n"
+    (draft / "record.json").write_text(text, encoding="utf-8")
     text = tomli_w.dumps(experiment.to_json())
     (draft / "experiment.toml").write_text(text, encoding="utf-8")
     if load_experiment(draft / "experiment.toml") != experiment:
@@ -81,10 +80,10 @@ def _fill(draft: Path, run: FoundRun, experiment: Experiment, wheel: Path | None
     (draft / "SHA256SUMS").write_text(sums, encoding="utf-8")
 
 
-def _pins(record: dict[str, Any]) -> dict[str, str]:
+def _pins(record: Record) -> dict[str, str]:
     """Return what recrepro needs for this model, in the recorded versions where there are."""
-    own = "recrepro[neural]" if record["model"]["family"] == "neural" else "recrepro"
-    pins = needed((own,)) | record["provenance"]["packages"]
+    own = "recrepro[neural]" if record.model.family == "neural" else "recrepro"
+    pins = needed((own,)) | record.provenance.packages
     # A build such as 2.13.0+cpu is not on PyPI under that name; any build of 2.13.0 satisfies it.
     return {
         name: version.partition("+")[0]
@@ -132,12 +131,12 @@ def _sources(root: Path) -> Iterator[Path]:
 
 def _readme(run: FoundRun, experiment: Experiment) -> str:
     record = run.record
-    provenance = record["provenance"]
-    name = paths(Member(record["cell"], record["titles"]))[-1]
+    provenance = record.provenance
+    name = record.name.path
     lines = [
         f"# {name}",
         "",
-        f"One run of recrepro, with Python {provenance['python']}. In this folder, best in a new",
+        f"One run of recrepro, with Python {provenance.python}. In this folder, best in a new",
         "virtual environment:",
         "",
         "```",
@@ -151,7 +150,7 @@ def _readme(run: FoundRun, experiment: Experiment) -> str:
         "",
         "| metric | recorded |",
         "| --- | --- |",
-        *(f"| `{metric}` | {value} |" for metric, value in record["metrics"].items()),
+        *(f"| `{metric}` | {value} |" for metric, value in record.metrics.items()),
         "",
         "## Data",
         "",
@@ -159,7 +158,7 @@ def _readme(run: FoundRun, experiment: Experiment) -> str:
         "",
         "## Where it was made",
         "",
-        f"- {provenance['system']}, {provenance['processor']}, Python {provenance['python']}",
+        f"- {provenance.system}, {provenance.processor}, Python {provenance.python}",
         *_code_lines(provenance),
         "- all else: `recrepro show record.json`",
         "",
@@ -187,17 +186,17 @@ def _data_lines(run: FoundRun, experiment: Experiment) -> Iterator[str]:
             f"- `{dataset.name}` is loaded by name: a copy in a folder given by `--data DIR`, or a "
             "download"
         )
-    fingerprint = run.record["identity"]["data"]["fingerprint"]
+    fingerprint = run.record.identity.data.fingerprint
     yield f"- fingerprint after filtering: {fingerprint}; it is checked before anything is fitted"
 
 
-def _code_lines(provenance: dict[str, Any]) -> Iterator[str]:
-    recorded, now = provenance.get("code") or {}, code_state()
-    changed = " with changes" if recorded.get("dirty") else ""
-    yield f"- recrepro {provenance['recrepro']}, commit {recorded.get('commit')}{changed}"
-    if any(recorded.get(part) != now[part] for part in ("commit", "diff")):
-        changed = " with changes" if now["dirty"] else ""
-        yield f"- the recrepro in this folder is another one: commit {now['commit']}{changed}"
+def _code_lines(provenance: Provenance) -> Iterator[str]:
+    recorded, now = provenance.code, code_state()
+    changed = " with changes" if recorded.dirty else ""
+    yield f"- recrepro {provenance.recrepro}, commit {recorded.commit}{changed}"
+    if (recorded.commit, recorded.diff) != (now.commit, now.diff):
+        changed = " with changes" if now.dirty else ""
+        yield f"- the recrepro in this folder is another one: commit {now.commit}{changed}"
 
 
 def _sha256(content: bytes) -> str:

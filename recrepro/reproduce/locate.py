@@ -2,17 +2,16 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from recrepro.errors import RecreproError, UnknownName, UsageError
+from recrepro.errors import DataError, RecreproError, UnknownName, UsageError
 from recrepro.store.ledger import Ledger
-from recrepro.store.names import CellNames, paths
+from recrepro.store.names import CellNames
+from recrepro.store.records import Record
 from recrepro.store.workspace import Workspace
 from recrepro.tracking.files import LONGEST
 from recrepro.tracking.records import files_of_run
@@ -23,17 +22,6 @@ HOW = (
     "A run is a record file, a cell (dataset/split/model/seed N, or 8 or more characters of its "
     "key), or the id of an MLflow run."
 )
-PARTS = {
-    "cell": str,
-    "result_digest": str,
-    "titles": dict,
-    "identity": dict,
-    "model": dict,
-    "metrics": dict,
-    "split": dict,
-    "provenance": dict,
-}
-"""What every record has, whatever recrepro wrote it."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +30,15 @@ class FoundRun:
 
     Parameters
     ----------
-    record : dict
-        What was written down of it.
+    record : Record
+        The record.
     folder : Path
         Where a relative `base` of the record starts.
     read_per_user : callable
         Returns the Parquet file with the values of each user; None if it is not there.
     """
 
-    record: dict[str, Any]
+    record: Record
     folder: Path
     read_per_user: Callable[[], bytes | None]
 
@@ -85,7 +73,7 @@ def find_run(name: str, workspace: Path, ledger_url: str | None = None) -> Found
             if len(found) == 1:
                 return _from_ledger(ledger, place, found.pop())
         if found:
-            fitting = ", ".join(sorted(paths(c)[-1] for c in known if c.cell in found))
+            fitting = ", ".join(sorted(c.name.path for c in known if c.cell in found))
             raise UsageError(
                 f"{name!r} fits {len(found)} cells: {fitting}. Name one of them in full."
             )
@@ -99,13 +87,13 @@ def find_run(name: str, workspace: Path, ledger_url: str | None = None) -> Found
             f"there is no run {name!r}: no such file, and no results in the workspace {workspace}. "
             f"{HOW} Name the workspace with --workspace DIR."
         )
-    raise UnknownName("run", name, {paths(cell)[-1] for cell in known}, HOW)
+    raise UnknownName("run", name, {cell.name.path for cell in known}, HOW)
 
 
 def _from_ledger(ledger: Ledger, place: Workspace, key: str) -> FoundRun:
     record = ledger.status(key).record
     assert record is not None
-    return FoundRun(record, Path(), lambda: place.read_blob(record["per_user"]))
+    return FoundRun(record, Path(), lambda: place.read_blob(record.per_user))
 
 
 def _from_file(path: Path) -> FoundRun:
@@ -121,23 +109,16 @@ def _from_file(path: Path) -> FoundRun:
     return FoundRun(record, path.resolve().parent, read_per_user)
 
 
-def _parsed(content: bytes, place: str) -> dict[str, Any]:
+def _parsed(content: bytes, place: str) -> Record:
     try:
-        record = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{place} is no record: it is not JSON ({error}). {HOW}") from error
-    for part, kind in PARTS.items():
-        if not isinstance(record, dict) or not isinstance(record.get(part), kind):
-            raise UsageError(f"{place} is no record of recrepro: it has no {part!r}. {HOW}")
-    for name, value in record["metrics"].items():
-        if not isinstance(value, int | float):
-            raise UsageError(f"{place} is no record of recrepro: {name} is {value!r:.50}. {HOW}")
-    return dict(record)
+        return Record.read(content, place)
+    except DataError as error:
+        raise UsageError(f"{error} {HOW}") from error
 
 
-def _checked(record: dict[str, Any], content: bytes | None, place: str) -> bytes | None:
+def _checked(record: Record, content: bytes | None, place: str) -> bytes | None:
     """Refuse per-user values that are not those of the record."""
-    if content is not None and hashlib.sha256(content).hexdigest() != record.get("per_user"):
+    if content is not None and hashlib.sha256(content).hexdigest() != record.per_user:
         raise RecreproError(
             f"{PER_USER} of {place} is not that of the record: its SHA-256 is another. Restore it, "
             "or take it away; metrics are then compared alone."

@@ -3,7 +3,7 @@
 import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from recrepro.errors import DataError, RecreproError, UsageError
 from recrepro.reproduce.locate import FoundRun
 from recrepro.run.coordinator import Grid, Observer
 from recrepro.run.executors import LocalProcesses
+from recrepro.run.materials import Materials
 from recrepro.run.plan import Cell, Plan, make_plan
 from recrepro.spec.budget import Budget
 from recrepro.spec.canonical import canonical_json
@@ -21,8 +22,8 @@ from recrepro.spec.explain import explain
 from recrepro.spec.identity import differences
 from recrepro.splits.sealed import StoredSplit
 from recrepro.store.ledger import Ledger
+from recrepro.store.records import Record, Trial
 from recrepro.store.workspace import Workspace
-from recrepro.tuning.tuner import Trial
 
 DECISIVE = ("data", "split", "ranking")
 """Parts of an identity without which there is nothing to compare."""
@@ -32,11 +33,11 @@ DECISIVE = ("data", "split", "ranking")
 class Refit:
     """What came out: the new record, and the values of each user as Parquet."""
 
-    record: dict[str, Any]
+    record: Record
     per_user: bytes
 
 
-def recorded_experiment(record: Mapping[str, Any]) -> Experiment:
+def recorded_experiment(record: Record) -> Experiment:
     """Return the one-cell experiment of a record.
 
     Raises
@@ -44,19 +45,13 @@ def recorded_experiment(record: Mapping[str, Any]) -> Experiment:
     UsageError
         If the record has none, or one that this recrepro does not read.
     """
-    if record["model"].get("family") == "external" or "external" in record["identity"]:
+    if record.experiment is None:
         raise UsageError(
             "this result was scored from a run file of another program: recrepro has no model to "
             "refit. Score the file again with `recrepro evaluate RUN --on EXPERIMENT`."
         )
-    if not isinstance(record.get("experiment"), dict):
-        raise UsageError(
-            f"this record (schema {record.get('schema')}) does not hold its experiment: an older "
-            "recrepro wrote it. Run its experiment file in another workspace and compare the "
-            "leaderboards."
-        )
     try:
-        return Experiment.model_validate_json(canonical_json(record["experiment"]))
+        return Experiment.model_validate_json(canonical_json(record.experiment))
     except ValidationError as error:
         raise UsageError(explain(error, Experiment, "the record's experiment")) from error
 
@@ -71,7 +66,7 @@ def own_files(experiment: Experiment) -> list[str]:
 
 def base_of(run: FoundRun, base: Path | None) -> Path:
     """Return the folder that a record's file names start from."""
-    return base if base is not None else run.folder / str(run.record.get("base", "."))
+    return base if base is not None else run.folder / (run.record.base or ".")
 
 
 def plan_again(run: FoundRun, base: Path | None, data_dir: Path | None) -> tuple[Plan, Cell]:
@@ -108,17 +103,18 @@ def plan_again(run: FoundRun, base: Path | None, data_dir: Path | None) -> tuple
             "that they are in with --base DIR."
         )
     plan = make_plan(experiment, folder, data_dir, progress=False)
-    cell = next((c for c in plan.cells if c.titles == record["titles"]), None)
+    cell = next((c for c in plan.cells if c.name == record.name), None)
     if cell is None:
         raise UsageError(
-            f"the record's experiment has no cell {record['titles']}: the record was altered."
+            f"the record's experiment has no cell {record.name.path}: the record was altered."
         )
-    plan.cells = [cell]
+    plan = replace(plan, cells=[cell])
     if experiment.tune is not None and experiment.tune.seconds is not None:
         # Another machine, or the same one on another day, would do more or less in that time.
-        tuning = record.get("tuning") or {}
-        plan.repeated = Budget(int(tuning.get("trials") or 1), last_epoch=tuning.get("stopped"))
-    recorded, now = record["identity"], cell.identity
+        found = record.tuning
+        spent = Budget(1) if found is None else Budget(found.trials, last_epoch=found.stopped)
+        plan = replace(plan, repeated=spent)
+    recorded, now = record.identity.to_json(), cell.identity.to_json()
     wrong = [place for part in DECISIVE for place in _differing(recorded, now, part)]
     if wrong:
         raise DataError(
@@ -152,7 +148,7 @@ def _where_from(dataset: DatasetSpec) -> str:
 def refit(
     plan: Plan,
     cell: Cell,
-    record: Mapping[str, Any],
+    record: Record,
     *,
     retune: bool,
     threads: int,
@@ -164,8 +160,8 @@ def refit(
     ----------
     plan, cell
         From `plan_again`.
-    record : mapping
-        What was recorded.
+    record : Record
+        The record.
     retune : bool
         Whether to search for hyperparameters again, instead of taking the recorded ones.
     threads : int
@@ -184,7 +180,7 @@ def refit(
         place = Workspace.create(Path(folder))
         with contextlib.closing(Ledger.in_workspace(place.root)) as ledger:
             ledger.plan("reproduce", plan.experiment.grid_hash, "", [(cell.member, cell.identity)])
-            _check_split(plan.stored_split(cell, place), record)
+            _check_split(Materials(plan, place).split(cell), record)
             if not retune and (n_trials := plan.n_trials(cell)):
                 _write_search(ledger, cell.key, n_trials, record)
             executor = LocalProcesses(place.log, threads)
@@ -192,11 +188,11 @@ def refit(
             status = ledger.status(cell.key)
         if status.record is None:
             raise RecreproError(f"the run could not be repeated, it failed: {status.reason}")
-        return Refit(status.record, place.read_blob(status.record["per_user"]))
+        return Refit(status.record, place.read_blob(status.record.per_user))
 
 
-def _check_split(split: StoredSplit, record: Mapping[str, Any]) -> None:
-    recorded, now = record["split"].get("fingerprint"), split.facts["fingerprint"]
+def _check_split(split: StoredSplit, record: Record) -> None:
+    recorded, now = record.split.fingerprint, split.facts["fingerprint"]
     if recorded != now:
         raise DataError(
             f"the same split of the same data is drawn otherwise here: its fingerprint was "
@@ -205,25 +201,23 @@ def _check_split(split: StoredSplit, record: Mapping[str, Any]) -> None:
         )
 
 
-def _write_search(ledger: Ledger, cell: str, n_trials: int, record: Mapping[str, Any]) -> None:
+def _write_search(ledger: Ledger, cell: str, n_trials: int, record: Record) -> None:
     """Write the search as done, so that the run goes on from it to the final fit.
 
     A record holds the best trial only; the others stand for ones that were not better.
     """
-    best = (record.get("tuning") or {}).get("best")
-    if best is None:
+    if record.tuning is None:
         raise UsageError(
             "the record is of a tuned model and has no best trial: it was altered. With --retune "
             "the search is repeated."
         )
-    chosen = min(int(best["number"]), n_trials - 1)
+    best = record.tuning.best
+    chosen = min(best.number, n_trials - 1)
     token = ledger.lease(cell)
     assert token is not None
     for number in range(n_trials):
-        trial = Trial(number, best["params"], "failed", reason="not in the record")
+        trial = Trial(number, best.params, "failed", reason="not in the record")
         if number == chosen:
-            trial = Trial(
-                number, best["params"], "complete", best["value"], epochs=best.get("epochs")
-            )
-        ledger.add_trial(cell, token, number, trial.to_json())
+            trial = Trial(number, best.params, "complete", best.value, epochs=best.epochs)
+        ledger.add_trial(cell, token, trial)
     ledger.release(cell, token)

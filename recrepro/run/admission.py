@@ -7,10 +7,11 @@ what the same model on the same data has needed before, if that was more.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from recrepro.models import MODELS
+from recrepro.run.materials import memory_needed
 from recrepro.run.plan import Plan
+from recrepro.store.records import Record
 
 PROCESS_BYTES = 500_000_000
 """A process with numpy, scipy, numba, pandas and Optuna."""
@@ -22,31 +23,31 @@ SHARE = 0.8
 """Of the memory that is available when a run starts, so much is used if nothing else is said."""
 
 
-def expected_memory(plan: Plan, records: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def expected_memory(plan: Plan, records: Iterable[Record]) -> dict[str, int]:
     """Return the bytes that the process of each cell is expected to need, by key of the cell.
 
     Parameters
     ----------
     plan : Plan
         Has the cells and their data.
-    records : iterable of dict
-        Of earlier cells.
+    records : iterable of Record
+        Records of earlier cells.
     """
     seen: dict[tuple[str, str], int] = {}
     for record in records:
-        if record["model"].get("family") == "external":
+        if record.model.family == "external":
             continue
-        of = (record["model"]["name"], record["identity"]["data"]["fingerprint"])
-        seen[of] = max(seen.get(of, 0), record.get("peak_memory_bytes") or 0)
+        of = (record.model.name, record.identity.data.fingerprint)
+        seen[of] = max(seen.get(of, 0), record.peak_memory_bytes)
     estimated: dict[tuple[str, str], int] = {}
     needed = {}
     for cell in plan.cells:
-        of = (cell.dataset, cell.model.title)
+        of = (cell.name.dataset, cell.name.model)
         if of not in estimated:
-            data = DATA_COPIES * plan.datasets[cell.dataset].interactions.n_bytes
+            data = DATA_COPIES * plan.datasets[cell.name.dataset].interactions.n_bytes
             torch = TORCH_BYTES * (MODELS.resolve(cell.model.name).family == "neural")
-            estimated[of] = PROCESS_BYTES + torch + data + plan.memory_needed(cell)
-        before = seen.get((cell.model.name, cell.identity["data"]["fingerprint"]), 0)
+            estimated[of] = PROCESS_BYTES + torch + data + memory_needed(plan, cell)
+        before = seen.get((cell.model.name, cell.identity.data.fingerprint), 0)
         needed[cell.key] = max(estimated[of], before)
     return needed
 

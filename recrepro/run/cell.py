@@ -7,9 +7,8 @@ final model is fitted, and whoever has it writes the opening to the ledger first
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from recrepro.compute.checkpoint import Checkpoint
 from recrepro.evaluation.evaluator import Evaluator
@@ -23,14 +22,23 @@ from recrepro.run.provenance import code_state, environment, packages, peak_memo
 from recrepro.run.weights import weights_of
 from recrepro.space import at_edge
 from recrepro.spec.budget import Budget
-from recrepro.spec.identity import protocol_fingerprint
 from recrepro.splits.sealed import StoredSplit, TuningView, histories
 from recrepro.store.ledger import Ledger
-from recrepro.store.records import RECORD_SCHEMA, measured, per_user_table, result_digest
+from recrepro.store.records import (
+    Lap,
+    Record,
+    RecordedModel,
+    RecordedSearch,
+    SplitFacts,
+    Trial,
+    measured,
+    per_user_table,
+    result_digest,
+)
 from recrepro.store.workspace import Workspace
 from recrepro.tuning.hindsight import look_back, looks_back
 from recrepro.tuning.suggestions import load_ahead
-from recrepro.tuning.tuner import Trial, Tuner, best_of, chosen_params, search_space
+from recrepro.tuning.tuner import Tuner, best_of, chosen_params, search_space
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -39,13 +47,13 @@ class _Stopwatch:
     """Wall and processor seconds since the last lap."""
 
     def __init__(self) -> None:
-        self.laps: dict[str, dict[str, float]] = {}
+        self.laps: dict[str, Lap] = {}
         self._mark = (time.perf_counter(), time.process_time())
 
     def lap(self, name: str) -> None:
         now = (time.perf_counter(), time.process_time())
         wall, processor = (b - a for a, b in zip(self._mark, now, strict=True))
-        self.laps[name] = {"wall_s": round(wall, 3), "cpu_s": round(processor, 3)}
+        self.laps[name] = Lap(wall_s=round(wall, 3), cpu_s=round(processor, 3))
         self._mark = now
 
 
@@ -96,7 +104,7 @@ def run_cell(
     config = chosen_params(model_class, job.model_spec, trials)
     known = split.known(bytes.fromhex(job.tuning_key))
     model = model_class(config).with_features(features)
-    rng = generator(job.seed, "fit")
+    rng = generator(job.name.seed, "fit")
     if isinstance(model, IterativeRecommender):
         model.checkpoint = Checkpoint(workspace.checkpoints(job.cell) / "fit.npz")
         model.fit(known, rng, lambda stats: say(_epoch(stats)))
@@ -110,61 +118,64 @@ def run_cell(
     evaluation = evaluator.evaluate(model, known, shown, opened.test, opened.negatives)
     watch.lap("score")
 
-    params = config.model_dump(mode="json")
-    digest = result_digest(job.cell, params, evaluation)
-    record = {
-        "schema": RECORD_SCHEMA,
-        "cell": job.cell,
-        "result_digest": digest,
-        "titles": job.titles,
-        "identity": job.identity,
-        "protocol": protocol_fingerprint(job.identity),
-        "experiment": job.experiment,
-        "base": job.base,
-        "model": {
-            "name": job.model_spec.name,
-            "family": model_class.family,
-            "version": model_class.version,
-            "params": params,
-            "status": _status(job, model_class),
-        },
-        "tuning": _tuning_summary(job, model_class, trials),
-        "curve": list(model.curve) if isinstance(model, IterativeRecommender) else [],
-        **measured(evaluation, known, shown),
-        "sampled": opened.negatives is not None,
-        "split": split.facts,
-        "openings": [asdict(opening) for opening in ledger.openings(job.cell)],
-        "per_user": workspace.write_blob(per_user_table(evaluation, opened.test)),
-        "times": watch.laps,
-        "energy_joules": energy.read(),
-        "peak_memory_bytes": peak_memory_bytes(),
-        "started_at": started,
-        "ended_at": time.time(),
-        "provenance": environment(),
-    }
+    joules, peak, ended = energy.read(), peak_memory_bytes(), time.time()
+
+    optional: dict[str, Any] = {}
     if looks_back(job.tune_spec, model_class):
         say({"event": "stage", "stage": "hindsight"})
         assert job.tune_spec is not None
         seen = TuningView(known, opened.test, opened.negatives, opened.shown)
-        record["hindsight"] = look_back(
+        optional["hindsight"] = look_back(
             model_class,
             job.model_spec,
             config,
             job.tune_spec,
             seen,
             evaluator,
-            job.selection_metric,
-            job.seed,
+            job.spec.selection_metric,
+            job.name.seed,
             features=features,
             on_epoch=lambda stats: say(_epoch(stats)),
         )
         watch.lap("hindsight")
     if job.keep_model:
         weights = weights_of(model)
-        record["weights"] = None if weights is None else workspace.write_blob(weights)
-    for blob in filter(None, (record["per_user"], record.get("weights"))):
+        optional["weights"] = None if weights is None else workspace.write_blob(weights)
+    params = config.model_dump(mode="json")
+    record = Record(
+        schema_version=2,
+        cell=job.cell,
+        result_digest=result_digest(job.cell, params, evaluation),
+        name=job.name,
+        identity=job.identity,
+        protocol=job.identity.protocol_fingerprint,
+        experiment=job.experiment,
+        base=job.base,
+        model=RecordedModel(
+            name=job.model_spec.name,
+            family=model_class.family,
+            version=model_class.version,
+            params=params,
+            status=_status(job, model_class),
+        ),
+        tuning=_search(job, model_class, trials),
+        curve=list(model.curve) if isinstance(model, IterativeRecommender) else [],
+        **measured(evaluation, known, shown),
+        sampled=opened.negatives is not None,
+        split=SplitFacts.model_validate(split.facts),
+        openings=list(ledger.openings(job.cell)),
+        per_user=workspace.write_blob(per_user_table(evaluation, opened.test)),
+        times=watch.laps,
+        energy_joules=joules,
+        peak_memory_bytes=peak,
+        started_at=started,
+        ended_at=ended,
+        provenance=environment(),
+        **optional,
+    )
+    for blob in filter(None, (record.per_user, record.weights)):
         deliver(blob)
-    ledger.commit(job.cell, job.token, record, digest)
+    ledger.commit(job.token, record)
     ledger.close()
     shutil.rmtree(workspace.checkpoints(job.cell), ignore_errors=True)
 
@@ -188,17 +199,17 @@ def _tune(
         tune,
         split.tuning_view(bytes.fromhex(job.tuning_key)),
         evaluator,
-        job.selection_metric,
-        job.seed,
-        budget=Budget(**job.budget),
+        job.spec.selection_metric,
+        job.name.seed,
+        budget=job.budget,
         checkpoints=workspace.checkpoints(job.cell),
         on_epoch=lambda stats: emit(_epoch(stats)),
         features=features,
     )
-    trials = [Trial(**stored) for stored in ledger.trials(job.cell)]
+    trials = ledger.trials(job.cell)
 
     def on_trial(trial: Trial) -> None:
-        ledger.add_trial(job.cell, job.token, trial.number, trial.to_json())
+        ledger.add_trial(job.cell, job.token, trial)
         trials.append(trial)
         emit(_progress(trials, tuner.budget))
 
@@ -222,29 +233,29 @@ def _epoch(stats: EpochStats) -> dict[str, Any]:
     return {"event": "epoch", "epoch": stats.epoch, "values": stats.values}
 
 
-def _status(job: Job, model_class: type[Recommender]) -> str:
+def _status(
+    job: Job, model_class: type[Recommender]
+) -> Literal["tuned", "fixed", "untuned", "parameter-free"]:
     """Say how the hyperparameters came about: tuned, fixed, untuned, or there are none."""
     if not model_class.Config.model_fields:
         return "parameter-free"
-    if job.tune is not None and search_space(model_class, job.model_spec):
+    if job.tune_spec is not None and search_space(model_class, job.model_spec):
         return "tuned"
     return "fixed" if job.model_spec.params else "untuned"
 
 
-def _tuning_summary(
-    job: Job, model_class: type[Recommender], trials: list[Trial]
-) -> dict[str, Any] | None:
+def _search(job: Job, model_class: type[Recommender], trials: list[Trial]) -> RecordedSearch | None:
     best = best_of(trials)
     if best is None:
         return None
     space = search_space(model_class, job.model_spec)
-    return {
-        "metric": job.selection_metric,
-        "trials": len(trials),
-        "failed": sum(t.state == "failed" for t in trials),
-        "pruned": sum(t.state == "pruned" for t in trials),
-        "seconds": sum(t.seconds for t in trials),
-        "stopped": trials[-1].stopped,
-        "best": asdict(best),
-        "at_edge": [n for n, value in best.params.items() if at_edge(space[n], value)],
-    }
+    return RecordedSearch(
+        metric=job.spec.selection_metric,
+        trials=len(trials),
+        failed=sum(t.state == "failed" for t in trials),
+        pruned=sum(t.state == "pruned" for t in trials),
+        seconds=sum(t.seconds for t in trials),
+        stopped=trials[-1].stopped,
+        best=best,
+        at_edge=[n for n, value in best.params.items() if at_edge(space[n], value)],
+    )

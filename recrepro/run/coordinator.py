@@ -6,13 +6,13 @@ import signal
 import time
 from collections import Counter, deque
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Protocol
 
 from recrepro.errors import LedgerError, RecreproError, SealError
 from recrepro.run.admission import MemoryBudget
 from recrepro.run.executors import TRY_AGAIN, Event, Executor
 from recrepro.run.interrupts import signals_as_interrupt
+from recrepro.run.materials import Materials
 from recrepro.run.plan import Cell, Plan
 from recrepro.store.leases import LEASE_SECONDS
 from recrepro.store.ledger import Ledger
@@ -79,6 +79,7 @@ class Grid:
     ) -> None:
         self._memory = memory
         self._plan = plan
+        self._materials = Materials(plan, workspace)
         self._ledger = ledger
         self._workspace = workspace
         self._jobs = jobs
@@ -141,13 +142,13 @@ class Grid:
         if cell.key != self._prepared:
             self._prepared = cell.key
             with contextlib.suppress(RecreproError, OSError):  # said when it is started
-                self._plan.stored_split(cell, self._workspace)
+                self._materials.split(cell)
 
     def _start(self, cell: Cell, token: str) -> None:
         self._tokens[cell.key] = token
         try:
-            job = self._plan.job(cell, token, self._workspace, str(self._ledger.address))
-            job = replace(job, keep_model=self._keep_models)
+            job = self._materials.job(cell, token, str(self._ledger.address))
+            job = job.model_copy(update={"keep_model": self._keep_models})
         except RecreproError as error:
             self._fail(cell, str(error))
             return
@@ -181,7 +182,7 @@ class Grid:
         except (LedgerError, SealError) as error:
             self._executor.answer(cell.key, {"refused": str(error)})
         else:
-            self._executor.answer(cell.key, {"key": self._plan.split_keys(cell).test.hex()})
+            self._executor.answer(cell.key, {"key": self._materials.keys(cell).test.hex()})
 
     def _end(self, cell: Cell, code: int) -> None:
         reason = self._reasons.pop(cell.key, None) or (_died(code) if code else None)

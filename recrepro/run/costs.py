@@ -16,9 +16,9 @@ from pathlib import Path
 from recrepro.compute.memory import available_bytes, in_words
 from recrepro.errors import RecreproError
 from recrepro.run.admission import default_budget, expected_memory
+from recrepro.run.materials import by_split, draw
 from recrepro.run.paces import Pace, Pacer, Paces
 from recrepro.run.plan import Cell, Plan
-from recrepro.spec.identity import search_budget
 from recrepro.splits.draw import Drawn
 from recrepro.splits.sealed import StoredSplit
 from recrepro.store.entries import CellWork
@@ -197,14 +197,14 @@ def estimate(
     )
     needs = expected_memory(plan, records)
     pacer = Pacer(plan, Paces(records, ledger), threads, time_trials=time_trials)
-    for name, cells in plan.by_split().items():
+    for name, cells in by_split(plan).items():
         problem, drawn = "", None
         try:
-            drawn = plan.draw(cells[0])
+            drawn = draw(plan, cells[0])
         except RecreproError as error:
             problem = f"{name}: {error}"
         else:
-            folder = Workspace(place.resolve()).split(cells[0].identity["split"])
+            folder = Workspace(place.resolve()).split(cells[0].identity.split)
             there = StoredSplit(folder).is_whole
             sizes = {part: len(getattr(drawn.parts, part)) for part in PARTS}
             audit, disk = drawn.audit.line, 0 if there else drawn.stored_bytes
@@ -219,13 +219,14 @@ def estimate(
 
 def _why_not(cell: Cell, drawn: Drawn | None, needed: int, available: int) -> str:
     """Say why a cell cannot be run; empty if it can."""
-    tuned = cell.identity["tuning"] is not None
+    tuned = cell.identity.tuning is not None
     for part in ("train", "validation") if tuned and drawn is not None else ():
         if drawn is not None and not len(getattr(drawn.parts, part)):
-            return f"{cell.dataset} / {cell.split}: the {part} part is empty, and tuning needs it"
+            split = f"{cell.name.dataset} / {cell.name.split}"
+            return f"{split}: the {part} part is empty, and tuning needs it"
     if needed > available:
         return (
-            f"{cell.model.title} on {cell.dataset} needs about {in_words(needed)} of memory, "
+            f"{cell.name.model} on {cell.name.dataset} needs about {in_words(needed)} of memory, "
             f"{in_words(available)} are available"
         )
     return ""
@@ -248,7 +249,7 @@ def _cell_cost(
     if state == "done":
         return CellCost(cell, state, 0, None, "", needed, 0)
     finished = 0 if work is None or state == "failed" else work.finished
-    trials, limit = search_budget(cell.identity)
+    trials, limit = cell.identity.search_budget
     trials = None if trials is None else max(0, trials - finished)
     users = 0 if drawn is None else int((drawn.parts.test.user_counts > 0).sum())
     values = 8 * users * (1 + len(plan.experiment.evaluate.metrics))

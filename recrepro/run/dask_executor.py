@@ -12,7 +12,7 @@ import queue
 import secrets
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -182,7 +182,7 @@ class DaskCluster:
         mark = f"On a cluster, attempt {secrets.token_hex(16)}\n"
         log = self._workspace.log(job.cell)
         log.write_text(mark, encoding="utf-8")
-        order = {"job": asdict(job), "threads": self._threads, "topic": self._topic}
+        order = {"job": job.to_json(), "threads": self._threads, "topic": self._topic}
         spec = json.dumps({**order, "log": str(log), "mark": mark})
         one = self._submitted[job.cell] = _Submitted(job)
         workers = self._client.scheduler_info()["workers"].values()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -191,7 +191,8 @@ class LocalProcesses:
         assert process is not None
         self._processes[job.cell] = process
         threading.Thread(target=self._listen, args=(job.cell, process), daemon=True).start()
-        send_line(process, replace(job, log=str(self._log_path(job.cell))).to_json())
+        log = str(self._log_path(job.cell))
+        send_line(process, job.model_copy(update={"log": log}).to_line())
 
     def prepare(self) -> None:
         """Start a process that waits for a job, unless one does."""

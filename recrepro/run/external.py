@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -21,14 +21,23 @@ from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluation, Evaluator
 from recrepro.interactions import Interactions
 from recrepro.model import ModelConfig, Recommender
+from recrepro.run.job import evaluator_of
+from recrepro.run.materials import draw
 from recrepro.run.plan import Cell, Plan
 from recrepro.run.provenance import environment, peak_memory_bytes
 from recrepro.spec.experiment import Experiment, ModelSpec
 from recrepro.spec.explain import explain
-from recrepro.spec.identity import cell_key, protocol_fingerprint
+from recrepro.spec.identity import ExternalIdentity, Identity
 from recrepro.splits.sealed import histories
-from recrepro.store.entries import Member
-from recrepro.store.records import RECORD_SCHEMA, measured, per_user_table, result_digest
+from recrepro.store.records import (
+    Lap,
+    Record,
+    RecordedModel,
+    SplitFacts,
+    measured,
+    per_user_table,
+    result_digest,
+)
 from recrepro.store.workspace import Workspace
 
 
@@ -64,7 +73,7 @@ class RunFile(Recommender):
 
 
 @dataclass(frozen=True)
-class Choice:
+class SplitChoice:
     """Which of an experiment's splits a run file is for; None where there is only one."""
 
     dataset: str | None = None
@@ -150,8 +159,8 @@ def check_title(name: str, experiment: Experiment, file: Path) -> None:
 
 
 def score_on_plan(
-    plan: Plan, workspace: Workspace, frame: pd.DataFrame, run: Path, name: str, choice: Choice
-) -> tuple[Member, dict[str, Any]]:
+    plan: Plan, workspace: Workspace, frame: pd.DataFrame, run: Path, name: str, choice: SplitChoice
+) -> Record:
     """Score a run file on the test part of one of an experiment's splits.
 
     Parameters
@@ -166,15 +175,13 @@ def score_on_plan(
         The file itself, for its hash and for messages.
     name : str
         Its name in tables.
-    choice : Choice
+    choice : SplitChoice
         The split to score it on.
 
     Returns
     -------
-    member : Member
-        Key and titles of the result.
-    record : dict
-        The record, for `Ledger.add_external`.
+    Record
+        The result, for `Ledger.add_external`.
 
     Raises
     ------
@@ -184,46 +191,51 @@ def score_on_plan(
         If the file does not fit the data.
     """
     cell = _chosen(plan.cells, choice)
-    drawn = plan.draw(cell)
+    drawn = draw(plan, cell)
     parts = drawn.parts
-    evaluator = plan.evaluator(cell.seed)
+    evaluator = evaluator_of(plan.experiment, plan.items, cell.name.seed)
     started = time.time()
     shown = histories(parts.known, parts.test_shown)
     scored = _score(frame, run, evaluator, parts.known, shown, parts.test, drawn.test_negatives)
-    shared = {k: v for k, v in cell.identity.items() if k not in ("model", "tuning")}
-    digest = hashlib.sha256(read_bytes(run)).hexdigest()
-    identity = {**shared, "external": {"name": name, "sha256": digest}}
-    member = Member(cell_key(identity), {**cell.titles, "model": name})
-    record = {
-        "schema": RECORD_SCHEMA,
-        "cell": member.cell,
-        "result_digest": result_digest(member.cell, {}, scored.evaluation),
-        "titles": member.titles,
-        "identity": identity,
-        "protocol": protocol_fingerprint(identity),
-        "model": {
-            "name": name,
-            "family": "external",
-            "version": None,
-            "params": {},
-            "status": "external",
-            "notes": list(scored.notes),
-        },
-        "tuning": None,
+    whole = cell.identity
+    identity = Identity(
+        data=whole.data,
+        external=ExternalIdentity(name=name, sha256=hashlib.sha256(read_bytes(run)).hexdigest()),
+        harness=whole.harness,
+        metrics=whole.metrics,
+        ranking=whole.ranking,
+        split=whole.split,
+        **({} if whole.features is None else {"features": whole.features}),
+    )
+    return Record(
+        schema_version=2,
+        cell=identity.key,
+        result_digest=result_digest(identity.key, {}, scored.evaluation),
+        name=cell.name.model_copy(update={"model": name}),
+        identity=identity,
+        protocol=identity.protocol_fingerprint,
+        model=RecordedModel(
+            name=name,
+            family="external",
+            version=None,
+            params={},
+            status="external",
+            notes=list(scored.notes),
+        ),
+        tuning=None,
         **measured(scored.evaluation, parts.known, shown),
-        "sampled": scored.sampled,
-        "split": drawn.facts,
-        "per_user": workspace.write_blob(per_user_table(scored.evaluation, parts.test)),
-        "times": {"score": {"wall_s": round(time.time() - started, 3)}},
-        "peak_memory_bytes": peak_memory_bytes(),
-        "started_at": started,
-        "ended_at": time.time(),
-        "provenance": environment(),
-    }
-    return member, record
+        sampled=scored.sampled,
+        split=SplitFacts.model_validate(drawn.facts),
+        per_user=workspace.write_blob(per_user_table(scored.evaluation, parts.test)),
+        times={"score": Lap(wall_s=round(time.time() - started, 3))},
+        peak_memory_bytes=peak_memory_bytes(),
+        started_at=started,
+        ended_at=time.time(),
+        provenance=environment(),
+    )
 
 
-def _chosen(cells: Sequence[Cell], choice: Choice) -> Cell:
+def _chosen(cells: Sequence[Cell], choice: SplitChoice) -> Cell:
     """Return a cell of the split that is meant, or say which there are."""
     left = list(cells)
     for what, wanted in (
@@ -232,14 +244,14 @@ def _chosen(cells: Sequence[Cell], choice: Choice) -> Cell:
         ("seed", choice.seed),
         ("fold", choice.fold),
     ):
-        known = list(dict.fromkeys(cell.titles.get(what) for cell in left))
+        known = list(dict.fromkeys(getattr(cell.name, what) for cell in left))
         if wanted is None and len(known) > 1:
             raise UsageError(
                 f"the experiment has {len(known)} {what}s, {', '.join(map(str, known))}: say which "
                 f"one the run file is for with --{what}."
             )
         if wanted is not None:
-            left = [cell for cell in left if cell.titles.get(what) == wanted]
+            left = [cell for cell in left if getattr(cell.name, what) == wanted]
             if not left:
                 raise UnknownName(what, str(wanted), [str(k) for k in known if k is not None])
     return left[0]

@@ -6,21 +6,22 @@ there are none, a trial on a sample may be timed (`recrepro.run.timing`); else i
 final fit and its test take what they took there, or as long as a trial.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from recrepro.compute.threads import limited
 from recrepro.errors import RecreproError
+from recrepro.run.job import evaluator_of
+from recrepro.run.materials import model_of
 from recrepro.run.plan import Cell, Plan
 from recrepro.run.timing import seconds_a_trial
-from recrepro.spec.canonical import canonical_json
 from recrepro.spec.experiment import TuneSpec
 from recrepro.splits.draw import Drawn
 from recrepro.splits.sealed import TuningView
 from recrepro.store.entries import CellWork
 from recrepro.store.ledger import Ledger
+from recrepro.store.records import Record
 
 OTHER = {"model": "settings", "data": "data"}
 """What two cells may differ in, and what that is called."""
@@ -44,17 +45,17 @@ class Paces:
 
     Parameters
     ----------
-    records : iterable of dict
-        Of done cells.
+    records : iterable of Record
+        Records of done cells.
     ledger : Ledger, optional
         Has their trials.
     """
 
-    def __init__(self, records: Iterable[Mapping[str, Any]], ledger: Ledger | None) -> None:
+    def __init__(self, records: Iterable[Record], ledger: Ledger | None) -> None:
         self._ledger = ledger
-        self._records: dict[str, list[Mapping[str, Any]]] = {}
+        self._records: dict[str, list[Record]] = {}
         for record in records:
-            self._records.setdefault(record["model"]["name"], []).append(record)
+            self._records.setdefault(record.model.name, []).append(record)
         self._trials: dict[str, float | None] = {}
 
     def of(self, cell: Cell, n_train: int) -> Pace | None:
@@ -62,8 +63,8 @@ class Paces:
         records = self._records.get(cell.model.name, [])
         source = "earlier cells"
         for part in ("model", "data"):
-            own = canonical_json(cell.identity[part])  # tuples are lists in a record
-            same = [r for r in records if canonical_json(r["identity"].get(part)) == own]
+            own = getattr(cell.identity, part)
+            same = [r for r in records if getattr(r.identity, part) == own]
             source += "" if same else f", other {OTHER[part]}"
             records = same or records
         paces = [pace for r in records if (pace := self._pace(r, n_train)) is not None]
@@ -71,19 +72,19 @@ class Paces:
             return None
         return Pace(median(p.trial for p in paces), median(p.final for p in paces), source)
 
-    def _pace(self, record: Mapping[str, Any], n_train: int) -> Pace | None:
-        before = record.get("split", {}).get("parts", {}).get("train", {}).get("interactions")
-        if not before or "fit" not in record.get("times", {}):
+    def _pace(self, record: Record, n_train: int) -> Pace | None:
+        before = record.split.parts["train"].interactions
+        if not before or "fit" not in record.times:
             return None
-        final = sum(record["times"][lap]["wall_s"] for lap in ("fit", "score"))
-        trial = self.finished(record["cell"])
+        final = sum(record.times[lap].wall_s for lap in ("fit", "score"))
+        trial = self.finished(record.cell)
         return Pace(final if trial is None else trial, final, "").times(n_train / before)
 
     def finished(self, cell: str) -> float | None:
         """Return how long a finished trial of a cell took; None if there is none."""
         if cell not in self._trials:
             trials = [] if self._ledger is None else self._ledger.trials(cell)
-            seconds = [t["seconds"] for t in trials if t["state"] == "complete"]
+            seconds = [t.seconds for t in trials if t.state == "complete"]
             self._trials[cell] = median(seconds) if seconds else None
         return self._trials[cell]
 
@@ -110,19 +111,19 @@ class Pacer:
                 return Pace(own, own if pace is None else pace.final, "its own trials")
         if pace is not None or not self._time_trials or not len(drawn.parts.validation):
             return pace
-        of = (cell.dataset, cell.model.title)
+        of = (cell.name.dataset, cell.name.model)
         if of not in self._timed:
             self._timed[of] = (self._try(cell, drawn.tuning_view), n_train)
         timed, before = self._timed[of]
         return None if timed is None else timed.times(n_train / before)
 
     def _try(self, cell: Cell, view: TuningView) -> Pace | None:
-        model = self._plan.model(cell)
+        model = model_of(self._plan, cell)
         every = (self._plan.experiment.tune or TuneSpec(trials=1)).evaluate_every
-        evaluator = self._plan.evaluator(cell.seed)
+        evaluator = evaluator_of(self._plan.experiment, self._plan.items, cell.name.seed)
         try:
             with limited(self._threads):
-                seconds = seconds_a_trial(model, view, evaluator, every, cell.seed)
+                seconds = seconds_a_trial(model, view, evaluator, every, cell.name.seed)
         except (ArithmeticError, MemoryError, RecreproError, RuntimeError, ValueError):
             return None  # as a trial that fails: a run will say why
         return Pace(seconds, seconds, "a timed trial")

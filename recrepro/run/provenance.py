@@ -10,7 +10,6 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from shutil import which
-from typing import Any
 
 import psutil
 from threadpoolctl import threadpool_info
@@ -18,6 +17,7 @@ from threadpoolctl import threadpool_info
 import recrepro
 from recrepro.compute.threads import default_threads
 from recrepro.run.packages import all_installed, needed
+from recrepro.store.records import CodeState, Provenance
 
 POOL_FACTS = (
     "user_api",
@@ -36,7 +36,7 @@ def checkout() -> Path | None:
 
 
 @cache
-def code_state() -> dict[str, Any]:
+def code_state() -> CodeState:
     """Return the commit of the checkout that recrepro runs from, and how it was changed since.
 
     All are None for an installed package, whose version says it all. `diff` is the hash of what
@@ -45,13 +45,13 @@ def code_state() -> dict[str, Any]:
     root = checkout()
     status = None if root is None else _git(root, "status", "--porcelain")
     if root is None or status is None:
-        return {"commit": None, "dirty": None, "diff": None}
+        return CodeState(commit=None, dirty=None, diff=None)
     commit = (_git(root, "rev-parse", "HEAD") or b"").decode().strip()
-    return {
-        "commit": commit or None,
-        "dirty": bool(status.strip()),
-        "diff": _diff_hash(root) if status.strip() else None,
-    }
+    return CodeState(
+        commit=commit or None,
+        dirty=bool(status.strip()),
+        diff=_diff_hash(root) if status.strip() else None,
+    )
 
 
 def _git(root: Path, *arguments: str) -> bytes | None:
@@ -71,24 +71,22 @@ def _diff_hash(root: Path) -> str:
     return digest.hexdigest()
 
 
-def environment() -> dict[str, Any]:
+def environment() -> Provenance:
     """Describe the process: versions, system, processor, threads."""
-    return {
-        "recrepro": recrepro.__version__,
-        "code": code_state(),
-        "python": platform.python_version(),
-        "packages": packages(),
-        "locks": _locks(),
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "threads": default_threads(),
-        "thread_pools": [
-            {fact: pool.get(fact) for fact in POOL_FACTS} for pool in threadpool_info()
-        ],
-        "gpus": _gpus(),
-    }
+    return Provenance(
+        recrepro=recrepro.__version__,
+        code=code_state(),
+        python=platform.python_version(),
+        packages=packages(),
+        locks=_locks(),
+        system=platform.platform(),
+        processor=_processor(),
+        cores=os.cpu_count(),
+        memory_bytes=psutil.virtual_memory().total,
+        threads=default_threads(),
+        thread_pools=[{fact: pool.get(fact) for fact in POOL_FACTS} for pool in threadpool_info()],
+        gpus=_gpus(),
+    )
 
 
 def packages() -> dict[str, str]:

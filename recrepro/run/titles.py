@@ -5,18 +5,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from recrepro.errors import UnknownName, UsageError
 from recrepro.run.plan import Cell
 from recrepro.store.entries import CellState
-from recrepro.store.names import CellNames, paths
+from recrepro.store.names import CellNames
 
 
 def short_titles(cells: Sequence[Cell]) -> dict[str, str]:
     """Name cells on the screen, by key: the model, and of the rest what differs between cells."""
     parts = [
         {
-            "dataset": cell.dataset,
-            "split": cell.split,
-            "model": cell.model.title,
-            "seed": f"seed {cell.seed}",
-            "fold": "" if cell.fold is None else f"fold {cell.fold + 1}",
+            "dataset": cell.name.dataset,
+            "split": cell.name.split,
+            "model": cell.name.model,
+            "seed": f"seed {cell.name.seed}",
+            "fold": "" if cell.name.fold is None else f"fold {cell.name.fold}",
         }
         for cell in cells
     ]
@@ -59,7 +59,7 @@ def cells_to_reopen(
         found = known.find(name)
         if not found:
             models = {cell.model.title for cell in cells}
-            example = paths(cells[-1].member)[-1]
+            example = cells[-1].name.path
             hint = f"Or one cell, such as {example!r}, or 8 or more characters of its key."
             raise UnknownName("model or cell to reopen", name, models, hint)
         left = [

@@ -33,7 +33,7 @@ def main() -> None:
     line = sys.stdin.readline()
     if not line:
         return
-    job = Job(**json.loads(line))
+    job = Job.model_validate_json(line)
     if job.log:
         with Path(job.log).open("w", encoding="utf-8") as log:
             os.dup2(log.fileno(), sys.stderr.fileno())

@@ -10,6 +10,7 @@ import numpy as np
 from recrepro.data.dataset import Dataset
 from recrepro.errors import UsageError
 from recrepro.randomness import generator
+from recrepro.spec.identity import SplitIdentity
 from recrepro.splits.audit import Audit, audit_split
 from recrepro.splits.base import Parts, Splitter
 from recrepro.splits.keys import SplitKeys
@@ -164,16 +165,16 @@ def split_identity(
     fold: int,
     candidates: ResolvedCandidates,
     sampling: Sampling,
-) -> dict[str, Any]:
+) -> SplitIdentity:
     """Return what decides the content of a split."""
-    return {
-        "data": data,
-        "train_filters": [s for s in dataset.preprocessing if s["on"] == "train"],
-        "strategy": name,
-        "version": splitter.version,
-        "options": splitter.model_dump(mode="json"),
-        "seed": seed,
-        "fold": fold,
-        "candidates": candidates,
-        "sampling": sampling,
-    }
+    return SplitIdentity(
+        data=data,
+        train_filters=[s for s in dataset.preprocessing if s["on"] == "train"],
+        strategy=name,
+        version=splitter.version,
+        options=splitter.model_dump(mode="json"),
+        seed=seed,
+        fold=fold,
+        candidates=candidates,
+        sampling=sampling,
+    )

@@ -1,20 +1,22 @@
 """What the ledger tells of experiments and cells."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
+from recrepro.spec.identity import Identity
 from recrepro.store.leases import Lease
+from recrepro.store.names import CellName
 from recrepro.store.openings import Opening
+from recrepro.store.records import Record
 
 CellState = Literal["pending", "leased", "done", "failed"]
 
 
-@dataclass(frozen=True)
-class Member:
-    """A cell in an experiment: its key and what that experiment calls its parts."""
+class Member(NamedTuple):
+    """A cell in an experiment: its key and its name there."""
 
     cell: str
-    titles: dict[str, Any]
+    name: CellName
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class CellStatus:
     cell: str
     state: CellState
     reason: str | None
-    record: dict[str, Any] | None
+    record: Record | None
     alarmed: bool = False
     openings: tuple[Opening, ...] = ()
 
@@ -48,7 +50,7 @@ class CellWork:
     """How far a cell is: its state, its lease if it has one, how many trials are finished."""
 
     cell: str
-    identity: dict[str, Any]
+    identity: Identity
     state: CellState
     reason: str | None
     lease: Lease | None

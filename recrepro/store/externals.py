@@ -1,39 +1,33 @@
 """Results that were scored from run files of other programs, as the ledger keeps them."""
 
-import json
 import time
-from typing import Any
 
 import sqlalchemy as sa
 
-from recrepro.spec.identity import protocol_fingerprint
+from recrepro.spec.canonical import canonical_json
+from recrepro.spec.identity import Identity
 from recrepro.store import schema as tables
+from recrepro.store.entries import Member
+from recrepro.store.names import CellName
 from recrepro.store.openings import Opening, openings
+from recrepro.store.records import Record
 
 
-def add(
-    connection: sa.Connection,
-    name: str,
-    cell: str,
-    titles: dict[str, Any],
-    identity: dict[str, Any],
-    record: dict[str, Any],
-) -> None:
-    """Write a result in place of an earlier one with the same titles, whose openings it inherits.
+def add(connection: sa.Connection, experiment: str, record: Record) -> None:
+    """Write a result in place of an earlier one of the same name, whose openings it inherits.
 
     Parameters
     ----------
     connection : sqlalchemy.Connection
         In a transaction.
-    name : str
-        Of the experiment.
-    cell : str
-        Key of the result: the hash of its identity.
-    titles, identity, record : dict
-        As for the cells of an experiment.
+    experiment : str
+        Name of the experiment.
+    record : Record
+        The result.
     """
     now, table = time.time(), tables.EXTERNALS
-    same = (table.c.name == name, table.c.titles == json.dumps(titles))
+    cell, titles = record.cell, record.name.model_dump_json()
+    same = (table.c.name == experiment, table.c.titles == titles)
     earlier = {cell, *connection.scalars(sa.select(table.c.cell).where(*same))}
     opened = sorted(
         (opening for one in earlier for opening in openings(connection, one)),
@@ -50,22 +44,20 @@ def add(
     connection.execute(
         tables.CELLS.insert().values(
             cell=cell,
-            identity=json.dumps(identity),
+            identity=canonical_json(record.identity.to_json()),
             state="done",
-            record=json.dumps(record),
-            result_digest=record["result_digest"],
+            record=record.dumps(),
+            result_digest=record.result_digest,
             ended_at=now,
         )
     )
     connection.execute(
-        table.insert().values(name=name, cell=cell, titles=json.dumps(titles), added_at=now)
+        table.insert().values(name=experiment, cell=cell, titles=titles, added_at=now)
     )
 
 
-def comparable(
-    connection: sa.Connection, name: str, grid_hash: str
-) -> list[tuple[str, dict[str, Any]]]:
-    """Return key and titles of the results of an experiment that its present cells compare with."""
+def comparable(connection: sa.Connection, name: str, grid_hash: str) -> list[Member]:
+    """Return the results of an experiment that its present cells compare with."""
     cells, members, table = tables.CELLS, tables.MEMBERS, tables.EXTERNALS
     planned = (
         sa.select(cells.c.identity)
@@ -80,11 +72,11 @@ def comparable(
         .order_by(table.c.added_at)
     )
     return [
-        (cell, json.loads(titles))
+        Member(cell, CellName.model_validate_json(titles))
         for cell, titles, identity in connection.execute(found)
         if _protocol(identity) in protocols
     ]
 
 
 def _protocol(identity: str) -> str:
-    return protocol_fingerprint(json.loads(identity))
+    return Identity.model_validate_json(identity).protocol_fingerprint

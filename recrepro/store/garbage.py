@@ -93,11 +93,11 @@ def clean(workspace: Workspace, ledger: Ledger, now: float | None = None) -> lis
 def _leased(workspace: Workspace, work: dict[str, CellWork]) -> Iterator[Waste]:
     """Yield what leases decide about: splits, logs, checkpoints."""
     open_cells = [w for w in work.values() if w.state in ("pending", "leased") or w.lease]
-    needed = {workspace.split(w.identity["split"]) for w in open_cells if "split" in w.identity}
+    needed = {workspace.split(w.identity.split) for w in open_cells}
     for folder in sorted(workspace.splits.glob("[!.]*")):
         if folder not in needed:
             yield Waste("split", folder, _size(folder))
-    described = [w.identity["features"] for w in open_cells if "features" in w.identity]
+    described = [w.identity.features for w in open_cells if w.identity.features]
     needed = {workspace.features(fingerprints) for fingerprints in described}
     for folder in sorted((workspace.root / "features").glob("[!.]*")):
         if folder not in needed:

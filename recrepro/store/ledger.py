@@ -29,12 +29,16 @@ from filelock import FileLock
 
 from recrepro.errors import LedgerError, SealError
 from recrepro.spec.budget import Budget
+from recrepro.spec.canonical import canonical_json
+from recrepro.spec.identity import Identity
 from recrepro.store import externals
 from recrepro.store import schema as tables
 from recrepro.store.address import LedgerAddress
 from recrepro.store.entries import CellState, CellStatus, CellWork, Member, Planned
 from recrepro.store.leases import LEASE_SECONDS, is_held, lease_of, this_process
+from recrepro.store.names import CellName
 from recrepro.store.openings import Opening, ask, openings
+from recrepro.store.records import Record, Trial
 
 PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)
 """Seconds between the tries to reach a database server again; much less than a lease lasts."""
@@ -167,7 +171,7 @@ class Ledger:
 
     @_idempotent
     def plan(
-        self, name: str, grid_hash: str, source: str, cells: Sequence[tuple[Member, dict[str, Any]]]
+        self, name: str, grid_hash: str, source: str, cells: Sequence[tuple[Member, Identity]]
     ) -> None:
         """Write down an experiment and its cells with their identities; what is there stays."""
         with self._writing(alone=True) as connection:
@@ -182,33 +186,32 @@ class Ledger:
             for place, (member, identity) in enumerate(cells):
                 connection.execute(
                     tables.MEMBERS.insert().values(
-                        **key, place=place, cell=member.cell, titles=json.dumps(member.titles)
+                        **key, place=place, cell=member.cell, titles=member.name.model_dump_json()
                     )
                 )
                 known = sa.select(tables.CELLS.c.cell).where(tables.CELLS.c.cell == member.cell)
                 if connection.scalar(known) is None:
                     connection.execute(
                         tables.CELLS.insert().values(
-                            cell=member.cell, identity=json.dumps(identity), state="pending"
+                            cell=member.cell,
+                            identity=canonical_json(identity.to_json()),
+                            state="pending",
                         )
                     )
 
-    def add_external(
-        self, name: str, member: Member, identity: dict[str, Any], record: dict[str, Any]
-    ) -> None:
+    def add_external(self, experiment: str, record: Record) -> None:
         """Write a result that was scored from a file, and the opening of the test part for it.
 
-        Of several with the same titles in an experiment, the last one counts; each adds an opening.
+        Of several of the same name in an experiment, the last one counts; each adds an opening.
         """
         with self._writing(alone=True) as connection:
-            externals.add(connection, name, member.cell, member.titles, identity, record)
+            externals.add(connection, experiment, record)
 
     @_idempotent
     def externals(self, name: str, grid_hash: str) -> list[Member]:
         """Return results from files that were measured as the cells of an experiment are."""
         with self._engine.connect() as connection:
-            found = externals.comparable(connection, name, grid_hash)
-        return [Member(cell, titles) for cell, titles in found]
+            return externals.comparable(connection, name, grid_hash)
 
     @_idempotent
     def members(self, name: str, grid_hash: str) -> list[Member]:
@@ -219,7 +222,7 @@ class Ledger:
             .order_by(tables.MEMBERS.c.place)
         )
         with self._engine.connect() as connection:
-            return [Member(cell, json.loads(titles)) for cell, titles in connection.execute(query)]
+            return [_member(*row) for row in connection.execute(query)]
 
     @_idempotent
     def done(self) -> list[Member]:
@@ -233,7 +236,7 @@ class Ledger:
                     .where(tables.CELLS.c.state == "done")
                 )
                 found |= {(row.cell, row.titles): None for row in connection.execute(query)}
-        return [Member(cell, json.loads(titles)) for cell, titles in found]
+        return [_member(*row) for row in found]
 
     @_idempotent
     def planned(self) -> list[Planned]:
@@ -264,7 +267,7 @@ class Ledger:
             return {
                 row.cell: CellWork(
                     row.cell,
-                    json.loads(row.identity),
+                    Identity.model_validate_json(row.identity),
                     row.state,
                     row.reason,
                     None if row.token is None else lease_of(row.owner, row.deadline, now),
@@ -274,13 +277,13 @@ class Ledger:
             }
 
     @_idempotent
-    def records(self, latest: int = 1000) -> list[dict[str, Any]]:
+    def records(self, latest: int = 1000) -> list[Record]:
         """Return the records of the cells that were done last."""
         cells = tables.CELLS
         query = sa.select(cells.c.record).where(cells.c.state == "done")
         query = query.order_by(cells.c.ended_at.desc()).limit(latest)
         with self._engine.connect() as connection:
-            return [json.loads(text) for text in connection.scalars(query)]
+            return [self._record(text) for text in connection.scalars(query)]
 
     @_idempotent
     def referenced(self) -> set[str]:
@@ -306,8 +309,11 @@ class Ledger:
             alarms = sa.select(tables.ALARMS.c.id).where(tables.ALARMS.c.cell == cell)
             alarmed = connection.scalar(alarms.limit(1)) is not None
             opened = openings(connection, cell)
-        record = json.loads(row.record) if row.record else None
+        record = self._record(row.record) if row.record else None
         return CellStatus(cell, row.state, row.reason, record, alarmed, opened)
+
+    def _record(self, text: str) -> Record:
+        return Record.read(text, f"a result in {self.address}")
 
     @_idempotent
     def states(self) -> dict[str, CellState]:
@@ -385,7 +391,7 @@ class Ledger:
                 _give_up_lease(connection, cell, {} if row.state == "done" else values)
 
     @_idempotent
-    def commit(self, cell: str, token: str, record: dict[str, Any], result_digest: str) -> None:
+    def commit(self, token: str, record: Record) -> None:
         """Write the result of a cell.
 
         Raises
@@ -394,17 +400,17 @@ class Ledger:
             If the lease was lost, or the cell has a different result already (which is kept; the
             new one is stored as a determinism alarm).
         """
-        text = json.dumps(record)
+        cell, digest, text = record.cell, record.result_digest, record.dumps()
         with self._writing() as connection:
             row = _locked(connection, cell)
-            alarm = row.state == "done" and row.result_digest != result_digest
+            alarm = row.state == "done" and row.result_digest != digest
             if alarm:
                 connection.execute(
                     tables.ALARMS.insert().values(cell=cell, record=text, raised_at=time.time())
                 )
             if row.state != "done":
                 _check_lease(row, token)
-                done = {"state": "done", "result_digest": result_digest, "reason": None}
+                done = {"state": "done", "result_digest": digest, "reason": None}
                 _give_up_lease(connection, cell, done | {"record": text, "ended_at": time.time()})
             elif row.token == token:  # reopened: the same result, with the new opening in it
                 _give_up_lease(connection, cell, {} if alarm else {"record": text})
@@ -417,17 +423,19 @@ class Ledger:
     # trials and openings
 
     @_idempotent
-    def add_trial(self, cell: str, token: str, number: int, trial: dict[str, Any]) -> None:
+    def add_trial(self, cell: str, token: str, trial: Trial) -> None:
         """Write a finished trial."""
-        text, table = json.dumps(trial), tables.TRIALS
-        same = (table.c.cell == cell, table.c.number == number, table.c.trial == text)
+        text, table = json.dumps(trial.to_json()), tables.TRIALS
+        same = (table.c.cell == cell, table.c.number == trial.number, table.c.trial == text)
         with self._writing() as connection:
             _check_lease(_locked(connection, cell), token)
             if connection.scalar(sa.select(table.c.number).where(*same)) is None:
-                connection.execute(table.insert().values(cell=cell, number=number, trial=text))
+                connection.execute(
+                    table.insert().values(cell=cell, number=trial.number, trial=text)
+                )
 
     @_idempotent
-    def trials(self, cell: str) -> list[dict[str, Any]]:
+    def trials(self, cell: str) -> list[Trial]:
         """Return the finished trials of a cell in their order."""
         query = (
             sa.select(tables.TRIALS.c.trial)
@@ -435,7 +443,7 @@ class Ledger:
             .order_by(tables.TRIALS.c.number)
         )
         with self._engine.connect() as connection:
-            return [json.loads(text) for text in connection.scalars(query)]
+            return [Trial(**json.loads(text)) for text in connection.scalars(query)]
 
     def open_seal(
         self, cell: str, token: str, n_trials: int | None, seconds: float | None = None
@@ -503,6 +511,10 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's BEGIN is ours, see Ledger._writing
     for pragma in ("busy_timeout=60000", "journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _member(cell: str, titles: str) -> Member:
+    return Member(cell, CellName.model_validate_json(titles))
 
 
 def _row(connection: sa.Connection, cell: str) -> Any:

@@ -1,17 +1,57 @@
-"""What people call a cell: its path of titles, or the first characters of its key."""
+"""The name of a cell: what an experiment calls its parts, in words and as a path."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from recrepro.store.entries import Member
+from pydantic import BaseModel, ConfigDict, model_serializer
 
 
-def paths(cell: Member) -> list[str]:
-    """Return ``dataset/split/model``, and the same with ``/seed N``, and with ``/fold N``."""
-    titles = cell.titles
-    whole = [titles["dataset"], titles["split"], titles["model"], f"seed {titles['seed']}"]
-    whole += [f"fold {titles['fold']}"] if "fold" in titles else []
-    return ["/".join(whole[:n]) for n in range(3, len(whole) + 1)]
+class CellName(BaseModel):
+    """What an experiment calls the parts of a cell.
+
+    Parameters
+    ----------
+    dataset, split, model : str
+        Titles in the experiment file.
+    seed : int
+        Seed of the split.
+    fold : int or None
+        Number of the fold, from 1; None where a seed gives one split only.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    fold: int | None = None
+    model: str
+    seed: int
+    split: str
+
+    @model_serializer(mode="wrap")
+    def _without_fold(self, dump: Callable[["CellName"], dict[str, Any]]) -> dict[str, Any]:
+        return {key: value for key, value in dump(self).items() if value is not None}
+
+    @property
+    def draw(self) -> list[str]:
+        """Seed, and fold if there is one, each in words."""
+        return [f"seed {self.seed}", *([] if self.fold is None else [f"fold {self.fold}"])]
+
+    @property
+    def repeat(self) -> str:
+        """Seed, and fold if there is one, in one text."""
+        return ", ".join(self.draw)
+
+    @property
+    def paths(self) -> list[str]:
+        """``dataset/split/model``, and the same with the seed, and with the fold."""
+        parts = [self.dataset, self.split, self.model, *self.draw]
+        return ["/".join(parts[:n]) for n in range(3, len(parts) + 1)]
+
+    @property
+    def path(self) -> str:
+        """``dataset/split/model/seed 1``, with ``/fold 2`` where there are folds."""
+        return self.paths[-1]
 
 
 class CellNames:
@@ -19,17 +59,17 @@ class CellNames:
 
     Parameters
     ----------
-    cells : iterable of Member
-        Their keys, and their titles in an experiment; a cell may have several.
+    cells : iterable of (str, CellName)
+        Keys and names; a cell may have several names.
     """
 
-    def __init__(self, cells: Iterable[Member]) -> None:
+    def __init__(self, cells: Iterable[tuple[str, CellName]]) -> None:
         self._keys: set[str] = set()
         self._by_name: dict[str, set[str]] = {}
-        for cell in cells:
-            self._keys.add(cell.cell)
-            for path in paths(cell):
-                self.add(path, cell.cell)
+        for key, name in cells:
+            self._keys.add(key)
+            for path in name.paths:
+                self.add(path, key)
 
     def add(self, name: str, key: str) -> None:
         """Give a cell one more name."""

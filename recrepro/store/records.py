@@ -1,31 +1,341 @@
-"""What a cell is, and what is written down when it is done."""
+"""A record: what is written down of a cell when it is done, or of a run file when it is scored."""
 
 import hashlib
 import io
-from typing import Any
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field, SkipValidation, ValidationError
 from scipy.sparse import csr_array
 
+from recrepro.errors import DataError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluation
 from recrepro.evaluation.groups import by_activity, by_popularity
 from recrepro.interactions import Interactions
 from recrepro.spec.canonical import canonical_json
+from recrepro.spec.explain import explain
+from recrepro.spec.identity import Identity, Plain
+from recrepro.store.names import CellName
+from recrepro.store.openings import Opening
 
-RECORD_SCHEMA = 2
+Curve = list[dict[str, Annotated[float, SkipValidation]]]
+"""One row for each epoch: its number, which stays an int, and what was reported after it."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One tried configuration.
+
+    Parameters
+    ----------
+    number : int
+        Place in the search, from 0.
+    params : dict
+        Values of the searched hyperparameters; fixed ones are not repeated.
+    state : {"complete", "pruned", "failed"}
+        Pruned and failed trials count against the budget like any other, and are never chosen.
+    value : float or None
+        Validation value of the selection metric; of a pruned trial the best before it ended.
+    metrics : dict of str to float
+        All validation metrics.
+    epochs : int or None
+        Best epoch of an iterative model.
+    reason : str
+        Cause of a failure or of pruning.
+    seconds : float
+        Wall time of fit and validation, with that before an interruption.
+    curve : list of dict
+        For an iterative model, the number of each epoch and what the model reported, with the
+        validation metrics of those epochs after which it was evaluated.
+    stopped : int or None
+        The epoch that ended the trial because the search had spent its seconds.
+    """
+
+    number: int
+    params: dict[str, Any]
+    state: Literal["complete", "pruned", "failed"]
+    value: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    epochs: int | None = None
+    reason: str = ""
+    seconds: float = 0.0
+    curve: Curve = field(default_factory=list)
+    stopped: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all fields as plain values."""
+        return asdict(self)
+
+
+class RecordedModel(Plain):
+    """The model as it was tested: its final hyperparameters and how they came about."""
+
+    name: str
+    family: str
+    version: int | None
+    params: dict[str, Any]
+    status: Literal["tuned", "fixed", "untuned", "parameter-free", "external"]
+    notes: list[str] = Field([])
+
+
+class RecordedSearch(Plain):
+    """What the search of a cell came to."""
+
+    metric: str
+    trials: int
+    failed: int
+    pruned: int
+    seconds: float
+    stopped: int | None
+    best: Trial
+    at_edge: list[str]
+
+
+class RecordedDefinition(Plain):
+    """The formula of a metric in one line."""
+
+    id: str
+    formula: str
+
+
+class ActivityGroup(Plain):
+    """Means over users of like activity, between two numbers of interactions."""
+
+    activity: tuple[int, int]
+    users: int
+    means: dict[str, float]
+
+
+class PopularityGroup(Plain):
+    """Share of the held-out interactions with items of like popularity that are found."""
+
+    group: str
+    items: int
+    held_out: int
+    recall: dict[str, float]
+
+
+class Groups(Plain):
+    """Results by activity of users and by popularity of items."""
+
+    activity: list[ActivityGroup] = Field([])
+    popularity: list[PopularityGroup] = Field([])
+
+
+class PartSize(Plain):
+    """Counts of one part of a split."""
+
+    users: int
+    items: int
+    interactions: int
+
+
+class AuditFinding(Plain):
+    """One finding of the leakage audit."""
+
+    id: str
+    severity: Literal["leaking", "suspicious", "note"]
+    users: int
+    interactions: int
+    message: str
+    details: dict[str, Any]
+
+
+class RecordedAudit(Plain):
+    """The outcome of the leakage audit of a split."""
+
+    version: int
+    verdict: Literal["leaking", "suspicious", "clean"]
+    findings: list[AuditFinding]
+    popularity: dict[str, Any]
+
+
+class SplitFacts(Plain):
+    """What is known of a split without opening it."""
+
+    users: int
+    items: int
+    parts: dict[str, PartSize]
+    dropped: dict[str, int]
+    sampled: bool
+    fingerprint: str
+    audit: RecordedAudit
+    files: dict[str, int] = Field({})
+
+
+class Lap(Plain):
+    """Wall and processor seconds of one stage of a cell."""
+
+    wall_s: float
+    cpu_s: float | None = None
+
+
+class CodeState(Plain):
+    """Commit of the checkout that recrepro ran from; all None for an installed package."""
+
+    commit: str | None
+    dirty: bool | None
+    diff: str | None
+
+
+class Provenance(Plain):
+    """Where a number was made: code, packages, machine."""
+
+    recrepro: str
+    code: CodeState
+    python: str
+    packages: dict[str, str]
+    locks: dict[str, str | None]
+    system: str
+    processor: str
+    cores: int | None
+    memory_bytes: int
+    threads: int
+    thread_pools: list[dict[str, Any]]
+    gpus: list[dict[str, str]]
+
+
+class Hindsight(Plain):
+    """What looking at the test part would have gained: see `recrepro.tuning.hindsight`."""
+
+    metric: str
+    epoch: int
+    value: float | None
+    best_epoch: int | None
+    best_value: float | None
+    epochs: int | None
+    gain: float | None
+    curve: Curve
+    reason: str
+
+
+class Record(Plain):
+    """What is written down of a done cell.
+
+    Parameters
+    ----------
+    schema_version : 2
+        Version of this form; called ``schema`` in JSON.
+    cell : str
+        Key of the cell: the hash of its identity.
+    result_digest : str
+        Hash of hyperparameters, metrics and values of users, bit for bit.
+    name : CellName
+        Names of its parts in the experiment; called ``titles`` in JSON.
+    identity : Identity
+        All that decides the numbers.
+    protocol : str
+        Fingerprint of what results must share to be compared.
+    experiment, base : dict, str
+        The experiment file with this cell only, and the folder that its file names start from;
+        None for a run file.
+    model : RecordedModel
+        The final model.
+    tuning : RecordedSearch or None
+        The search; None if there was none.
+    curve : list of dict
+        Epochs of the final fit.
+    metrics, definitions : dict
+        Values on test, and the formulas, by name of the metric.
+    users, users_without_holdout : int
+        Evaluated users, and those with nothing held out.
+    groups : Groups
+        Results by activity and by popularity.
+    sampled : bool
+        True where held-out items were ranked against sampled negatives.
+    split : SplitFacts
+        Sizes and audit of the split.
+    openings : list of Opening
+        Openings of the test part up to this result.
+    per_user : str
+        SHA-256 of the Parquet file with the values of each user.
+    times : dict of str to Lap
+        Seconds by stage.
+    energy_joules : float or None
+        Energy of the processor package where the system tells it.
+    peak_memory_bytes : int
+        Largest resident size of the process.
+    started_at, ended_at : float
+        Seconds since 1970.
+    provenance : Provenance
+        Code, packages and machine.
+    hindsight : Hindsight or None
+        Gain of choosing epochs on the test part, if it was asked for.
+    weights : str or None
+        SHA-256 of what the final model has learned, if it was kept.
+    """
+
+    schema_version: Literal[2] = Field(alias="schema")
+    cell: str
+    result_digest: str
+    name: CellName = Field(alias="titles")
+    identity: Identity
+    protocol: str
+    experiment: dict[str, Any] | None = None
+    base: str | None = None
+    model: RecordedModel
+    tuning: RecordedSearch | None
+    curve: Curve = Field([])
+    metrics: dict[str, float]
+    definitions: dict[str, RecordedDefinition]
+    users: int
+    users_without_holdout: int
+    groups: Groups
+    sampled: bool
+    split: SplitFacts
+    openings: list[Opening] = Field([])
+    per_user: str
+    times: dict[str, Lap]
+    energy_joules: float | None = None
+    peak_memory_bytes: int
+    started_at: float
+    ended_at: float
+    provenance: Provenance
+    hindsight: Hindsight | None = None
+    weights: str | None = None
+
+    @classmethod
+    def read(cls, content: str | bytes, place: str) -> "Record":
+        """Read a record from JSON.
+
+        Parameters
+        ----------
+        content : str or bytes
+            The JSON text.
+        place : str
+            Where it was found, for the message of the error.
+
+        Raises
+        ------
+        DataError
+            If it is no record, or one of another schema.
+        """
+        try:
+            return cls.model_validate(json.loads(content))
+        except ValidationError as error:
+            problem, _, _ = explain(error, cls, f"{place} is no record of recrepro").partition("\n")
+            raise DataError(problem) from error
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{place} is no record: it is not JSON ({error}).") from error
+
+    def dumps(self, indent: int | None = None) -> str:
+        """Write as JSON."""
+        return json.dumps(self.to_json(), indent=indent, ensure_ascii=indent is None)
 
 
 def measured(evaluation: Evaluation, train: Interactions, shown: csr_array) -> dict[str, Any]:
-    """Return what a record says of an evaluation.
+    """Return the fields of a record that an evaluation gives.
 
     Parameters
     ----------
     evaluation : Evaluation
         Of the test part.
     train : Interactions
-        What the model was fitted on.
+        Data that the model was fitted on.
     shown : csr_array, shape (n_users, n_items)
         The histories.
     """

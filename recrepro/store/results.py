@@ -3,7 +3,6 @@
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -11,6 +10,8 @@ from recrepro.errors import RecreproError
 from recrepro.spec.experiment import Experiment
 from recrepro.store.entries import CellStatus
 from recrepro.store.ledger import Ledger
+from recrepro.store.names import CellName
+from recrepro.store.records import Record, Trial
 from recrepro.store.workspace import Workspace
 
 
@@ -20,23 +21,23 @@ class Result:
 
     Parameters
     ----------
-    titles : dict
-        What the experiment calls data set, split, model, and the seed (and fold, if there are).
+    name : CellName
+        Names of data set, split, model, seed and fold in the experiment.
     status : CellStatus
         State, reason, record, openings of the test part.
     read_trials : callable
-        Returns the finished trials, as `recrepro.tuning.tuner.Trial` writes them.
+        Returns the finished trials.
     read_per_user : callable
         Returns the Parquet file with the values of each user.
     """
 
-    titles: dict[str, Any]
+    name: CellName
     status: CellStatus
-    read_trials: Callable[[], list[dict[str, Any]]]
+    read_trials: Callable[[], list[Trial]]
     read_per_user: Callable[[], bytes]
 
     @property
-    def record(self) -> dict[str, Any] | None:
+    def record(self) -> Record | None:
         """What was written down when the cell was done; None if it is not."""
         return self.status.record
 
@@ -65,15 +66,13 @@ def results_in(
             f"recrepro run {name}.toml (results of equal cells are reused)."
         )
     return [
-        _result(workspace, ledger, member.titles, ledger.status(member.cell)) for member in members
+        _result(workspace, ledger, member.name, ledger.status(member.cell)) for member in members
     ]
 
 
-def _result(
-    workspace: Workspace, ledger: Ledger, titles: dict[str, Any], status: CellStatus
-) -> Result:
+def _result(workspace: Workspace, ledger: Ledger, name: CellName, status: CellStatus) -> Result:
     def read_per_user() -> bytes:
         assert status.record is not None
-        return workspace.read_blob(status.record["per_user"])
+        return workspace.read_blob(status.record.per_user)
 
-    return Result(titles, status, lambda: ledger.trials(status.cell), read_per_user)
+    return Result(name, status, lambda: ledger.trials(status.cell), read_per_user)

@@ -6,12 +6,12 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
 from recrepro.errors import RecreproError, UsageError
 from recrepro.spec.canonical import canonical_hash
+from recrepro.spec.identity import SplitIdentity
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Workspace:
         """Folder of the split cache."""
         return self.root / "splits"
 
-    def split(self, identity: Mapping[str, Any]) -> Path:
+    def split(self, identity: SplitIdentity) -> Path:
         """Folder of a split, by what decides its content."""
-        return self.splits / canonical_hash(identity)[:32]
+        return self.splits / identity.key[:32]
 
     def features(self, fingerprints: Mapping[str, str]) -> Path:
         """Folder of feature sets, by what they contain."""

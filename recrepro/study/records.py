@@ -5,7 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from recrepro.analysis.leaderboard import Row
 from recrepro.spec.experiment import Experiment
+from recrepro.store.records import Provenance, Record
 from recrepro.store.results import Result
 from recrepro.tables import formats
 from recrepro.tables import verdicts as judgements
@@ -41,10 +43,10 @@ def kept(experiment: Experiment, name: str, results: Sequence[Result], command: 
     )
     (board,) = boards
     rows = {row.model: row for row in board.rows}
-    first: dict[str, dict[str, Any]] = {}
+    first: dict[str, Record] = {}
     for cell in cells:
-        first.setdefault(cell["titles"]["model"], cell)
-    origins = [cell["provenance"] for cell in cells]
+        first.setdefault(cell.name.model, cell)
+    origins = [cell.provenance for cell in cells]
     record: Kept = {
         "experiment": name,
         "claim": experiment.claim,
@@ -53,16 +55,16 @@ def kept(experiment: Experiment, name: str, results: Sequence[Result], command: 
         "split": board.split,
         "users": board.users,
         "ranking": "sampled" if board.sampled else "full",
-        "recrepro": _distinct(origin["recrepro"] for origin in origins),
+        "recrepro": _distinct(origin.recrepro for origin in origins),
         "commit": _distinct(_commit(origin) for origin in origins),
         "machine": _distinct(_machine(origin) for origin in origins),
         "models": [
             {
                 "model": model,
-                "name": cell["model"]["name"],
-                "params": cell["model"]["params"],
-                "fit_s": cell["times"]["fit"]["wall_s"],
-                "score_s": cell["times"]["score"]["wall_s"],
+                "name": cell.model.name,
+                "params": cell.model.params,
+                "fit_s": cell.times["fit"].wall_s,
+                "score_s": cell.times["score"].wall_s,
                 "metrics": rows[model].means,
                 **_of_tuning(cell, rows[model], experiment),
             }
@@ -85,9 +87,9 @@ def kept(experiment: Experiment, name: str, results: Sequence[Result], command: 
         ],
     }
     if experiment.tune is not None:
-        seconds = sum(lap["wall_s"] for cell in cells for lap in cell["times"].values())
+        seconds = sum(lap.wall_s for cell in cells for lap in cell.times.values())
         record |= {
-            "seeds": sorted({cell["titles"]["seed"] for cell in cells}),
+            "seeds": sorted({cell.name.seed for cell in cells}),
             "tuning": [note for note in board.notes if note.startswith("Tuned")],
             "audit": board.audit,
             "hours": round(seconds / 3600, 2),
@@ -96,24 +98,23 @@ def kept(experiment: Experiment, name: str, results: Sequence[Result], command: 
     return record
 
 
-def _of_tuning(cell: dict[str, Any], row: Any, experiment: Experiment) -> dict[str, Any]:
+def _of_tuning(cell: Record, row: Row, experiment: Experiment) -> dict[str, Any]:
     if experiment.tune is None:
         return {}
-    tuning = cell["tuning"] or {}
+    tuning = cell.tuning
     about: dict[str, Any] = {
-        "family": cell["model"]["family"],
+        "family": cell.model.family,
         "status": row.status,
         "spreads": row.spreads,
         "intervals": {m: [c.low, c.high] for m, c in row.chance.items()},
-        "tune_s": cell["times"].get("tune", {}).get("wall_s"),
-        "trials": tuning.get("trials"),
-        "failed": tuning.get("failed"),
-        "at_edge": tuning.get("at_edge", []),
-        "validation": tuning.get("best", {}).get("value"),
+        "tune_s": cell.times["tune"].wall_s if "tune" in cell.times else None,
+        "trials": tuning and tuning.trials,
+        "failed": tuning and tuning.failed,
+        "at_edge": tuning.at_edge if tuning else [],
+        "validation": tuning and tuning.best.value,
     }
-    if cell.get("hindsight"):
-        seen = cell["hindsight"]
-        about["hindsight"] = {k: v for k, v in seen.items() if k != "curve"}
+    if cell.hindsight is not None:
+        about["hindsight"] = cell.hindsight.model_dump(exclude={"curve"})
     return about
 
 
@@ -128,14 +129,12 @@ def _distinct(words: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(words))
 
 
-def _commit(origin: dict[str, Any]) -> str:
-    code = origin["code"]
-    if code["commit"] is None:
+def _commit(origin: Provenance) -> str:
+    if origin.code.commit is None:
         return "none"
-    return f"{code['commit'][:7]}{' with changes' if code['dirty'] else ''}"
+    return f"{origin.code.commit[:7]}{' with changes' if origin.code.dirty else ''}"
 
 
-def _machine(origin: dict[str, Any]) -> str:
-    memory = round(origin["memory_bytes"] / 2**30)
-    processor = f"{origin['cores']} cores of {origin['processor']}"
-    return f"{processor}, {memory} GB, Python {origin['python']}"
+def _machine(origin: Provenance) -> str:
+    memory = round(origin.memory_bytes / 2**30)
+    return f"{origin.cores} cores of {origin.processor}, {memory} GB, Python {origin.python}"

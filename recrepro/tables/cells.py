@@ -1,8 +1,6 @@
 """What all formats show alike: headings, numbers, marks and notes."""
 
-from typing import Any
-
-from recrepro.analysis.leaderboard import Leaderboard, Row, Verdict, reopened_note
+from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, Row, reopened_note
 
 LEVEL = 0.05
 """Corrected p-values below this are marked."""
@@ -48,25 +46,28 @@ def group_cells(board: Leaderboard, by: str) -> tuple[list[str], dict[str, list[
     by : {"activity", "popularity"}
         Users by their activity, or items by their popularity; of the first repeat.
     """
-    rows = {row.model: row.groups[by] for row in board.rows if row.groups}
-    first: list[dict[str, Any]] = next(iter(rows.values()), [])
-    if by == "activity":
-        columns = [
-            f"{'-'.join(map(str, dict.fromkeys(g['activity'])))}, {g['users']:,} users"
-            for g in first
-        ]
-        values = {m: [g["means"].get(board.metrics[0]) for g in found] for m, found in rows.items()}
-    else:
-        cutoff = first_cutoff(board)
-        columns = [f"{g['group']}, {g['held_out']:,} held out" for g in first]
-        values = {m: [g["recall"].get(cutoff) for g in found] for m, found in rows.items()}
+    columns: list[str] = []
+    values: dict[str, list[float | None]] = {}
+    for row in board.rows:
+        if row.groups is None:
+            continue
+        if by == "activity":
+            users = row.groups.activity
+            values[row.model] = [group.means.get(board.metrics[0]) for group in users]
+            ranges = ["-".join(map(str, dict.fromkeys(group.activity))) for group in users]
+            names = [f"{r}, {g.users:,} users" for r, g in zip(ranges, users, strict=True)]
+        else:
+            items, cutoff = row.groups.popularity, first_cutoff(board)
+            values[row.model] = [group.recall.get(cutoff) for group in items]
+            names = [f"{group.group}, {group.held_out:,} held out" for group in items]
+        columns = columns or names
     return columns, {
         model: ["-" if value is None else f"{value:.4f}" for value in found]
         for model, found in values.items()
     }
 
 
-def verdict_cells(verdict: Verdict) -> dict[str, str]:
+def verdict_cells(verdict: ExpectationCheck) -> dict[str, str]:
     """Return a verdict as the cells of a table row, by column name."""
     expected, got = verdict.expected, verdict.got
     notes = [reopened_note(verdict.reopened)] if verdict.reopened else []

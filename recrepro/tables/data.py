@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from recrepro.analysis.leaderboard import Leaderboard, Verdict
+from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard
 from recrepro.analysis.verdict import BoardVerdict
+from recrepro.spec.identity import Plain
 from recrepro.tables import verdicts as judgements
 
 COLUMNS = (
@@ -27,7 +28,7 @@ def cell_text(text: str) -> str:
 
 def write_csv(
     boards: list[Leaderboard],
-    _verdicts: list[Verdict],
+    _verdicts: list[ExpectationCheck],
     _judged: list[BoardVerdict],
 ) -> str:
     """Write one line for each model and metric."""
@@ -58,7 +59,7 @@ def write_csv(
 
 
 def write_json(
-    boards: list[Leaderboard], verdicts: list[Verdict], judged: list[BoardVerdict]
+    boards: list[Leaderboard], verdicts: list[ExpectationCheck], judged: list[BoardVerdict]
 ) -> str:
     """Write everything that the tables hold."""
     content: dict[str, Any] = {
@@ -76,4 +77,4 @@ def write_json(
         ],
         "verdicts": judgements.as_json(judged),
     }
-    return json.dumps(content, indent=1)
+    return json.dumps(content, indent=1, default=Plain.to_json)

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Sequence
 
 from recrepro.analysis.intervals import with_chance
-from recrepro.analysis.leaderboard import Leaderboard, Verdict, build
+from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, build
 from recrepro.analysis.verdict import BoardVerdict, judge, may_be_judged
 from recrepro.spec.experiment import Experiment
 from recrepro.store.results import Result
 from recrepro.tables import data as plain
 from recrepro.tables import html, latex, markdown
 
-Contents = tuple[list[Leaderboard], list[Verdict], list[BoardVerdict]]
+Contents = tuple[list[Leaderboard], list[ExpectationCheck], list[BoardVerdict]]
 """Tables, expected values, and verdicts on neural models."""
 
-Writer = Callable[[list[Leaderboard], list[Verdict], list[BoardVerdict]], str]
+Writer = Callable[[list[Leaderboard], list[ExpectationCheck], list[BoardVerdict]], str]
 """From tables, expected values and verdicts (which may be empty) to a text."""
 
 FORMATS: dict[str, Writer] = {

@@ -2,7 +2,7 @@
 
 import jinja2
 
-from recrepro.analysis.leaderboard import Leaderboard, Verdict, best_values
+from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, best_values
 from recrepro.analysis.verdict import BoardVerdict
 from recrepro.tables import verdicts as judgements
 from recrepro.tables.cells import heading, interval, legend, marks, number, verdict_cells
@@ -83,7 +83,9 @@ thead th, .best { font-weight: bold; }
 """
 
 
-def write(boards: list[Leaderboard], verdicts: list[Verdict], judged: list[BoardVerdict]) -> str:
+def write(
+    boards: list[Leaderboard], verdicts: list[ExpectationCheck], judged: list[BoardVerdict]
+) -> str:
     """Write a page that needs no other file; the best value of each column is bold."""
     page = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

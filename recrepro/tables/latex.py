@@ -2,7 +2,7 @@
 
 import re
 
-from recrepro.analysis.leaderboard import Leaderboard, Row, Verdict, best_values
+from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, Row, best_values
 from recrepro.analysis.verdict import BoardVerdict
 from recrepro.tables import verdicts as judgements
 from recrepro.tables.cells import footnotes, heading, interval, legend, marks, number, verdict_cells
@@ -36,7 +36,9 @@ def escape(text: str) -> str:
     return re.sub(r"([-'`?!])(?=[-'`])", r"\1{}", escaped)  # -- and the like are one glyph
 
 
-def write(boards: list[Leaderboard], verdicts: list[Verdict], judged: list[BoardVerdict]) -> str:
+def write(
+    boards: list[Leaderboard], verdicts: list[ExpectationCheck], judged: list[BoardVerdict]
+) -> str:
     """Write one table for each leaderboard, then the verdicts, then expected against got.
 
     The best value of each column is bold; what a reader has to know stands below the table.
@@ -76,7 +78,7 @@ def _value(row: Row, metric: str, best: dict[str, float]) -> str:
     return text + _superscript("".join(ESCAPES[mark].strip("$") for mark in marks(row, metric)))
 
 
-def _expected(verdicts: list[Verdict]) -> str:
+def _expected(verdicts: list[ExpectationCheck]) -> str:
     """Write expected against got; sources and notes stand below."""
     rows = [verdict_cells(one) for one in verdicts]
     texts = list(dict.fromkeys(". ".join(filter(None, (r["source"], r["note"]))) for r in rows))

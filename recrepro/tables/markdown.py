@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from recrepro.analysis.leaderboard import Leaderboard, Verdict, best_values
+from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, best_values
 from recrepro.analysis.verdict import BoardVerdict
 from recrepro.tables import verdicts as judgements
 from recrepro.tables.cells import heading, interval, legend, marks, number, verdict_cells
@@ -19,7 +19,9 @@ def markdown_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write(boards: list[Leaderboard], verdicts: list[Verdict], judged: list[BoardVerdict]) -> str:
+def write(
+    boards: list[Leaderboard], verdicts: list[ExpectationCheck], judged: list[BoardVerdict]
+) -> str:
     """Write the tables; the best value of each column is bold."""
     lines: list[str] = []
     for board in boards:

@@ -8,7 +8,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from recrepro.analysis.leaderboard import Leaderboard, Verdict, best_values
+from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, best_values
 from recrepro.analysis.verdict import BoardVerdict
 from recrepro.tables import verdicts as judgements
 from recrepro.tables.cells import (
@@ -61,7 +61,7 @@ def show_groups(console: Console, boards: Iterable[Leaderboard], by: str) -> Non
 def show_leaderboard(
     console: Console,
     boards: Iterable[Leaderboard],
-    verdicts: list[Verdict],
+    verdicts: list[ExpectationCheck],
     judged: Iterable[BoardVerdict] = (),
 ) -> None:
     """Print the tables of an experiment."""
@@ -119,7 +119,7 @@ def _leaderboard_table(board: Leaderboard, metrics: tuple[str, ...]) -> Table:
     return table
 
 
-def _show_verdicts(console: Console, verdicts: list[Verdict]) -> None:
+def _show_verdicts(console: Console, verdicts: list[ExpectationCheck]) -> None:
     cells = [verdict_cells(v) for v in verdicts]
     sources = list(dict.fromkeys(c["source"] for c in cells))
     columns = [n for n in cells[0] if n not in ("note", "source") and any(c[n] for c in cells)]

@@ -137,16 +137,16 @@ class _Copy:
         )
         return Result(titles, status, self._trials, lambda: self._per_user(record))
 
-    def _trials(self) -> list[dict[str, Any]]:
+    def _trials(self) -> list[Record]:
         if "trials.json" not in self._sizes():
             return []
-        trials: list[dict[str, Any]] = self._json("trials.json", list)
+        trials: list[Record] = self._json("trials.json", list)
         return trials
 
     def _per_user(self, record: dict[str, Any] | None) -> bytes:
         assert record is not None
         content = self._fetch("per_user.parquet")
-        if hashlib.sha256(content).hexdigest() != record["per_user"]:
+        if hashlib.sha256(content).hexdigest() != record.per_user:
             raise self._refused("per_user.parquet was altered")
         return content
 

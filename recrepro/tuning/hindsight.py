@@ -5,7 +5,6 @@ It is looked at after the result of a cell is fixed, and changes nothing of it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.features import Features
@@ -13,6 +12,7 @@ from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recomm
 from recrepro.spec.budget import Budget
 from recrepro.spec.experiment import ModelSpec, TuneSpec
 from recrepro.splits.sealed import TuningView
+from recrepro.store.records import Hindsight
 from recrepro.tuning.tuner import Tuner
 
 
@@ -38,7 +38,7 @@ def look_back(
     *,
     features: Features | None = None,
     on_epoch: Callable[[EpochStats], None] = lambda _: None,
-) -> dict[str, Any]:
+) -> Hindsight:
     """Train once more, for as long as a trial may last, and rank the test part on the way.
 
     It ends after as many epochs as a trial may have or, if the budget is in seconds, with the
@@ -61,10 +61,10 @@ def look_back(
 
     Returns
     -------
-    dict
+    Hindsight
         ``epoch``, chosen on validation, and ``value`` of the metric on test after it;
-        ``best_epoch`` and ``best_value`` on test; ``gain``, their difference; ``epochs``, how
-        many were trained; ``curve``.
+        ``best_epoch`` and ``best_value`` on test; ``gain``, their difference; ``epochs``, the
+        number of trained epochs; ``curve``.
     """
     most = spec.params.get("epochs", model.Config.model_fields["epochs"].default)
     chosen: int = config.epochs  # type: ignore[attr-defined]  # every config of a model that learns in epochs
@@ -87,17 +87,17 @@ def look_back(
     curve = {int(row["epoch"]): row[metric] for row in trial.curve if metric in row}
     value = curve.get(chosen)
     best = trial.value
-    return {
-        "metric": metric,
-        "epoch": chosen,
-        "value": value,
-        "best_epoch": trial.epochs,
-        "best_value": best,
-        "epochs": max(curve, default=None),
-        "gain": None if value is None or best is None else best - value,
-        "curve": [{"epoch": epoch, metric: value} for epoch, value in curve.items()],
-        "reason": trial.reason,
-    }
+    return Hindsight(
+        metric=metric,
+        epoch=chosen,
+        value=value,
+        best_epoch=trial.epochs,
+        best_value=best,
+        epochs=max(curve, default=None),
+        gain=None if value is None or best is None else best - value,
+        curve=[{"epoch": epoch, metric: value} for epoch, value in curve.items()],
+        reason=trial.reason,
+    )
 
 
 def looks_back(tune: TuneSpec | None, model: type[Recommender]) -> bool:

@@ -6,7 +6,7 @@ search that was cut off anywhere goes on to exactly the trials of an undisturbed
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -26,52 +26,8 @@ from recrepro.spec.budget import Budget
 from recrepro.spec.experiment import ModelSpec, TuneSpec
 from recrepro.spec.explain import explain
 from recrepro.splits.sealed import TuningView
-from recrepro.tuning.suggestions import State, Suggestions
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One tried configuration.
-
-    Parameters
-    ----------
-    number : int
-        From 0, in the order of the search.
-    params : dict
-        The values that were searched for; fixed ones are not repeated.
-    state : {"complete", "pruned", "failed"}
-        Pruned and failed trials count against the budget like any other, and are never chosen.
-    value : float or None
-        Validation value of the selection metric; of a pruned trial the best before it ended.
-    metrics : dict of str to float
-        All validation metrics.
-    epochs : int or None
-        Best epoch of an iterative model.
-    reason : str
-        Why it failed or was pruned.
-    seconds : float
-        Wall time of fit and validation, with that before an interruption.
-    curve : list of dict
-        Of an iterative model: each epoch's number and what the model reported, with the validation
-        metrics of those epochs after which it was evaluated.
-    stopped : int or None
-        The epoch after which it was ended because the search had spent its seconds.
-    """
-
-    number: int
-    params: dict[str, Any]
-    state: State
-    value: float | None = None
-    metrics: dict[str, float] = field(default_factory=dict)
-    epochs: int | None = None
-    reason: str = ""
-    seconds: float = 0.0
-    curve: list[dict[str, float]] = field(default_factory=list)
-    stopped: int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values for the ledger."""
-        return asdict(self)
+from recrepro.store.records import Trial
+from recrepro.tuning.suggestions import Suggestions
 
 
 def make_config(model: type[Recommender], title: str, params: Mapping[str, Any]) -> ModelConfig:
