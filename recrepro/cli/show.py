@@ -16,12 +16,12 @@ from recrepro.cli.options import (
     run_argument,
     workspace_option,
 )
-from recrepro.compute.memory import in_words
 from recrepro.reproduce.locate import find_run
 from recrepro.spec.budget import how
 from recrepro.store.entries import Member
 from recrepro.store.names import paths
 from recrepro.tables.console import plain_table
+from recrepro.words import size
 
 
 @click.command()
@@ -108,7 +108,7 @@ def _outcome(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for lap, spent in (record.get("times") or {}).items():
         processor = f", processor {spent['cpu_s']:.3f} s" if "cpu_s" in spent else ""
         yield lap, f"{spent['wall_s']:.3f} s{processor}"
-    yield "peak memory", in_words(record["peak_memory_bytes"])
+    yield "peak memory", size(record["peak_memory_bytes"])
     joules = record.get("energy_joules")
     yield "energy", None if joules is None else f"{joules:.1f} J, of the whole machine"
     yield "started", _moment(record["started_at"])
@@ -126,7 +126,7 @@ def _where(provenance: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "processor", provenance.get("processor")
     yield "cores", provenance.get("cores")
     memory = provenance.get("memory_bytes")
-    yield "memory", None if memory is None else in_words(memory)
+    yield "memory", None if memory is None else size(memory)
     yield "threads", provenance.get("threads")
     for pool in provenance.get("thread_pools") or []:
         yield "library", {k: v for k, v in pool.items() if v is not None}

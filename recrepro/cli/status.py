@@ -19,6 +19,7 @@ from recrepro.cli.options import (
     workspace_option,
 )
 from recrepro.cli.workspaces import existing, planned_versions
+from recrepro.errors import first_line
 from recrepro.spec.identity import search_budget
 from recrepro.store.entries import CellWork, Member, Planned
 from recrepro.store.leases import Lease
@@ -26,9 +27,9 @@ from recrepro.store.ledger import Ledger
 from recrepro.store.names import paths
 from recrepro.store.workspace import Workspace
 from recrepro.tables.console import plain_table
-from recrepro.tables.words import count, duration
 from recrepro.tracking.mirror import MlflowMirror
 from recrepro.tracking.store import printable
+from recrepro.words import count, duration
 
 State = Literal["done", "running", "dead", "failed", "left"]
 
@@ -142,7 +143,7 @@ def look(workspace: Workspace, ledger: Ledger, version: Planned) -> ExperimentPr
     try:
         unsent, where = mirror.missing(), printable(mirror.uri)
     except Exception as error:  # noqa: BLE001 - MLflow raises errors of many libraries
-        unsent, where = None, str(error).strip().partition("\n")[0]
+        unsent, where = None, first_line(error)
     return ExperimentProgress(version.name, cells, unsent, where)
 
 

@@ -17,6 +17,7 @@ from recrepro.report.parts import (
 )
 from recrepro.spec.canonical import canonical_json
 from recrepro.store.results import Result
+from recrepro.words import size
 
 KINDS = {"clean": "good", "suspicious": "warn", "leaking": "bad", "note": "plain"}
 MEASURES = {
@@ -132,7 +133,7 @@ def provenance(results: Sequence[Result]) -> Section:
                 Cell(f"{result.titles['dataset']} · {result.titles['split']}"),
                 Cell(_repeat(result.titles), float(result.titles.get("seed", 0))),
                 *(seconds(laps.get(lap, {}).get("wall_s")) for lap in ("tune", "fit", "score")),
-                Cell("-") if memory is None else Cell(f"{memory / 2**20:,.0f} MiB", memory),
+                Cell("-") if memory is None else Cell(size(memory), memory),
                 Cell(moment(record["ended_at"]), record["ended_at"]),
                 Cell(openings or "-"),
                 Cell(record["cell"][:12]),
@@ -174,7 +175,7 @@ def _environment(place: int, where: dict[str, Any]) -> Table:
         "system": where.get("system"),
         "processor": where.get("processor"),
         "cores": where.get("cores"),
-        "memory": None if memory is None else f"{memory / 2**30:.1f} GiB",
+        "memory": None if memory is None else size(memory),
         "threads": threads,
     }
     rows = tuple((Cell(k), Cell(str(v))) for k, v in facts.items() if v not in (None, ""))

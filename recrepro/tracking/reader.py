@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from recrepro.errors import DataError, RecreproError, UsageError
+from recrepro.errors import DataError, RecreproError, UsageError, first_line
 from recrepro.store.entries import CellStatus
 from recrepro.store.openings import Opening
 from recrepro.store.results import Result
@@ -189,8 +189,9 @@ def _explained(uri: str) -> Iterator[None]:
     except RecreproError:
         raise
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise RecreproError(f"MLflow at {printable(uri)} cannot be read: {reason}") from error
+        raise RecreproError(
+            f"MLflow at {printable(uri)} cannot be read: {first_line(error)}"
+        ) from error
 
 
 def _is_folder(address: str) -> bool:
