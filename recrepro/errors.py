@@ -83,3 +83,8 @@ class LedgerError(RecreproError):
 
 class LedgerUnreachable(LedgerError):
     """The ledger's server does not answer; what was to be written may be tried again later."""
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message; those of other libraries have many."""
+    return str(error).strip().partition("\n")[0]

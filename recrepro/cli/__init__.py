@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from recrepro import __version__
-from recrepro.errors import RecreproError
+from recrepro.errors import RecreproError, first_line
 from recrepro.tracking.background import THREAD
 
 EXIT_FAILURE = 3
@@ -187,10 +187,9 @@ def _message(error: Exception) -> str:
     if isinstance(error, RecreproError):
         return str(error)
     if isinstance(error, OSError) or type(error).__module__.startswith("sqlalchemy"):
-        what = str(error).splitlines()[0]
         return (
-            f"{what}. Results that were committed are kept; free space or mend the folder, then "
-            "run the same command again."
+            f"{first_line(error)}. Results that were committed are kept; free space or mend the "
+            "folder, then run the same command again."
         )
     return (
         f"{type(error).__name__}: {error}. This is a fault of recrepro: please report it with "

@@ -21,7 +21,6 @@ from recrepro.cli.options import (
     workspace_option,
 )
 from recrepro.cli.workspaces import until_the_end
-from recrepro.compute.memory import in_words
 from recrepro.compute.threads import share_cores
 from recrepro.data.load import unavailable
 from recrepro.errors import RecreproError
@@ -33,7 +32,7 @@ from recrepro.spec.budget import how
 from recrepro.spec.experiment import load_experiment
 from recrepro.store.ledger import Ledger
 from recrepro.tables.console import plain_table
-from recrepro.tables.words import count, duration
+from recrepro.words import count, duration, size
 
 RULE = (
     "Time: trials x the median of the model's trials in this workspace, plus the final fit; from "
@@ -267,8 +266,8 @@ def _texts(cost: CellCost) -> tuple[str, ...]:
     time = "unknown" if cost.seconds is None else duration(cost.seconds)
     trials = {0: "one fit", None: "by time"}.get(cost.trials, str(cost.trials))
     if cost.problem:
-        return ("cannot run", trials, "", in_words(cost.memory), "")
-    return (cost.state, trials, time, in_words(cost.memory), cost.source)
+        return ("cannot run", trials, "", size(cost.memory), "")
+    return (cost.state, trials, time, size(cost.memory), cost.source)
 
 
 def _show_total(console: Console, costs: Costs) -> None:
@@ -283,12 +282,12 @@ def _show_total(console: Console, costs: Costs) -> None:
     side = f"{count(costs.jobs, 'job')} of {count(costs.threads, 'thread')}"
     console.print(f"time    {time}, with {side}", soft_wrap=True)
     console.print(
-        f"memory  up to {in_words(costs.peak_memory)} at once; cells start as long as "
-        f"{in_words(costs.memory)} hold them, {in_words(costs.available)} are available",
+        f"memory  up to {size(costs.peak_memory)} at once; cells start as long as "
+        f"{size(costs.memory)} hold them, {size(costs.available)} are available",
         soft_wrap=True,
     )
     console.print(
-        f"disk    about {in_words(costs.disk)}, {in_words(costs.free_disk)} are free",
+        f"disk    about {size(costs.disk)}, {size(costs.free_disk)} are free",
         soft_wrap=True,
     )
     note = f"{RULE} {UNKNOWN}" if costs.unknown else RULE

@@ -10,11 +10,10 @@ from rich.console import Console
 from recrepro.cli.console import make_console
 from recrepro.cli.options import workspace_option
 from recrepro.cli.workspaces import existing
-from recrepro.compute.memory import in_words
 from recrepro.store import garbage
 from recrepro.store.garbage import KINDS, Waste
 from recrepro.store.workspace import Workspace
-from recrepro.tables.words import count
+from recrepro.words import count, size
 
 
 @click.command("gc")
@@ -45,13 +44,13 @@ def show(
     if dry_run:
         for one in found:
             where = one.path.relative_to(workspace.root)
-            console.print(f"{in_words(one.n_bytes):>12}  {one.kind:<10}  {where}", soft_wrap=True)
+            console.print(f"{size(one.n_bytes):>12}  {one.kind:<10}  {where}", soft_wrap=True)
     for kind, meaning in KINDS.items():
         of_kind = [one.n_bytes for one in found if one.kind == kind]
         if of_kind:
-            line = f"{count(len(of_kind), kind)}, {in_words(sum(of_kind))}: {meaning}"
+            line = f"{count(len(of_kind), kind)}, {size(sum(of_kind))}: {meaning}"
             console.print(line, style="dim", soft_wrap=True)
     if blobs_stay is not None:
         console.print(blobs_stay, soft_wrap=True)
-    total = in_words(sum(one.n_bytes for one in found))
+    total = size(sum(one.n_bytes for one in found))
     console.print(f"{'Would free' if dry_run else 'Freed'} {total}. Results are not touched.")

@@ -15,9 +15,9 @@ from recrepro.analysis import leaderboard
 from recrepro.analysis.verdict import BoardVerdict, judge, may_be_judged
 from recrepro.cli.console import make_console
 from recrepro.cli.progress import Progress
-from recrepro.compute.memory import available_bytes, in_words
+from recrepro.compute.memory import available_bytes
 from recrepro.compute.threads import cores, share_cores
-from recrepro.errors import RecreproError, UsageError
+from recrepro.errors import RecreproError, UsageError, first_line
 from recrepro.run.admission import MemoryBudget, default_budget, expected_memory
 from recrepro.run.coordinator import Grid
 from recrepro.run.dask_executor import DaskCluster, check_address
@@ -32,10 +32,10 @@ from recrepro.store.ledger import Ledger
 from recrepro.store.results import results_in
 from recrepro.store.workspace import Workspace
 from recrepro.tables.terminal import show_leaderboard
-from recrepro.tables.words import count
 from recrepro.tracking.background import BackgroundMirror
 from recrepro.tracking.mirror import MlflowMirror
 from recrepro.tracking.store import printable, tracking_uri
+from recrepro.words import count, size
 
 MIRROR_SECONDS = 60.0
 """How long the end of a run waits for a server that is slow."""
@@ -151,8 +151,8 @@ def _warn(console: Console, plan: Plan, ledger: Ledger, budget: MemoryBudget, th
     for cell in {(cell.name.model, cell.name.dataset): cell for cell in large}.values():
         console.print(
             f"{cell.name.model} on {cell.name.dataset} needs about "
-            f"{in_words(budget.needs[cell.key])} of memory, more than the "
-            f"{in_words(budget.total)} that cells may need together: it runs alone.",
+            f"{size(budget.needs[cell.key])} of memory, more than the "
+            f"{size(budget.total)} that cells may need together: it runs alone.",
             style="yellow",
             soft_wrap=True,
         )
@@ -300,8 +300,8 @@ def finish_mirror(
         console.print(f"\nLook at the runs:  {command}", soft_wrap=True)
         return
     reason = f"the server is slow, it was waited for {seconds:g} s."
-    if over:
-        reason = str(mirror.error).strip().partition("\n")[0]
+    if over and mirror.error is not None:
+        reason = first_line(mirror.error)
     mend = (
         f" If the workspace's own {place.root / 'mlflow.db'} is damaged, delete it: it is made "
         "anew."

@@ -15,7 +15,7 @@ from rich.text import Text
 from recrepro.run.executors import Event
 from recrepro.run.plan import Cell
 from recrepro.run.titles import short_titles
-from recrepro.tables.words import count, duration
+from recrepro.words import count, duration
 
 
 @dataclass

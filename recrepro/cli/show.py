@@ -16,11 +16,11 @@ from recrepro.cli.options import (
     run_argument,
     workspace_option,
 )
-from recrepro.compute.memory import in_words
 from recrepro.reproduce.locate import find_run
 from recrepro.spec.budget import how
 from recrepro.store.records import Provenance, Record
 from recrepro.tables.console import plain_table
+from recrepro.words import size
 
 
 @click.command()
@@ -99,7 +99,7 @@ def _outcome(record: Record) -> Iterator[tuple[str, Any]]:
     for lap, spent in record.times.items():
         processor = "" if spent.cpu_s is None else f", processor {spent.cpu_s:.3f} s"
         yield lap, f"{spent.wall_s:.3f} s{processor}"
-    yield "peak memory", in_words(record.peak_memory_bytes)
+    yield "peak memory", size(record.peak_memory_bytes)
     joules = record.energy_joules
     yield "energy", None if joules is None else f"{joules:.1f} J, of the whole machine"
     yield "started", _moment(record.started_at)
@@ -115,7 +115,7 @@ def _where(provenance: Provenance) -> Iterator[tuple[str, Any]]:
     yield "system", provenance.system
     yield "processor", provenance.processor
     yield "cores", provenance.cores
-    yield "memory", in_words(provenance.memory_bytes)
+    yield "memory", size(provenance.memory_bytes)
     yield "threads", provenance.threads
     for pool in provenance.thread_pools:
         yield "library", {k: v for k, v in pool.items() if v is not None}

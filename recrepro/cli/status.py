@@ -19,14 +19,15 @@ from recrepro.cli.options import (
     workspace_option,
 )
 from recrepro.cli.workspaces import existing, planned_versions
+from recrepro.errors import first_line
 from recrepro.store.entries import CellWork, Member, Planned
 from recrepro.store.leases import Lease
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 from recrepro.tables.console import plain_table
-from recrepro.tables.words import count, duration
 from recrepro.tracking.mirror import MlflowMirror
 from recrepro.tracking.store import printable
+from recrepro.words import count, duration
 
 State = Literal["done", "running", "dead", "failed", "left"]
 
@@ -140,7 +141,7 @@ def look(workspace: Workspace, ledger: Ledger, version: Planned) -> ExperimentPr
     try:
         unsent, where = mirror.missing(), printable(mirror.uri)
     except Exception as error:  # noqa: BLE001 - MLflow raises errors of many libraries
-        unsent, where = None, str(error).strip().partition("\n")[0]
+        unsent, where = None, first_line(error)
     return ExperimentProgress(version.name, cells, unsent, where)
 
 

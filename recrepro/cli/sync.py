@@ -12,13 +12,13 @@ from recrepro.cli.options import (
     workspace_option,
 )
 from recrepro.cli.workspaces import existing, planned_versions
-from recrepro.errors import RecreproError
+from recrepro.errors import RecreproError, first_line
 from recrepro.store.entries import Planned
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
-from recrepro.tables.words import count
 from recrepro.tracking.mirror import MlflowMirror
 from recrepro.tracking.store import printable, require_answer, tracking_uri
+from recrepro.words import count
 
 
 @click.command()
@@ -75,7 +75,7 @@ def send(
         try:
             sent[name] = sent.get(name, 0) + mirror.sync(done)
         except Exception as error:  # noqa: BLE001 - MLflow raises errors of many libraries
-            problems[name] = str(error).strip().partition("\n")[0]
+            problems[name] = first_line(error)
         done |= {member.cell for member in mirror.members()}
     for name in (name for name in sent if name not in problems):
         ended = sum(ledger.status(cell).state in ("done", "failed") for cell in settled[name])

@@ -14,7 +14,7 @@ from recrepro.cli.options import (
     ledger_url,
     workspace_option,
 )
-from recrepro.errors import RecreproError
+from recrepro.errors import RecreproError, first_line
 from recrepro.run.interrupts import signals_as_interrupt
 from recrepro.store.workspace import Workspace
 from recrepro.tracking.store import is_server, printable, runs_pages, tracking_uri
@@ -34,8 +34,9 @@ def ui(workspace: Path, port: int) -> None:
     try:
         pages = runs_pages(place, server)
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise RecreproError(f"MLflow at {printable(uri)} cannot be read: {reason}") from error
+        raise RecreproError(
+            f"MLflow at {printable(uri)} cannot be read: {first_line(error)}"
+        ) from error
     for name, page in pages.items():
         click.echo(f"  {name}\n    {page}")
     if remote:

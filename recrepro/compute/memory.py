@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 
 from recrepro.errors import ModelError
+from recrepro.words import size
 
 CGROUP = Path("/sys/fs/cgroup")
 """Where Linux says what a container may use."""
@@ -23,11 +24,6 @@ def available_bytes() -> int:
     except (OSError, ValueError):  # no container, or one without a limit ("max")
         return left
     return min(left, limit - used + cached)
-
-
-def in_words(n_bytes: float) -> str:
-    """Write a number of bytes for people."""
-    return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e8 else f"{n_bytes / 1e6:,.1f} MB"
 
 
 def parse_bytes(text: str) -> int:
@@ -56,6 +52,6 @@ def require_memory(who: str, needed: int, advice: str) -> None:
     available = available_bytes()
     if needed > available:
         raise ModelError(
-            f"{who} needs about {in_words(needed)} of memory, but {in_words(available)} are "
+            f"{who} needs about {size(needed)} of memory, but {size(available)} are "
             f"available. {advice}"
         )

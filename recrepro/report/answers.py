@@ -10,6 +10,7 @@ from recrepro.spec.experiment import Experiment
 from recrepro.tables.cells import number as with_spread
 from recrepro.tables.cells import verdict_cells
 from recrepro.tables.verdicts import EXPLANATION, heading, times
+from recrepro.words import count
 
 LONG = 12
 """Of longer lists of expected values, those as expected are folded."""
@@ -39,10 +40,10 @@ def verdict(
     parts = []
     for place, (model, counts) in enumerate(tally(judged).items()):
         n = sum(counts.values())
-        given = [answer for answer, count in counts.items() if count]
+        given = [answer for answer, times in counts.items() if times]
         word = given[0] if len(given) == 1 else "mixed"
         text = (
-            f"Better in {counts['yes']} of {n} {'table' if n == 1 else 'tables'}, worse in "
+            f"Better in {counts['yes']} of {count(n, 'table')}, worse in "
             f"{counts['no']}, no difference shown in {counts['not shown']}."
         )
         badges = ((KINDS.get(word, "warn"), word),)

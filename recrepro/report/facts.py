@@ -16,6 +16,7 @@ from recrepro.report.parts import (
 )
 from recrepro.store.records import Provenance, RecordedAudit, SplitFacts
 from recrepro.store.results import Result
+from recrepro.words import size
 
 KINDS = {"clean": "good", "suspicious": "warn", "leaking": "bad", "note": "plain"}
 MEASURES = {
@@ -122,7 +123,7 @@ def provenance(results: Sequence[Result]) -> Section:
                     seconds(laps[lap].wall_s if lap in laps else None)
                     for lap in ("tune", "fit", "score")
                 ),
-                Cell(f"{memory / 2**20:,.0f} MiB", memory),
+                Cell(size(memory), memory),
                 Cell(moment(record.ended_at), record.ended_at),
                 Cell(openings or "-"),
                 Cell(record.cell[:12]),
@@ -157,7 +158,7 @@ def _environment(place: int, where: Provenance) -> Table:
         "system": where.system,
         "processor": where.processor,
         "cores": where.cores,
-        "memory": f"{where.memory_bytes / 2**30:.1f} GiB",
+        "memory": size(where.memory_bytes),
         "threads": ", ".join(f"{p['internal_api']} {p['num_threads']}" for p in where.thread_pools),
     }
     rows = tuple((Cell(k), Cell(str(v))) for k, v in facts.items() if v not in (None, ""))

@@ -22,6 +22,7 @@ from recrepro.spec.experiment import Experiment
 from recrepro.store.records import Record
 from recrepro.store.results import Result
 from recrepro.tables import formats
+from recrepro.words import count, size
 
 LARGE = 1_000_000
 """Bytes from which on a download is compressed, so that pages stay small."""
@@ -43,7 +44,7 @@ class Download:
     @property
     def size(self) -> str:
         """How large it is."""
-        return f"{len(self.content) / 1024:,.0f} KiB"
+        return size(len(self.content))
 
 
 def render(experiment: Experiment, results: Sequence[Result], source: str) -> str:
@@ -178,7 +179,7 @@ def _summary(experiment: Experiment, results: Sequence[Result]) -> str:
     ended = [result.record.ended_at for result in results if result.record]
     failed = sum(result.status.state == "failed" for result in results)
     counts = [
-        f"{len(kind)} {name}{'' if len(kind) == 1 else 's'}"
+        count(len(kind), name)
         for kind, name in (
             (experiment.datasets, "data set"),
             (experiment.splits, "split"),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heapreplace
 from pathlib import Path
 
-from recrepro.compute.memory import available_bytes, in_words
+from recrepro.compute.memory import available_bytes
 from recrepro.errors import RecreproError
 from recrepro.run.admission import default_budget, expected_memory
 from recrepro.run.materials import by_split, draw
@@ -24,6 +24,7 @@ from recrepro.splits.sealed import StoredSplit
 from recrepro.store.entries import CellWork
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
+from recrepro.words import size
 
 PARTS = ("train", "validation", "test")
 START_SECONDS = 3.0
@@ -144,7 +145,7 @@ class Costs:
         """Return what cannot be run and why, each reason once."""
         found = {cost.problem: None for cost in self.left if cost.problem}
         if self.disk > self.free_disk:
-            short = f"{in_words(self.disk)} of disk are needed, {in_words(self.free_disk)} are free"
+            short = f"{size(self.disk)} of disk are needed, {size(self.free_disk)} are free"
             found[short] = None
         return list(found)
 
@@ -226,8 +227,8 @@ def _why_not(cell: Cell, drawn: Drawn | None, needed: int, available: int) -> st
             return f"{split}: the {part} part is empty, and tuning needs it"
     if needed > available:
         return (
-            f"{cell.name.model} on {cell.name.dataset} needs about {in_words(needed)} of memory, "
-            f"{in_words(available)} are available"
+            f"{cell.name.model} on {cell.name.dataset} needs about {size(needed)} of memory, "
+            f"{size(available)} are available"
         )
     return ""
 

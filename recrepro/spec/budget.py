@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from recrepro.words import count
+
 SAMPLERS = {"tpe": "TPE", "random": "random search", "gp": "Gaussian process"}
 """What tables call them."""
 
@@ -62,7 +64,7 @@ class Budget:
 
     def __str__(self) -> str:
         """Say it in words: 35 trials, 600 s, or 35 trials or 600 s."""
-        parts = [] if self.trials is None else [f"{self.trials:,} trial{'s'[: self.trials != 1]}"]
+        parts = [] if self.trials is None else [count(self.trials, "trial")]
         parts += [] if self.seconds is None else [f"{self.seconds:,.10g} s"]
         return " or ".join(parts)
 

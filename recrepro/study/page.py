@@ -10,6 +10,7 @@ from typing import Any, Literal
 from recrepro.study.records import Kept
 from recrepro.study.spec import Loaded, Paper
 from recrepro.tables.verdicts import times
+from recrepro.words import count
 
 Outcome = Literal["beaten", "better", "no difference shown", "not run"]
 OUTCOMES: dict[str, Outcome] = {
@@ -277,7 +278,7 @@ def _section(loaded: Loaded, f: Finding) -> str:
 
 def _seeds(record: Kept) -> str:
     seeds = record["seeds"]
-    return f"{len(seeds)} seed{'s'[: len(seeds) != 1]}"
+    return count(len(seeds), "seed")
 
 
 def _link(loaded: Loaded, file: str) -> str:

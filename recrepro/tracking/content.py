@@ -29,20 +29,20 @@ def metric_key(name: str) -> str:
 def record_values(record: Mapping[str, Any]) -> list[StepValue]:
     """Return the metrics of a cell: test, validation of the best trial, times, curves."""
     values = [(metric_key(k), float(v), 0) for k, v in record.get("metrics", {}).items()]
-    values += [(f"{lap}_seconds", t.wall_s, 0) for lap, t in record.get("times", {}).items()]
+    values += [(f"{lap}_seconds", t["wall_s"], 0) for lap, t in record.get("times", {}).items()]
     values += curve("training", record.get("curve"), ())
     gain = (record.get("hindsight") or {}).get("gain")
     values += [] if gain is None else [("hindsight_gain", float(gain), 0)]
     tuning = record.get("tuning")
     if tuning is not None:
-        values += validation_values(tuning.best)
-        values += curve("training.best_trial", tuning.best.get("curve"), record.metrics)
+        values += validation_values(tuning["best"])
+        values += curve("training.best_trial", tuning["best"].get("curve"), record["metrics"])
     return values
 
 
 def validation_values(trial: Mapping[str, Any]) -> list[StepValue]:
     """Return the validation metrics of a trial."""
-    return [(f"validation.{metric_key(k)}", float(v), 0) for k, v in trial.metrics.items()]
+    return [(f"validation.{metric_key(k)}", float(v), 0) for k, v in trial["metrics"].items()]
 
 
 def curve(
@@ -75,13 +75,13 @@ def dataset_inputs(titles: Mapping[str, Any], record: Mapping[str, Any]) -> "lis
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    split, identity = record.split, record.identity
+    split, identity = record["split"], record["identity"]
     described = record.get("experiment", {})
-    whole = " · ".join([name.dataset, *split_parts(titles)])
+    whole = " · ".join([titles["dataset"], *split_parts(titles)])
     inputs = []
     for name, context, digest, made, profile in (
         (
-            name.dataset,
+            titles["dataset"],
             "training",
             identity["data"]["fingerprint"],
             {"datasets": described.get("datasets"), "data": identity["data"]},
@@ -90,7 +90,7 @@ def dataset_inputs(titles: Mapping[str, Any], record: Mapping[str, Any]) -> "lis
         (
             whole,
             "testing",
-            split.fingerprint,
+            split["fingerprint"],
             {"split": identity.get("split")},
             {key: split.get(key) for key in ("parts", "dropped")},
         ),

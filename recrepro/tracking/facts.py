@@ -29,12 +29,12 @@ def place_tag(grid_hash: str) -> str:
 def run_name(titles: dict[str, Any]) -> str:
     """Return what lists of runs call a cell: ``ease · temporal · movielens-100k · seed 1``."""
     split, *draw = split_parts(titles)
-    return " · ".join([name.model, split, name.dataset, *draw])
+    return " · ".join([titles["model"], split, titles["dataset"], *draw])
 
 
 def split_parts(titles: Mapping[str, Any]) -> list[str]:
     """Return split, seed, and fold if there is one, in words."""
-    parts = [name.split, f"seed {titles['seed']}"]
+    parts = [titles["split"], f"seed {titles['seed']}"]
     return [*parts, f"fold {titles['fold']}"] if "fold" in titles else parts
 
 
@@ -74,18 +74,18 @@ def title_tags(titles: dict[str, Any]) -> dict[str, str]:
 
 def record_tags(record: dict[str, Any]) -> dict[str, str]:
     """Return the tags of a cell that has a result."""
-    identity, model = record.identity, record.model
-    code = record.provenance.code
+    identity, model = record["identity"], record["model"]
+    code = record["provenance"]["code"]
     tags = {
         "recrepro.status": model["status"],
         "recrepro.budget": how(identity["tuning"]) if identity.get("tuning") else None,
         "recrepro.family": model.get("family"),
-        "recrepro.ranking": "sampled" if record.sampled else "full",
-        "recrepro.audit": record.split.audit.verdict,
+        "recrepro.ranking": "sampled" if record["sampled"] else "full",
+        "recrepro.audit": record["split"]["audit"]["verdict"],
         "recrepro.protocol": record.get("protocol") or protocol_fingerprint(identity),
-        "recrepro.split_fingerprint": record.split.fingerprint,
+        "recrepro.split_fingerprint": record["split"]["fingerprint"],
         "recrepro.data_fingerprint": identity["data"]["fingerprint"],
-        "recrepro.version": record.provenance["recrepro"],
+        "recrepro.version": record["provenance"]["recrepro"],
         "mlflow.source.git.commit": code["commit"],
         "mlflow.source.git.dirty": str(code["dirty"]).lower() if code["commit"] else None,
     }

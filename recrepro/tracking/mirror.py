@@ -216,7 +216,7 @@ def _ended(status: CellStatus) -> bool:
 
 def _mark(member: Member, status: CellStatus) -> str:
     """Return what a whole copy of a cell carries."""
-    return json_hash(cell_facts(member.name, status))
+    return json_hash(cell_facts(member.titles, status))
 
 
 def _first(runs: "list[Run]") -> "Run | None":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from recrepro.errors import DataError, RecreproError, UsageError
+from recrepro.errors import DataError, RecreproError, UsageError, first_line
 from recrepro.store.entries import CellStatus
 from recrepro.store.openings import Opening
 from recrepro.store.results import Result
@@ -137,16 +137,16 @@ class _Copy:
         )
         return Result(titles, status, self._trials, lambda: self._per_user(record))
 
-    def _trials(self) -> list[Record]:
+    def _trials(self) -> list[dict[str, Any]]:
         if "trials.json" not in self._sizes():
             return []
-        trials: list[Record] = self._json("trials.json", list)
+        trials: list[dict[str, Any]] = self._json("trials.json", list)
         return trials
 
     def _per_user(self, record: dict[str, Any] | None) -> bytes:
         assert record is not None
         content = self._fetch("per_user.parquet")
-        if hashlib.sha256(content).hexdigest() != record.per_user:
+        if hashlib.sha256(content).hexdigest() != record["per_user"]:
             raise self._refused("per_user.parquet was altered")
         return content
 
@@ -189,8 +189,9 @@ def _explained(uri: str) -> Iterator[None]:
     except RecreproError:
         raise
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise RecreproError(f"MLflow at {printable(uri)} cannot be read: {reason}") from error
+        raise RecreproError(
+            f"MLflow at {printable(uri)} cannot be read: {first_line(error)}"
+        ) from error
 
 
 def _is_folder(address: str) -> bool:

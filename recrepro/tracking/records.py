@@ -4,7 +4,7 @@ import contextlib
 
 from filelock import FileLock
 
-from recrepro.errors import DataError, RecreproError
+from recrepro.errors import DataError, RecreproError, first_line
 from recrepro.store.workspace import Workspace
 from recrepro.tracking.files import fetch, sizes
 from recrepro.tracking.store import connect, tracking_uri
@@ -51,7 +51,6 @@ def files_of_run(workspace: Workspace, run_id: str) -> dict[str, bytes]:
     except DataError as error:
         raise RecreproError(f"the MLflow run {run_id} cannot be used: {error}.") from error
     except MlflowException as error:
-        reason = str(error).strip().partition("\n")[0]
         raise RecreproError(
-            f"the MLflow run {run_id} cannot be read: {reason}. List them: recrepro ui."
+            f"the MLflow run {run_id} cannot be read: {first_line(error)}. List them: recrepro ui."
         ) from error

@@ -2,7 +2,7 @@ import psutil
 import pytest
 
 from recrepro.compute import memory
-from recrepro.compute.memory import available_bytes, in_words, require_memory
+from recrepro.compute.memory import available_bytes, require_memory
 from recrepro.errors import ModelError
 
 
@@ -31,8 +31,3 @@ def test_what_does_not_fit_is_refused_with_both_figures(monkeypatch):
     require_memory("X", 3_000_000_000, "No.")
     with pytest.raises(ModelError, match=r"X needs about 5\.8 GB .* 3\.0 GB are available\. No\."):
         require_memory("X", 5_790_000_000, "No.")
-
-
-def test_bytes_are_written_for_people():
-    assert in_words(1_250_000_000) == "1.2 GB"
-    assert in_words(2_340_000) == "2.3 MB"

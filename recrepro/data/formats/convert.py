@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recrepro.errors import DataError
+from recrepro.words import count
 
 _LARGEST = {"value": float(np.finfo(np.float32).max), "time": 2.0**62}
 """What `Interactions` can hold."""
@@ -129,8 +130,8 @@ def _refuse_empty(array: Any, name: str, locate: Callable[[int], str]) -> None:
     if array.null_count:
         row = int(np.flatnonzero(array.is_null().to_numpy())[0])
         raise DataError(
-            f"{locate(row)}: the {name} is empty ({_rows(array.null_count)}). Fill in or remove "
-            f"what is empty."
+            f"{locate(row)}: the {name} is empty ({count(array.null_count, 'such row')}). Fill in "
+            "or remove what is empty."
         )
 
 
@@ -162,7 +163,7 @@ def _numbers(array: Any, name: str, locate: Callable[[int], str]) -> "pd.Series[
         raise DataError(
             f"{locate(row)}: the {name} '{given.iloc[row]}' is "
             + (f"too large: the limit is {_LARGEST[name]:.2g}" if large else f"not {allowed}")
-            + f" ({_rows(int(bad.sum()))}). Correct or remove what is wrong."
+            + f" ({count(int(bad.sum()), 'such row')}). Correct or remove what is wrong."
         )
     finite: pd.Series[float] = numbers.astype(np.float64)
     return finite
@@ -177,7 +178,3 @@ def _seconds(given: "pd.Series[Any]") -> "pd.Series[float]":
         since = dates.dt.as_unit("s") - pd.Timestamp(0, tz="UTC").as_unit("s")
     seconds: pd.Series[float] = since.dt.total_seconds()
     return seconds
-
-
-def _rows(count: int) -> str:
-    return "1 such row" if count == 1 else f"{count} such rows"

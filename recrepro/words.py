@@ -1,4 +1,4 @@
-"""Numbers and times in words."""
+"""Counts, durations and sizes as people read them."""
 
 
 def count(n: int, what: str) -> str:
@@ -13,3 +13,11 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def size(n_bytes: float) -> str:
+    """Write a number of bytes for people: 3.2 kB, 153.0 MB, 1.2 GB (powers of 1,000)."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
+        if n_bytes >= factor / 10:
+            return f"{n_bytes / factor:,.1f} {unit}"
+    return f"{n_bytes / 1e3:,.1f} kB"
