@@ -69,7 +69,7 @@ def render(experiment: Experiment, results: Sequence[Result], source: str) -> st
         _across_datasets(boards),
         facts.provenance(results),
     ]
-    csv = formats.FORMATS["csv"](leaderboards, expected, judged).encode()
+    csv = formats.FORMATS["csv"].write(leaderboards, expected, judged).encode()
     downloads = [
         Download("leaderboard.csv", "all tables, one line for each model and metric", csv),
         _records(results),
