@@ -6,10 +6,10 @@ from typing import Any
 from recrepro.charts import figures as charts
 from recrepro.report.board import Board
 from recrepro.report.parts import (
-    Cell,
     Chart,
     Section,
     Table,
+    TableCell,
     columns,
     moment,
     number,
@@ -38,24 +38,26 @@ def audit(board: Board) -> Section:
         dropped = {k: n for k, n in split.get("dropped", {}).items() if n}
         sizes.append(
             (
-                Cell(repeat),
-                Cell("", badges=((KINDS[verdict], verdict),)),
+                TableCell(repeat),
+                TableCell("", badges=((KINDS[verdict], verdict),)),
                 number(split.get("users"), ","),
                 number(split.get("items"), ","),
                 *(
                     number(split["parts"].get(part, {}).get("interactions"), ",")
                     for part in ("train", "validation", "test")
                 ),
-                Cell(", ".join(f"{n:,} {k.replace('_', ' ')}" for k, n in dropped.items()) or "-"),
+                TableCell(
+                    ", ".join(f"{n:,} {k.replace('_', ' ')}" for k, n in dropped.items()) or "-"
+                ),
             )
         )
         findings += [
             (
-                Cell(repeat),
-                Cell("", badges=((KINDS.get(f["severity"], "bad"), f["severity"]),)),
+                TableCell(repeat),
+                TableCell("", badges=((KINDS.get(f["severity"], "bad"), f["severity"]),)),
                 number(f.get("users"), ","),
                 number(f.get("interactions"), ","),
-                Cell(f["message"]),
+                TableCell(f["message"]),
             )
             for f in found["findings"]
         ]
@@ -102,7 +104,7 @@ def _picture(name: str, repeat: str, found: dict[str, Any]) -> list[Chart]:
         if values:
             rows.append((title, values))
     cells = tuple(
-        (Cell(title), *(number(values.get(part)) for part in ("train", "test", "random")))
+        (TableCell(title), *(number(values.get(part)) for part in ("train", "test", "random")))
         for title, values in rows
     )
     head = columns(["measure"], ["train", "test", "test, if it were random"])
@@ -128,16 +130,18 @@ def provenance(results: Sequence[Result]) -> Section:
         memory = record.get("peak_memory_bytes")
         rows.append(
             (
-                Cell(result.titles["model"]),
-                Cell(f"{result.titles['dataset']} · {result.titles['split']}"),
-                Cell(_repeat(result.titles), float(result.titles.get("seed", 0))),
+                TableCell(result.titles["model"]),
+                TableCell(f"{result.titles['dataset']} · {result.titles['split']}"),
+                TableCell(_repeat(result.titles), float(result.titles.get("seed", 0))),
                 *(seconds(laps.get(lap, {}).get("wall_s")) for lap in ("tune", "fit", "score")),
-                Cell("-") if memory is None else Cell(f"{memory / 2**20:,.0f} MiB", memory),
-                Cell(moment(record["ended_at"]), record["ended_at"]),
-                Cell(openings or "-"),
-                Cell(record["cell"][:12]),
-                Cell(record["result_digest"][:12]),
-                Cell(str(number_of), number_of),
+                TableCell("-")
+                if memory is None
+                else TableCell(f"{memory / 2**20:,.0f} MiB", memory),
+                TableCell(moment(record["ended_at"]), record["ended_at"]),
+                TableCell(openings or "-"),
+                TableCell(record["cell"][:12]),
+                TableCell(record["result_digest"][:12]),
+                TableCell(str(number_of), number_of),
             )
         )
     cells = Table(
@@ -177,5 +181,5 @@ def _environment(place: int, where: dict[str, Any]) -> Table:
         "memory": None if memory is None else f"{memory / 2**30:.1f} GiB",
         "threads": threads,
     }
-    rows = tuple((Cell(k), Cell(str(v))) for k, v in facts.items() if v not in (None, ""))
+    rows = tuple((TableCell(k), TableCell(str(v))) for k, v in facts.items() if v not in (None, ""))
     return Table(f"environment-{place}", f"Environment {place}", columns(["what", "value"]), rows)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 
@@ -16,10 +15,13 @@ from recrepro import __version__
 from recrepro.analysis.leaderboard import comparable
 from recrepro.analysis.ranks import MIN_DATASETS, rank_test
 from recrepro.report import answers, board, facts, searches
-from recrepro.report.parts import Chart, Section, Table, moment
+from recrepro.report.parts import Section, moment
 from recrepro.spec.experiment import Experiment
 from recrepro.store.results import Result
 from recrepro.tables import formats
+from recrepro.templates import render as render_template
+
+FOLDER = files("recrepro.report")
 
 LARGE = 1_000_000
 """Bytes from which on a download is compressed, so that pages stay small."""
@@ -75,13 +77,9 @@ def render(experiment: Experiment, results: Sequence[Result], source: str) -> st
         _records(results),
         Download("experiment.toml", "the file that says what was run", source.encode()),
     ]
-    style, script = (_resource(name) for name in ("style.css", "table.js"))
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.tests["chart"] = lambda item: isinstance(item, Chart)
-    environment.tests["table"] = lambda item: isinstance(item, Table)
-    return environment.from_string(_resource("page.html.j2")).render(
+    style, script = ((FOLDER / name).read_text("utf-8") for name in ("style.css", "table.js"))
+    return render_template(
+        FOLDER / "page.html.j2",
         claim=experiment.claim,
         summary=_summary(experiment, results),
         sections=[section for section in sections if section is not None],
@@ -92,10 +90,6 @@ def render(experiment: Experiment, results: Sequence[Result], source: str) -> st
         script_hash=_hash(script),
         version=__version__,
     )
-
-
-def _resource(name: str) -> str:
-    return files("recrepro.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
