@@ -10,6 +10,7 @@ error.
 """  # noqa: INP001
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +21,11 @@ from recrepro.store.ledger import Ledger
 from recrepro.store.results import results_in
 from recrepro.store.workspace import Workspace
 from recrepro.study import records as kept_records
+from recrepro.templates import render as render_template
 
 HERE = Path(__file__).parent
 RECORDS = HERE.parent / "records"
 PAGE = HERE.parents[1] / "docs" / "conformance.md"
-
-INTRODUCTION = """\
-# Conformance
-
-<!-- Written by `python experiments/papers/conformance.py` from `experiments/records` and
-`experiments/papers/findings.md`; a test compares. -->
-
-Does recrepro give published numbers, where data, split and hyperparameters are published?
-
-Each experiment in `experiments/papers` fits models with published hyperparameters on a published
-split, and names the values that are expected of them. Nothing is tuned, but for the number of
-epochs where a paper's own was picked on test items. "The study" is Ferrari Dacrema et al. (TOIS
-2021, additional material). Where their code, run on exactly these files, gives another value than
-they printed, that value is expected, and the printed one stands beside it. Ours are with seed 1, on
-one machine.
-"""
-
 
 Record = dict[str, Any]
 Value = dict[str, Any]
@@ -81,64 +66,49 @@ def unexplained(records: list[Record]) -> list[str]:
 
 def render(records: list[Record], findings: str, not_run: list[tuple[str, str]]) -> str:
     """Return the page."""
-    parts = [INTRODUCTION, "## Summary\n", _summary(records)]
-    parts += ["## What is not as expected, and why\n"]
-    parts += [text for r in records if (text := _misses(r))]
-    parts += [findings.replace("{{profiles}}\n", _profiles(records))]
-    parts += ["## Every value\n", *(_values(r) for r in records)]
-    if not_run:
-        lines = "".join(f"- `{name}`: {claim}\n" for name, claim in not_run)
-        parts += [f"## Written, and not run to the end yet\n\n{lines}"]
-    return "\n".join(parts)
+    page = render_template(
+        HERE / "conformance.md.j2",
+        records=records,
+        totals=[sum(column) for column in zip(*map(_counts, records), strict=True)],
+        total_seconds=sum(map(_seconds, records)),
+        findings=findings,
+        profiles=list(_profiles(records)),
+        not_run=not_run,
+        counts=_counts,
+        seconds=_seconds,
+        fit_seconds=_fit_seconds,
+        misses=_misses,
+        digits=_digits,
+        signed=_signed,
+    )
+    return page.rstrip("\n") + "\n"
 
 
-def _summary(records: list[Record]) -> str:
-    rows = [
-        [
-            f"[{r['experiment']}](#{r['experiment']})",
-            f"{r['users']:,}",
-            r["ranking"],
-            str(len(r["models"])),
-            str(len(r["values"])),
-            str(sum(v["verdict"] == "ok" for v in r["values"])),
-            str(sum(v["verdict"] != "ok" for v in r["values"])),
-            f"{_seconds(r) / 60:.1f}",
-        ]
-        for r in records
-    ]
-    totals = [sum(int(row[i]) for row in rows) for i in (3, 4, 5, 6)]
-    rows.append(["all", "", "", *map(str, totals), f"{sum(map(_seconds, records)) / 60:.1f}"])
-    names = ["experiment", "users", "ranking", "models", "values", "as expected"]
-    return _table([*names, "not, explained", "minutes"], rows, right=(1, 3, 4, 5, 6, 7))
+def _counts(r: Record) -> tuple[int, int, int, int]:
+    """Count models, values, values as expected, and the other values."""
+    ok = sum(v["verdict"] == "ok" for v in r["values"])
+    return len(r["models"]), len(r["values"]), ok, len(r["values"]) - ok
 
 
 def _seconds(r: Record) -> float:
     return float(sum(m["fit_s"] + m["score_s"] for m in r["models"]))
 
 
-def _misses(r: Record) -> str:
-    """Return the values of an experiment that are off, under what explains them."""
+def _fit_seconds(r: Record) -> dict[str, float]:
+    return {m["model"]: m["fit_s"] for m in r["models"]}
+
+
+def _misses(r: Record) -> dict[str, list[Value]]:
+    """Return the values of an experiment that are off, by what explains them."""
     reasons: dict[str, list[Value]] = {}
     for v in r["values"]:
         if v["verdict"] != "ok":
             reasons.setdefault(v["note"], []).append(v)
-    parts = []
-    for reason, values in reasons.items():
-        rows = [
-            [
-                *(v["model"], v["metric"], v["source"], _digits(v["expected"]), _digits(v["got"])),
-                *(_signed(v["difference"]), f"{v['tolerance']:g}"),
-            ]
-            for v in values
-        ]
-        names = ["model", "metric", "theirs from", "theirs", "ours", "difference", "tolerance"]
-        parts += [f"{reason[:1].upper()}{reason[1:]}.\n", _table(names, rows, right=(3, 4, 5, 6))]
-    return "\n".join([f"### In {r['experiment']}\n", *parts]) if parts else ""
+    return reasons
 
 
-def _profiles(records: list[Record]) -> str:
+def _profiles(records: list[Record]) -> Iterator[tuple[Any, ...]]:
     """Return the models that were run with raw and with weighted histories, side by side."""
-    rows = []
     for r in records:
         models = {m["model"]: m for m in r["models"]}
         for title, weighted in models.items():
@@ -148,48 +118,13 @@ def _profiles(records: list[Record]) -> str:
             printed = {v["metric"]: v for v in r["values"] if v["model"] == plain["model"]}
             code = {v["metric"]: v["expected"] for v in r["values"] if v["model"] == title}
             metric = next(m for m in plain["metrics"] if m in printed)
-            numbers = [
+            yield (
+                *(r["experiment"], plain["model"], plain["params"]["weighting"], metric),
                 printed[metric]["expected"],
                 plain["metrics"][metric],
                 code.get(metric),
                 weighted["metrics"][metric],
-            ]
-            names = [r["experiment"], plain["model"], plain["params"]["weighting"], metric]
-            rows.append([*names, *map(_digits, numbers)])
-    names = ["experiment", "model", "weighting", "metric", "printed", '`profiles = "raw"`']
-    names += ["study's code", '`profiles = "weighted"`']
-    return _table(names, rows, right=(4, 5, 6, 7))
-
-
-def _values(r: Record) -> str:
-    seconds = {m["model"]: m["fit_s"] for m in r["models"]}
-    sources = list(dict.fromkeys(v["source"] for v in r["values"]))
-    rows = [
-        [
-            v["model"],
-            v["metric"],
-            "" if v["published"] is None else _digits(v["published"]),
-            _digits(v["expected"]),
-            f"[{sources.index(v['source']) + 1}]",
-            _digits(v["got"]),
-            _signed(v["difference"]),
-            f"{v['tolerance']:g}",
-            v["verdict"],
-            f"{seconds[v['model']]:.1f}" if v["model"] in seconds else "",
-        ]
-        for v in r["values"]
-    ]
-    names = ["model", "metric", "printed", "expected", "from", "ours", "difference", "tolerance"]
-    how = f"{r['dataset']}, {r['users']:,} users, {r['ranking']} ranking, {len(r['models'])} models"
-    where = f"{r['machine']}, recrepro {r['recrepro']}, commit {r['commit']}"
-    parts = [
-        f"### {r['experiment']}\n",
-        f"{r['claim']}.\n\n{how}. `{r['command']}`: {_seconds(r) / 60:.1f} minutes, {where}.\n",
-        _table([*names, "verdict", "fit, s"], rows, right=(2, 3, 5, 6, 7, 9)),
-        *(f"[{i}] {source}  " for i, source in enumerate(sources, 1)),
-        "",
-    ]
-    return "\n".join(parts)
+            )
 
 
 def _digits(value: float | None) -> str:
@@ -201,12 +136,6 @@ def _signed(value: float | None) -> str:
         return "-"
     text = f"{value:+.4f}"
     return text[1:] if text in ("+0.0000", "-0.0000") else text
-
-
-def _table(names: list[str], rows: list[list[str]], right: tuple[int, ...]) -> str:
-    marks = ["---:" if i in right else "---" for i in range(len(names))]
-    lines = [" | ".join(row) for row in (names, marks, *rows)]
-    return "".join(f"| {line} |\n" for line in lines)
 
 
 @click.command()

@@ -25,7 +25,7 @@ from recrepro.tables.terminal import show_groups, show_leaderboard
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "md", "csv", "tex", "html", "json"]),
+    type=click.Choice(["text", *formats.FORMATS]),
     default="text",
     show_default=True,
     help="How to write it.",
@@ -65,4 +65,5 @@ def leaderboard(
     if form == "text":
         show_leaderboard(make_console(), *content)
     else:
-        click.echo(formats.FORMATS[form](*content), nl=form not in ("csv", "html"))
+        chosen = formats.FORMATS[form]
+        click.echo(chosen.write(*content), nl=chosen.newline)

@@ -156,35 +156,29 @@ def run_study(path: Path, options: Options) -> None:
         if why is None:
             left.append(stage)
         else:
-            console.print(f"{_name(stage)}: left out, {why}", style="dim", soft_wrap=True)
+            console.print(f"{stage.name}: left out, {why}", style="dim", soft_wrap=True)
     failed: dict[str, str] = {}
     with contextlib.suppress(TimeIsUpError), _time_limit(options.time_limit):
         while left:
-            console.rule(f"{_name(left[0])}, {left[0].minutes:g} min", align="left")
+            console.rule(f"{left[0].name}, {left[0].minutes:g} min", align="left")
             try:
                 _run(loaded, left[0], options)
             except RecreproError as error:
-                console.print(f"{_name(left[0])}: {error}", style="yellow", soft_wrap=True)
-                failed[_name(left[0])] = str(error)
+                console.print(f"{left[0].name}: {error}", style="yellow", soft_wrap=True)
+                failed[left[0].name] = str(error)
             del left[0]
     kept = _keep_all(loaded, options)
     _write_page(console, loaded, options)
     minutes = (time.monotonic() - began) / 60
     if left:
-        console.print(
-            f"\nThe time is up; left: {', '.join(map(_name, left))}. The same command goes on.",
-            soft_wrap=True,
-        )
+        names = ", ".join(stage.name for stage in left)
+        console.print(f"\nThe time is up; left: {names}. The same command goes on.", soft_wrap=True)
     console.print(f"\n{kept} records in {options.records}; {minutes:.0f} minutes.")
     if failed:
         raise RecreproError(
             f"{len(failed)} experiments failed or were not finished: {', '.join(failed)}. Running "
             "the same command again goes on with them."
         )
-
-
-def _name(stage: Stage) -> str:
-    return Path(stage.file).stem
 
 
 def _wanted(loaded: Loaded, options: Options) -> list[Stage]:
@@ -234,7 +228,7 @@ def _file(loaded: Loaded, stage: Stage, options: Options) -> Path:
     """Return the experiment file; of a quick one, a file that is written for it."""
     if not _is_quick(loaded, stage, options):
         return loaded.file(stage)
-    file = options.workspace / "study" / f"{_name(stage)}-quick.toml"
+    file = options.workspace / "study" / f"{stage.name}-quick.toml"
     write_experiment(quick(loaded.experiments[stage.file]), file)
     return file
 
@@ -251,10 +245,9 @@ def _keep_all(loaded: Loaded, options: Options) -> int:
             small = _is_quick(loaded, stage, options)
             experiment = loaded.experiments[stage.file]
             experiment = quick(experiment) if small else experiment
-            name = _name(stage)
-            record = _record(place, ledger, experiment, name, small=small, study=loaded.path)
+            record = _record(place, ledger, experiment, stage.name, small=small, study=loaded.path)
             if record is not None:
-                kept_records.write(options.records / f"{name}.json", record)
+                kept_records.write(options.records / f"{stage.name}.json", record)
                 written += 1
     return written
 

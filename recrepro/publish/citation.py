@@ -6,18 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from recrepro.tables.data import COLUMNS
+from recrepro.tables.formats import FORMATS
 from recrepro.tables.latex import escape
 
 MEDIA_TYPES = {
     "toml": "application/toml",
-    "json": "application/json",
     "parquet": "application/vnd.apache.parquet",
-    "md": "text/markdown",
-    "csv": "text/csv",
-    "tex": "application/x-tex",
-    "html": "text/html",
+    **{extension: form.media_type for extension, form in FORMATS.items()},
 }
-"""By the ending of a file."""
+"""MIME types of the files in a snapshot, by extension."""
 
 CONTEXT = {
     "@language": "en",

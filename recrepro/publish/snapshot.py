@@ -5,7 +5,7 @@
     experiment.toml                       as it was run
     snapshot.json                         the cells, and which file belongs to which
     records/, trials/, per_user/          a file for each cell that has one
-    leaderboard.md .csv .tex .html .json  the tables
+    leaderboard.*                         the tables, in each format
     verdict.json                          whether neural models beat the best simple baseline
     SHA256SUMS                            of all files above; its own SHA-256 is the content hash
     citation.bib, CITATION.cff, croissant.json    made from the files above and the content hash
@@ -165,7 +165,7 @@ def table_files(
 ) -> dict[str, bytes]:
     """Return the files that are computed from the results, by path."""
     content = formats.contents(experiment, results, reference)
-    files = {f"leaderboard.{form}": write(*content) for form, write in formats.FORMATS.items()}
+    files = {f"leaderboard.{end}": form.write(*content) for end, form in formats.FORMATS.items()}
     files["verdict.json"] = judgements.to_json(content[2])
     return {path: text.encode() for path, text in files.items()}
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard
 from recrepro.analysis.verdict import BoardVerdict, ModelVerdict, may_be_judged, tally
-from recrepro.report.parts import Cell, Column, Section, Table, columns, number, p_value
+from recrepro.report.parts import Column, Section, Table, TableCell, columns, number, p_value
 from recrepro.spec.experiment import Experiment
 from recrepro.tables.cells import number as with_spread
 from recrepro.tables.cells import verdict_cells
@@ -70,25 +70,25 @@ def _judged(name: str, board: BoardVerdict) -> Table:
     return Table(name, heading(board), (*head, *columns(["notes"])), rows, notes)
 
 
-def _row(model: ModelVerdict) -> tuple[Cell, ...]:
+def _row(model: ModelVerdict) -> tuple[TableCell, ...]:
     other = model.comparison
     return (
-        Cell(model.model, below=model.family),
-        Cell("", badges=((KINDS[model.answer], model.answer),)),
+        TableCell(model.model, below=model.family),
+        TableCell("", badges=((KINDS[model.answer], model.answer),)),
         number(None if other is None else other.difference, "+.4f"),
-        Cell("-" if other is None else f"{other.low:+.4f} to {other.high:+.4f}"),
+        TableCell("-" if other is None else f"{other.low:+.4f} to {other.high:+.4f}"),
         number(None if other is None else other.effect, "+.2f"),
         p_value(model.p),
         number(model.users, ","),
         _times(model.fit_ratio),
         _times(model.tune_ratio),
         _times(model.energy_ratio),
-        Cell("; ".join(model.notes)),
+        TableCell("; ".join(model.notes)),
     )
 
 
-def _times(ratio: float | None) -> Cell:
-    return Cell("-") if ratio is None else Cell(times(ratio), ratio)
+def _times(ratio: float | None) -> TableCell:
+    return TableCell("-") if ratio is None else TableCell(times(ratio), ratio)
 
 
 def expected(verdicts: Sequence[ExpectationCheck]) -> Section | None:
@@ -111,11 +111,11 @@ def expected(verdicts: Sequence[ExpectationCheck]) -> Section | None:
     return Section("expected", "Expected against got", (counted,), items)
 
 
-def _expected_cell(one: ExpectationCheck, name: str) -> Cell:
+def _expected_cell(one: ExpectationCheck, name: str) -> TableCell:
     cells = verdict_cells(one)
     if name == "model":
-        return Cell(cells[name], below=f"{one.dataset} · {one.split}")
+        return TableCell(cells[name], below=f"{one.dataset} · {one.split}")
     if name == "verdict":
         kind = {"ok": "good", "off": "bad", "missing": "warn"}[one.verdict]
-        return Cell("", badges=((kind, one.verdict),))
-    return Cell(cells[name], below=cells["note"] if name == "source" else "")
+        return TableCell("", badges=((kind, one.verdict),))
+    return TableCell(cells[name], below=cells["note"] if name == "source" else "")

@@ -11,11 +11,11 @@ from recrepro.analysis.per_user import by_model, user_means
 from recrepro.analysis.ranks import RankTest, rank_test
 from recrepro.charts import figures as charts
 from recrepro.report.parts import (
-    Cell,
     Chart,
     Column,
     Section,
     Table,
+    TableCell,
     columns,
     number,
     p_value,
@@ -86,7 +86,7 @@ def leaderboard(board: Board) -> Section:
         family = families.get(row.model, "")
         badges = (("plain", family),) if family in ("neural", "external") else ()
         values = [
-            Cell(
+            TableCell(
                 with_spread(row, metric) + marks(row, metric),
                 row.means.get(metric, float("-inf")),
                 below=interval(row, metric),
@@ -96,11 +96,11 @@ def leaderboard(board: Board) -> Section:
         ]
         rows.append(
             (
-                Cell(row.model, float(place), badges=badges),
+                TableCell(row.model, float(place), badges=badges),
                 *values,
-                Cell("", badges=_status(row)),
+                TableCell("", badges=_status(row)),
                 seconds(fits.get(row.model)),
-                Cell("; ".join(row.notes)),
+                TableCell("; ".join(row.notes)),
             )
         )
     head = (
@@ -146,7 +146,7 @@ def intervals(board: Board) -> Section:
     ]
     head = columns(["model"], ["mean", "95 % from", "to", "p, against the best (Holm)"])
     cells = tuple(
-        (Cell(p.model), number(p.value), number(p.low), number(p.high), p_value(c.p_best))
+        (TableCell(p.model), number(p.value), number(p.low), number(p.high), p_value(c.p_best))
         for p, c in zip(points, (row.chance[metric] for row in rows), strict=True)
     )
     caption = f"{metric}: means over users and 95 % intervals"
@@ -179,7 +179,7 @@ def costs(board: Board) -> Section:
     }
     cells = tuple(
         (
-            Cell(row.model),
+            TableCell(row.model),
             number(row.means[metric]),
             seconds(fits[row.model]),
             seconds(tuned.get(row.model)),
@@ -248,9 +248,9 @@ def rank_chart(section: str, title: str, test: RankTest) -> Chart:
     head = columns(["model"], ["mean rank", *(f"p, {model}" for model in test.models)])
     cells = tuple(
         (
-            Cell(model),
+            TableCell(model),
             number(rank, ".3f"),
-            *(Cell("-") if i == j else p_value(test.p[i, j]) for j in range(len(test.models))),
+            *(TableCell("-") if i == j else p_value(test.p[i, j]) for j in range(len(test.models))),
         )
         for i, (model, rank) in enumerate(zip(test.models, test.mean_ranks, strict=True))
     )
@@ -271,7 +271,10 @@ def groups(board: Board) -> Section:
         if not cells:
             continue
         rows = tuple(
-            (Cell(model), *(Cell(v, float("-inf") if v == "-" else float(v)) for v in values))
+            (
+                TableCell(model),
+                *(TableCell(v, float("-inf") if v == "-" else float(v)) for v in values),
+            )
             for model, values in cells.items()
         )
         head = columns(["model"], names)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from recrepro.charts import figures as charts
 from recrepro.report.board import Board
 from recrepro.report.parts import (
-    Cell,
     Chart,
     Section,
     Table,
+    TableCell,
     columns,
     moment,
     number,
@@ -38,24 +38,26 @@ def audit(board: Board) -> Section:
         dropped = {k: n for k, n in split.dropped.items() if n}
         sizes.append(
             (
-                Cell(repeat),
-                Cell("", badges=((KINDS[verdict], verdict),)),
+                TableCell(repeat),
+                TableCell("", badges=((KINDS[verdict], verdict),)),
                 number(split.users, ","),
                 number(split.items, ","),
                 *(
                     number(split.parts[part].interactions, ",")
                     for part in ("train", "validation", "test")
                 ),
-                Cell(", ".join(f"{n:,} {k.replace('_', ' ')}" for k, n in dropped.items()) or "-"),
+                TableCell(
+                    ", ".join(f"{n:,} {k.replace('_', ' ')}" for k, n in dropped.items()) or "-"
+                ),
             )
         )
         findings += [
             (
-                Cell(repeat),
-                Cell("", badges=((KINDS[f.severity], f.severity),)),
+                TableCell(repeat),
+                TableCell("", badges=((KINDS[f.severity], f.severity),)),
                 number(f.users, ","),
                 number(f.interactions, ","),
-                Cell(f.message),
+                TableCell(f.message),
             )
             for f in found.findings
         ]
@@ -91,7 +93,7 @@ def _picture(name: str, repeat: str, found: RecordedAudit) -> list[Chart]:
         values["test"] = popularity.get("distance") if key == "distance" else values.get("test")
         rows.append((title, {part: v for part, v in values.items() if v is not None}))
     cells = tuple(
-        (Cell(title), *(number(values.get(part)) for part in ("train", "test", "random")))
+        (TableCell(title), *(number(values.get(part)) for part in ("train", "test", "random")))
         for title, values in rows
     )
     head = columns(["measure"], ["train", "test", "test, if it were random"])
@@ -116,19 +118,19 @@ def provenance(results: Sequence[Result]) -> Section:
         memory = record.peak_memory_bytes
         rows.append(
             (
-                Cell(result.name.model),
-                Cell(f"{result.name.dataset} · {result.name.split}"),
-                Cell(result.name.repeat, float(result.name.seed)),
+                TableCell(result.name.model),
+                TableCell(f"{result.name.dataset} · {result.name.split}"),
+                TableCell(result.name.repeat, float(result.name.seed)),
                 *(
                     seconds(laps[lap].wall_s if lap in laps else None)
                     for lap in ("tune", "fit", "score")
                 ),
-                Cell(size(memory), memory),
-                Cell(moment(record.ended_at), record.ended_at),
-                Cell(openings or "-"),
-                Cell(record.cell[:12]),
-                Cell(record.result_digest[:12]),
-                Cell(str(number_of), number_of),
+                TableCell(size(memory), memory),
+                TableCell(moment(record.ended_at), record.ended_at),
+                TableCell(openings or "-"),
+                TableCell(record.cell[:12]),
+                TableCell(record.result_digest[:12]),
+                TableCell(str(number_of), number_of),
             )
         )
     cells = Table(
@@ -161,5 +163,5 @@ def _environment(place: int, where: Provenance) -> Table:
         "memory": size(where.memory_bytes),
         "threads": ", ".join(f"{p['internal_api']} {p['num_threads']}" for p in where.thread_pools),
     }
-    rows = tuple((Cell(k), Cell(str(v))) for k, v in facts.items() if v not in (None, ""))
+    rows = tuple((TableCell(k), TableCell(str(v))) for k, v in facts.items() if v not in (None, ""))
     return Table(f"environment-{place}", f"Environment {place}", columns(["what", "value"]), rows)

@@ -10,7 +10,7 @@ from recrepro.tables.cells import p_text
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A cell of a table.
 
     Parameters
@@ -54,7 +54,7 @@ class Table:
         What it shows.
     columns : tuple of Column
         Heads.
-    rows : tuple of tuple of Cell
+    rows : tuple of tuple of TableCell
         As many cells as columns.
     notes : tuple of str
         Sentences below it.
@@ -67,7 +67,7 @@ class Table:
     id: str
     caption: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     notes: tuple[str, ...] = ()
     tools: bool = False
     folded: str = ""
@@ -109,24 +109,24 @@ def columns(words: Iterable[str], numbers: Iterable[str] = ()) -> tuple[Column, 
     return (*(Column(name) for name in words), *(Column(name, numeric=True) for name in numbers))
 
 
-def number(value: float | None, form: str = ".4f") -> Cell:
+def number(value: float | None, form: str = ".4f") -> TableCell:
     """Return a number as a cell; a dash if there is none."""
-    return Cell("-") if value is None else Cell(f"{value:{form}}", float(value))
+    return TableCell("-") if value is None else TableCell(f"{value:{form}}", float(value))
 
 
-def p_value(p: float | None) -> Cell:
+def p_value(p: float | None) -> TableCell:
     """Return a p-value as a cell."""
-    return Cell("-") if p is None else Cell(p_text(p), p)
+    return TableCell("-") if p is None else TableCell(p_text(p), p)
 
 
-def seconds(value: float | None) -> Cell:
+def seconds(value: float | None) -> TableCell:
     """Return a duration as a cell, in the unit that reads best."""
     if value is None:
-        return Cell("-")
+        return TableCell("-")
     for unit, size in (("h", 3600), ("min", 60)):
         if value >= 2 * size:
-            return Cell(f"{value / size:.1f} {unit}", value)
-    return Cell(f"{value:.3g} s", value)
+            return TableCell(f"{value / size:.1f} {unit}", value)
+    return TableCell(f"{value:.3g} s", value)
 
 
 def moment(value: float) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from recrepro.charts import figures as charts
 from recrepro.report.board import Board
-from recrepro.report.parts import Cell, Chart, Section, Table, columns, number, seconds
+from recrepro.report.parts import Chart, Section, Table, TableCell, columns, number, seconds
 from recrepro.spec.experiment import Experiment
 from recrepro.store.records import Record, Trial
 from recrepro.store.results import Result
@@ -53,12 +53,12 @@ def _history(
             state = f"out of time after epoch {trial.stopped}"
         rows.append(
             (
-                Cell(str(trial.number), trial.number),
+                TableCell(str(trial.number), trial.number),
                 number(trial.value),
                 number(best),
-                Cell(str(trial.epochs or "-")),
+                TableCell(str(trial.epochs or "-")),
                 seconds(trial.seconds),
-                Cell("; ".join(filter(None, (values, state)))),
+                TableCell("; ".join(filter(None, (values, state)))),
             )
         )
     head = columns(["trial"], ["value", "best so far", "epochs", "time"])
@@ -80,7 +80,7 @@ def _history(
             columns(["trial"], ["epoch", metric]),
             tuple(
                 (
-                    Cell(str(trial.number)),
+                    TableCell(str(trial.number)),
                     number(epoch["epoch"], "g"),
                     number(epoch[metric]),
                 )
@@ -131,7 +131,7 @@ def hyperparameters(board: Board, experiment: Experiment) -> Section:
     return Section(section, "Hyperparameters", (why,), (table,))
 
 
-def _value(model: str, name: str, records: list[Record], *, given: bool) -> tuple[Cell, ...]:
+def _value(model: str, name: str, records: list[Record], *, given: bool) -> tuple[TableCell, ...]:
     values = [_shown(record.model.params.get(name)) for record in records]
     tunings = [record.tuning for record in records if record.tuning]
     searched = any(name in tuning.best.params for tuning in tunings)
@@ -141,11 +141,11 @@ def _value(model: str, name: str, records: list[Record], *, given: bool) -> tupl
     model_identity = records[0].identity.model
     space = model_identity.space if model_identity else {}
     return (
-        Cell(model),
-        Cell(name),
-        Cell(", ".join(dict.fromkeys(values)) if len(set(values)) == 1 else ", ".join(values)),
-        Cell(how, badges=(("warn", "at the edge"),) if edge else ()),
-        Cell(_range(space[name]) if searched and name in space else ""),
+        TableCell(model),
+        TableCell(name),
+        TableCell(", ".join(dict.fromkeys(values)) if len(set(values)) == 1 else ", ".join(values)),
+        TableCell(how, badges=(("warn", "at the edge"),) if edge else ()),
+        TableCell(_range(space[name]) if searched and name in space else ""),
     )
 
 

@@ -29,6 +29,11 @@ class Stage(Table):
     file: str
     minutes: PositiveFloat
 
+    @property
+    def name(self) -> str:
+        """Name of the experiment: its file name without the ending."""
+        return Path(self.file).stem
+
 
 class Paper(Table):
     """A paper on one data set, as the study counts them.

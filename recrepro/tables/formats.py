@@ -1,6 +1,7 @@
 """Leaderboards, expected values and verdicts, written for people, papers and programs."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from recrepro.analysis.intervals import with_chance
 from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, build
@@ -16,14 +17,34 @@ Contents = tuple[list[Leaderboard], list[ExpectationCheck], list[BoardVerdict]]
 Writer = Callable[[list[Leaderboard], list[ExpectationCheck], list[BoardVerdict]], str]
 """From tables, expected values and verdicts (which may be empty) to a text."""
 
-FORMATS: dict[str, Writer] = {
-    "md": markdown.write,
-    "csv": plain.write_csv,
-    "tex": latex.write,
-    "html": html.write,
-    "json": plain.write_json,
+
+@dataclass(frozen=True)
+class Format:
+    """A format of the tables.
+
+    Parameters
+    ----------
+    write : Writer
+        Makes the text.
+    media_type : str
+        MIME type, for the metadata of a snapshot.
+    newline : bool
+        If true, printing adds a newline to the text.
+    """
+
+    write: Writer
+    media_type: str
+    newline: bool = True
+
+
+FORMATS = {
+    "md": Format(markdown.write, "text/markdown"),
+    "csv": Format(plain.write_csv, "text/csv", newline=False),
+    "tex": Format(latex.write, "application/x-tex"),
+    "html": Format(html.write, "text/html", newline=False),
+    "json": Format(plain.write_json, "application/json"),
 }
-"""By the ending of a file."""
+"""Formats by file extension, which is also their name in `recrepro leaderboard --format`."""
 
 
 def contents(

@@ -125,11 +125,12 @@ def test_a_test_part_that_was_opened_on_request_is_marked_in_every_table(built):
     boards, verdicts = tables.build(experiment, [result(again, "a")])
     note = "test part opened again on request, 2 times"
     assert boards[0].rows[0].notes == (note,)
-    assert FORMATS["md"](boards, verdicts, []).count(note) == 2  # with the expected value too
+    assert FORMATS["md"].write(boards, verdicts, []).count(note) == 2  # with the expected value too
     assert {
-        r["reopened"] for r in csv.DictReader(io.StringIO(FORMATS["csv"](boards, verdicts, [])))
+        r["reopened"]
+        for r in csv.DictReader(io.StringIO(FORMATS["csv"].write(boards, verdicts, [])))
     } == {"2"}
-    content = json.loads(FORMATS["json"](boards, verdicts, []))
+    content = json.loads(FORMATS["json"].write(boards, verdicts, []))
     assert content["leaderboards"][0]["rows"][0]["reopened"] == 2
     assert content["expected"][0]["reopened"] == 2
     screen = io.StringIO()
@@ -276,13 +277,15 @@ def test_the_budget_is_said_once_below_the_table_in_every_format(budget, trials,
     boards, verdicts = tables.build(experiment, found)
     assert boards[0].notes[0] == told
     for ending in ("md", "tex", "html", "json"):
-        assert FORMATS[ending](boards, [], []).count("Tuned with") == 1
+        assert FORMATS[ending].write(boards, [], []).count("Tuned with") == 1
     screen = io.StringIO()
     show_leaderboard(Console(file=screen, width=160), boards, verdicts)
     assert screen.getvalue().count("Tuned with") == 1
-    rows = {r["model"]: r for r in csv.DictReader(io.StringIO(FORMATS["csv"](boards, [], [])))}
+    rows = {
+        r["model"]: r for r in csv.DictReader(io.StringIO(FORMATS["csv"].write(boards, [], [])))
+    }
     assert [rows[m]["trials"] for m in ("a", "b", "lost")] == [*map(str, trials), "1"]
-    content = json.loads(FORMATS["json"](boards, [], []))["leaderboards"][0]["rows"]
+    content = json.loads(FORMATS["json"].write(boards, [], []))["leaderboards"][0]["rows"]
     assert sorted(row["trials"][0] for row in content) == sorted([*trials, 1])
 
 
@@ -309,7 +312,7 @@ def test_what_was_not_tuned_and_what_lies_at_an_edge_is_marked_in_every_format(s
     boards, _ = tables.build(experiment, [result(tuned("a1", None, 0, status), "a")])
     screen = io.StringIO()
     show_leaderboard(Console(file=screen, width=160), boards, [])
-    written = [FORMATS[ending](boards, [], []) for ending in FORMATS]
+    written = [FORMATS[ending].write(boards, [], []) for ending in FORMATS]
     for text in (*written, screen.getvalue()):
         assert status in text
         assert "best l2 at the edge of its range" in text

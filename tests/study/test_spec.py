@@ -6,7 +6,7 @@ import pytest
 
 from recrepro.cli.study import Options, cannot_run
 from recrepro.run.plan import check_names
-from recrepro.study.page import Finding, render
+from recrepro.study.page import StudyRow, render
 from recrepro.study.spec import QUICK_HOURS, QUICK_SECONDS, QUICK_USERS, load_study, quick
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -55,7 +55,7 @@ def test_minutes_of_an_experiment_are_the_same_for_all_of_its_papers(loaded):
 )
 def test_a_verdict_on_a_method_with_few_trials_is_marked(loaded, trials, quick, marks):
     paper, model = loaded.study.papers[0], {"trials": trials}
-    assert Finding(paper, "beaten", {"quick": quick}, None, None, model).marks == marks
+    assert StudyRow(paper, "beaten", {"quick": quick}, None, None, model).marks == marks
 
 
 def test_a_quick_experiment_has_another_hash_and_a_budget_of_seconds(loaded):
