@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 
@@ -17,12 +16,15 @@ from recrepro import __version__
 from recrepro.analysis.leaderboard import comparable
 from recrepro.analysis.ranks import MIN_DATASETS, rank_test
 from recrepro.report import answers, board, facts, searches
-from recrepro.report.parts import Chart, Section, Table, moment
+from recrepro.report.parts import Section, moment
 from recrepro.spec.experiment import Experiment
 from recrepro.store.records import Record
 from recrepro.store.results import Result
 from recrepro.tables import formats
-from recrepro.words import count, size
+from recrepro.templates import render as render_template
+from recrepro.words import size
+
+FOLDER = files("recrepro.report")
 
 LARGE = 1_000_000
 """Bytes from which on a download is compressed, so that pages stay small."""
@@ -72,19 +74,15 @@ def render(experiment: Experiment, results: Sequence[Result], source: str) -> st
         _across_datasets(boards),
         facts.provenance(results),
     ]
-    csv = formats.FORMATS["csv"](leaderboards, expected, judged).encode()
+    csv = formats.FORMATS["csv"].write(leaderboards, expected, judged).encode()
     downloads = [
         Download("leaderboard.csv", "all tables, one line for each model and metric", csv),
         _records(results),
         Download("experiment.toml", "the file that says what was run", source.encode()),
     ]
-    style, script = (_resource(name) for name in ("style.css", "table.js"))
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.tests["chart"] = lambda item: isinstance(item, Chart)
-    environment.tests["table"] = lambda item: isinstance(item, Table)
-    return environment.from_string(_resource("page.html.j2")).render(
+    style, script = ((FOLDER / name).read_text("utf-8") for name in ("style.css", "table.js"))
+    return render_template(
+        FOLDER / "page.html.j2",
         claim=experiment.claim,
         summary=_summary(experiment, results),
         sections=[section for section in sections if section is not None],
@@ -95,10 +93,6 @@ def render(experiment: Experiment, results: Sequence[Result], source: str) -> st
         script_hash=_hash(script),
         version=__version__,
     )
-
-
-def _resource(name: str) -> str:
-    return files("recrepro.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
@@ -179,7 +173,7 @@ def _summary(experiment: Experiment, results: Sequence[Result]) -> str:
     ended = [result.record.ended_at for result in results if result.record]
     failed = sum(result.status.state == "failed" for result in results)
     counts = [
-        count(len(kind), name)
+        f"{len(kind)} {name}{'' if len(kind) == 1 else 's'}"
         for kind, name in (
             (experiment.datasets, "data set"),
             (experiment.splits, "split"),

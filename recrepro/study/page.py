@@ -12,8 +12,8 @@ from recrepro.study.records import Kept
 from recrepro.study.spec import Loaded, Paper
 from recrepro.tables.cells import p_text
 from recrepro.tables.verdicts import times
-from recrepro.tables.words import count
 from recrepro.templates import render as render_template
+from recrepro.words import count
 
 Outcome = Literal["beaten", "better", "no difference shown", "not run"]
 OUTCOMES: dict[str, Outcome] = {
