@@ -14,7 +14,7 @@ from recrepro.errors import RecreproError
 from recrepro.store.entries import CellStatus, Member
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
-from recrepro.tracking.facts import cell_facts, json_hash, place_tag
+from recrepro.tracking.content import cell_facts, json_hash, place_tag
 from recrepro.tracking.store import (
     CELLS,
     Target,
@@ -216,7 +216,7 @@ def _ended(status: CellStatus) -> bool:
 
 def _mark(member: Member, status: CellStatus) -> str:
     """Return what a whole copy of a cell carries."""
-    return json_hash(cell_facts(member.titles, status))
+    return json_hash(cell_facts(member.name, status))
 
 
 def _first(runs: "list[Run]") -> "Run | None":

@@ -12,22 +12,22 @@ import pandas as pd
 from recrepro.charts.files import draw_tuning
 from recrepro.store.entries import CellStatus, Member
 from recrepro.store.ledger import Ledger
+from recrepro.store.names import CellName
+from recrepro.store.records import Record, Trial
 from recrepro.store.workspace import Workspace
 from recrepro.tracking.content import (
     StepValue,
+    cell_facts,
     curve,
     dataset_inputs,
-    record_values,
-    validation_values,
-)
-from recrepro.tracking.facts import (
-    cell_facts,
     json_hash,
     opening_tags,
     record_tags,
+    record_values,
     run_name,
     shortened,
     title_tags,
+    validation_values,
 )
 from recrepro.tracking.store import Target
 
@@ -75,11 +75,11 @@ class RunWriter:
             More tags for the run of the cell.
         """
         client = self._target.client
-        facts = cell_facts(member.titles, status)
+        facts = cell_facts(member.name, status)
         record = status.record
-        start, end = (_ms(record["started_at"]), _ms(record["ended_at"])) if record else (0, 0)
+        start, end = (_ms(record.started_at), _ms(record.ended_at)) if record else (0, 0)
         tags = {
-            **title_tags(member.titles),
+            **title_tags(member.name),
             **tags,
             "recrepro.kind": "cell",
             "recrepro.cell": member.cell,
@@ -90,13 +90,14 @@ class RunWriter:
             tags["mlflow.note.content"] = f"Failed: {status.reason}"
         else:
             tags |= record_tags(record) | opening_tags(status)
-        run_id = self._start(run_name(member.titles), tags, start)
+        run_id = self._start(run_name(member.name), tags, start)
         trials = self._ledger.trials(member.cell) if record else []
-        params = {} if record is None else record["model"]["params"]
-        self._log(run_id, {**params, **member.titles}, record_values(record or {}), end)
+        params = {} if record is None else record.model.params
+        values = [] if record is None else record_values(record)
+        self._log(run_id, params | member.name.model_dump(), values, end)
         if record is not None:
-            client.log_inputs(run_id, dataset_inputs(member.titles, record))
-            self._write_trials(run_id, member.titles, record, trials)
+            client.log_inputs(run_id, dataset_inputs(member.name, record))
+            self._write_trials(run_id, member.name, record, trials)
         self._write_artifacts(run_id, facts, record, trials)
         client.set_terminated(run_id, "FINISHED" if record else "FAILED", end or None)
         client.set_tag(run_id, "recrepro.complete", json_hash(facts))
@@ -131,29 +132,29 @@ class RunWriter:
     def _write_trials(
         self,
         parent: str,
-        titles: dict[str, Any],
-        record: dict[str, Any],
-        trials: list[dict[str, Any]],
+        name: CellName,
+        record: Record,
+        trials: list[Trial],
     ) -> None:
         """Write child runs, laid end to end from the start of the cell."""
-        start = _ms(record["started_at"])
+        start = _ms(record.started_at)
         for trial in trials:
-            state = trial["state"]
+            state = trial.state
             tags = {
-                **title_tags(titles),
+                **title_tags(name),
                 "recrepro.kind": "trial",
-                "recrepro.trial": str(trial["number"]),
+                "recrepro.trial": str(trial.number),
                 "mlflow.parentRunId": parent,
             }
-            if trial["reason"]:
-                tags["mlflow.note.content"] = f"{state.capitalize()}: {trial['reason']}"
+            if trial.reason:
+                tags["mlflow.note.content"] = f"{state.capitalize()}: {trial.reason}"
             metrics = [
                 *validation_values(trial),
-                *curve("training", trial.get("curve"), record["metrics"]),
+                *curve("training", trial.curve, record.metrics),
             ]
-            end = start + _ms(trial["seconds"])
-            run_id = self._start(f"{titles['model']} · trial {trial['number']}", tags, start)
-            self._log(run_id, {**trial["params"], **titles}, metrics, end)
+            end = start + _ms(trial.seconds)
+            run_id = self._start(f"{name.model} · trial {trial.number}", tags, start)
+            self._log(run_id, trial.params | name.model_dump(), metrics, end)
             ended = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}[state]
             self._target.client.set_terminated(run_id, ended, end)
             start = end
@@ -162,31 +163,32 @@ class RunWriter:
         self,
         run_id: str,
         facts: dict[str, Any],
-        record: dict[str, Any] | None,
-        trials: list[dict[str, Any]],
+        record: Record | None,
+        trials: list[Trial],
     ) -> None:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
             _write_json(root / "cell.json", facts)
             (root / "experiment.toml").write_text(self._source, encoding="utf-8")
             if record is not None:
-                _write_json(root / "record.json", record)
-                _write_json(root / "audit.json", record["split"]["audit"])
-                per_user = self._workspace.read_blob(record["per_user"])
+                _write_json(root / "record.json", record.to_json())
+                _write_json(root / "audit.json", record.split.audit.to_json())
+                per_user = self._workspace.read_blob(record.per_user)
                 (root / "per_user.parquet").write_bytes(per_user)
-            if record is not None and record.get("weights"):
-                weights = self._workspace.read_blob(record["weights"])
+            if record is not None and record.weights:
+                weights = self._workspace.read_blob(record.weights)
                 (root / "model.npz").write_bytes(weights)
             if record is not None and trials:
-                _write_json(root / "trials.json", trials)
+                rows = [trial.to_json() for trial in trials]
+                _write_json(root / "trials.json", rows)
                 rest = ("params", "metrics", "curve")
                 flat = [
                     {**t["params"], **t["metrics"], **{k: t[k] for k in t if k not in rest}}
-                    for t in trials
+                    for t in rows
                 ]
                 pd.DataFrame(flat).to_csv(root / "trials.csv", index=False)
-                if record["tuning"] is not None:
-                    draw_tuning(trials, record["tuning"]["metric"], root / "tuning.svg")
+                if record.tuning is not None:
+                    draw_tuning(rows, record.tuning.metric, root / "tuning.svg")
             self._target.client.log_artifacts(run_id, str(root))
 
 
