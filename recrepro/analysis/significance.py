@@ -227,7 +227,7 @@ class PairedTest:
     users : int
         Number of these users.
     comparison : Comparison or None
-        Model less reference; None without common users.
+        Model less reference; None without common users, and for the reference itself.
     corrected : dict of str to float
         P-values by test, corrected by Holm for the number of models that are compared.
     """
@@ -261,12 +261,12 @@ class PairedTests:
         self._randomised: dict[tuple[str, str], dict[str, tuple[float, bool]]] = {}
 
     def compare(self, models: Iterable[str], against: str, metric: str) -> dict[str, PairedTest]:
-        """Compare models with a reference, by all tests."""
+        """Compare models with a reference, by all tests; the reference itself is not tested."""
         found: dict[str, PairedTest] = {}
         for model in models:
             first, second = self._pair(model, against)
             comparison = None
-            if len(first):
+            if model != against and len(first):
                 one, other = (frame[metric].to_numpy(np.float64) for frame in (first, second))
                 rng = generator(self._seed, "compare", model)
                 comparison = compare(one, other, rng, n_resamples=self._n_resamples)
