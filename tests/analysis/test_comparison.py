@@ -1,38 +1,30 @@
 """`recrepro compare`: the values of users that runs have kept, paired and tested."""
 
-import io
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
+from support.results import make_result
 
 from recrepro.analysis.comparison import compare_models
 from recrepro.cli.compare import to_json, to_markdown
 from recrepro.errors import UnknownName, UsageError
-from recrepro.store.entries import CellStatus
-from recrepro.store.results import Result
 
 
 class Stored:
     """Results of given values: by model and seed, a value for each user."""
 
     def __init__(self, values):
-        self.results = []
-        for (model, seed), of_users in values.items():
-            frame = pd.DataFrame({"user": list(of_users), "ndcg@10": list(of_users.values())})
-            buffer = io.BytesIO()
-            frame.to_parquet(buffer)
-            metrics = {"ndcg@10": 0.5, "coverage@10": 0.1}
-            identity = {"data": "d", "split": {"seed": seed}}
-            record = {"identity": identity, "metrics": metrics, "sampled": True}
-            self.add(model, seed, record, buffer.getvalue())
-
-    def add(self, model, seed, record, per_user=b""):
-        titles = {"dataset": "d", "split": "s", "model": model, "seed": seed}
-        status = CellStatus(model, "done" if record else "pending", None, record)
-        self.results.append(Result(titles, status, list, lambda: per_user))
+        self.results = [
+            make_result(
+                model,
+                {"user": list(of_users), "ndcg@10": list(of_users.values())},
+                seed=seed,
+                changes={"metrics": {"coverage@10": 0.1}, "sampled": True},
+            )
+            for (model, seed), of_users in values.items()
+        ]
 
     def compare(self, metric="ndcg@10", **options):
         return compare_models(self.results, metric, n_resamples=999, **options)
@@ -85,7 +77,7 @@ def test_a_model_with_other_seeds_is_compared_on_those_it_shares():
     assert rows["b"].comparison.difference == pytest.approx(difference)
     assert rows["c"].comparison is None
     assert "no users in common" in to_markdown([board])
-    assert to_markdown([board]).startswith("### d · s (sampled ranking): ndcg@10")
+    assert to_markdown([board]).startswith("### toy · s (sampled ranking): ndcg@10")
 
 
 def test_an_unknown_reference_or_metric_is_refused():

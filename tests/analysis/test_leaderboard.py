@@ -7,13 +7,12 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from support.results import make_identity, make_record, merged, result_of, unfinished
 
 from recrepro.analysis import leaderboard as tables
 from recrepro.analysis.leaderboard import best_values, build
 from recrepro.spec.experiment import Expected, Experiment
-from recrepro.store.entries import CellStatus
 from recrepro.store.openings import Opening
-from recrepro.store.results import Result
 from recrepro.tables import cells
 from recrepro.tables.cells import group_cells
 from recrepro.tables.formats import FORMATS
@@ -43,48 +42,47 @@ EXPERIMENT = {
 }
 
 
-def result(status, model):
-    titles = {"dataset": "toy", "split": "temporal", "model": model, "seed": 1}
-    return Result(titles, status, list, bytes)
-
-
-def done(cell, ndcg, recall, edge=()):
-    record = {
-        "identity": {"data": "d", "split": {"k": 1, "seed": int(cell[1:] or 1)}},
+def done(model, ndcg, recall, *, seed=1, edge=(), openings=(), alarmed=False, **more):
+    """Make a result without values of users; `more` as in `make_record`."""
+    fields = {
         "metrics": {"ndcg@10": ndcg, "recall@5": recall},
-        "model": {"status": "tuned"},
-        "tuning": {"at_edge": list(edge), "failed": 0},
-        "users": 1234,
+        "tuning": {"at_edge": list(edge)},
         "groups": {
             "activity": [
                 {"activity": [1, 7], "users": 600, "means": {"ndcg@10": ndcg / 2}},
                 {"activity": [8, 8], "users": 634, "means": {"ndcg@10": ndcg}},
             ],
-            "popularity": [{"group": "head", "held_out": 1400, "recall": {"@10": recall}}],
+            "popularity": [
+                {"group": "head", "items": 5, "held_out": 1400, "recall": {"@10": recall}}
+            ],
         },
         "sampled": True,
         "split": {
             "dropped": {"test_cold_users": 1500, "test_cold_items": 3, "validation_cold_users": 9},
             "parts": {"test": {"interactions": 497}},
-            "audit": {"verdict": "clean", "findings": []},
         },
     }
-    return CellStatus(cell, "done", None, record)
+    changes = merged(fields, more.pop("changes", {}))
+    named = {"split": "temporal", "users": 1234, "seed": seed, "changes": changes}
+    record = make_record(model, **named, **more)
+    return result_of(record, openings=openings, alarmed=alarmed)
 
 
 @pytest.fixture
-def built():
-    experiment = Experiment.model_validate_json(json.dumps(EXPERIMENT))
-    statuses = {
-        "a1": done("a1", 0.3, 0.2, edge=["l2"]),
-        "a2": done("a2", 0.4, 0.2),
-        "b1": done("b1", 0.5, 0.1),
-        "b2": CellStatus("b2", "failed", "no memory", None),
-        "l1": CellStatus("l1", "pending", None, None),
-        "l2": CellStatus("l2", "pending", None, None),
-    }
-    names = {"a": "a", "b": "b", "l": "lost"}
-    return tables.build(experiment, [result(s, names[cell[0]]) for cell, s in statuses.items()])
+def experiment():
+    return Experiment.model_validate_json(json.dumps(EXPERIMENT))
+
+
+@pytest.fixture
+def built(experiment):
+    found = [
+        done("a", 0.3, 0.2, edge=["l2"]),
+        done("a", 0.4, 0.2, seed=2),
+        done("b", 0.5, 0.1),
+        unfinished("b", "failed", "no memory", split="temporal", seed=2),
+        *(unfinished("lost", split="temporal", seed=seed) for seed in (1, 2)),
+    ]
+    return tables.build(experiment, found)
 
 
 def test_rows_are_ordered_by_the_selection_metric_and_those_without_result_come_last(built):
@@ -110,8 +108,8 @@ def test_what_a_reader_must_know_is_noted(built):
 
 
 def test_a_determinism_alarm_is_noted():
-    alarmed = replace(done("a1", 0.3, 0.2), alarmed=True)
-    row = tables._row("a", ("ndcg@10",), [alarmed, done("a2", 0.4, 0.2)])
+    found = [done("a", 0.3, 0.2, alarmed=True), done("a", 0.4, 0.2, seed=2)]
+    row = tables._row("a", ("ndcg@10",), [result.status for result in found])
     assert "determinism alarm" in row.notes[0]
 
 
@@ -119,10 +117,9 @@ def openings(*reasons):
     return tuple(Opening(float(at), reason) for at, reason in enumerate(reasons))
 
 
-def test_a_test_part_that_was_opened_on_request_is_marked_in_every_table(built):
-    experiment = Experiment.model_validate_json(json.dumps(EXPERIMENT))
-    again = replace(done("a1", 0.3, 0.2), openings=openings("first", "reopened", "reopened"))
-    boards, verdicts = tables.build(experiment, [result(again, "a")])
+def test_a_test_part_that_was_opened_on_request_is_marked_in_every_table(experiment):
+    again = done("a", 0.3, 0.2, openings=openings("first", "reopened", "reopened"))
+    boards, verdicts = tables.build(experiment, [again])
     note = "test part opened again on request, 2 times"
     assert boards[0].rows[0].notes == (note,)
     assert FORMATS["md"].write(boards, verdicts, []).count(note) == 2  # with the expected value too
@@ -139,9 +136,10 @@ def test_a_test_part_that_was_opened_on_request_is_marked_in_every_table(built):
 
 
 def test_an_opening_after_an_interruption_changes_no_table():
-    resumed = replace(done("a1", 0.3, 0.2), openings=openings("first", "resumed", "refused"))
-    plain = tables._row("a", ("ndcg@10",), [done("a1", 0.3, 0.2)])
-    assert tables._row("a", ("ndcg@10",), [resumed]) == plain
+    resumed = done("a", 0.3, 0.2, openings=openings("first", "resumed", "refused"))
+    plain = done("a", 0.3, 0.2)
+    one, other = (tables._row("a", ("ndcg@10",), [found.status]) for found in (resumed, plain))
+    assert one == other
 
 
 def test_what_is_not_tested_because_it_is_cold_is_noted(built):
@@ -160,7 +158,7 @@ def test_expected_values_get_a_verdict(built):
 @pytest.mark.parametrize(("got", "verdict"), [(0.7194, "ok"), (0.71945, "off"), (None, "missing")])
 def test_a_difference_of_just_the_tolerance_is_within_it(got, verdict):
     expected = Expected(model="a", metric="m", value=0.7192, tolerance=0.0002, source="s")
-    assert tables.Verdict(expected, "d", "s", got).verdict == verdict
+    assert tables.ExpectationCheck(expected, "d", "s", got).verdict == verdict
 
 
 def test_values_of_groups_are_those_of_the_first_metric_and_its_cutoff(built):
@@ -174,26 +172,24 @@ def test_values_of_groups_are_those_of_the_first_metric_and_its_cutoff(built):
     )
 
 
-def board_of(metric, record):
+def board_of(metric, **record):
     content = {**EXPERIMENT, "evaluate": {"metrics": [metric]}, "tune": None, "expected": []}
     experiment = Experiment.model_validate_json(json.dumps(content))
-    record = {**done("x", 0.5, 0.1).record, "metrics": {metric: 0.5}} | record
-    status = CellStatus("x", "done", None, record)
-    titles = {"dataset": "toy", "split": "s", "model": "a", "seed": 1}
-    (board,), _ = build(experiment, [Result(titles, status, list, bytes)])
+    changes = merged({"metrics": {metric: 0.5}}, record)
+    (board,), _ = build(experiment, [done("a", 0.5, 0.1, changes=changes)])
     return board
 
 
 def test_items_by_popularity_are_shown_at_the_first_cutoff_there_is():
-    board = board_of("auc", {})
+    board = board_of("auc")
     assert group_cells(board, "popularity")[1] == {"a": ["-"]}
     board = replace(board, metrics=("auc", "recall@10"))
     assert group_cells(board, "popularity")[1] == {"a": ["0.1000"]}
 
 
 def test_no_value_is_best_where_more_is_not_better():
-    assert best_values(board_of("ndcg@10", {})) == {"ndcg@10": 0.5}
-    assert best_values(board_of("gini@10", {})) == {}
+    assert best_values(board_of("ndcg@10")) == {"ndcg@10": 0.5}
+    assert best_values(board_of("gini@10")) == {}
 
 
 @pytest.mark.parametrize(
@@ -206,38 +202,35 @@ def test_no_value_is_best_where_more_is_not_better():
     ],
 )
 def test_estimates_of_full_ranking_are_offered_where_they_can_be_had(metric, users, sampled, told):
-    board = board_of(metric, {"users": users, "sampled": sampled})
+    board = board_of(metric, users=users, sampled=sampled)
     assert any("add ndcg[cls]@10" in note for note in board.notes) == told
 
 
-def test_results_of_different_protocols_are_in_different_tables():
-    experiment = Experiment.model_validate_json(json.dumps(EXPERIMENT))
-    a, b, lost = done("a1", 0.3, 0.2), done("b1", 0.5, 0.1), CellStatus("l", "failed", "why", None)
-    other = {"data": "d", "split": {"k": 2, "seed": 1}, "harness": 9}
-    moved = replace(b, record={**b.record, "identity": other})
-    found = [result(moved, "b"), result(a, "a"), result(done("a2", 0.4, 0.2), "a")]
-    boards, _ = tables.build(experiment, [*found, result(lost, "lost")])
+def test_results_of_different_protocols_are_in_different_tables(experiment):
+    changes = {"split": {"options": {"k": 2}}, "harness": 9}
+    other = make_identity("b", split="temporal", changes=changes)
+    lost = unfinished("lost", "failed", "why", split="temporal")
+    found = [
+        done("b", 0.5, 0.1, identity=other),
+        done("a", 0.3, 0.2),
+        done("a", 0.4, 0.2, seed=2),
+        lost,
+    ]
+    boards, _ = tables.build(experiment, found)
     assert [[row.model for row in board.rows] for board in boards] == [["a", "lost"], ["b"]]
     assert boards[0].protocol != boards[1].protocol
-    assert boards[1].notes[0].endswith("from which it differs in split.k, harness")
+    assert boards[1].notes[0].endswith("from which it differs in split.options.k, harness")
 
 
 TUNING = {"trials": 35, "sampler": "tpe", "metric": "ndcg@10", "patience": 5}
 
 
-def tuned(cell, tuning, trials=35, status="tuned"):
-    record = done(cell, 0.3, 0.2, edge=["l2"]).record
-    return CellStatus(
-        cell,
-        "done",
-        None,
-        {
-            **record,
-            "identity": {**record["identity"], "tuning": tuning},
-            "model": {"status": status},
-            "tuning": {**record["tuning"], "trials": trials},
-        },
-    )
+def tuned(model, tuning, trials=35, *, seed=1, status="tuned"):
+    names = {"split": "temporal", "seed": seed}
+    identity = make_identity(model, **names, changes={"tuning": tuning})
+    changes = {"tuning": {"trials": trials}}
+    more = {"seed": seed, "status": status, "identity": identity, "changes": changes}
+    return done(model, 0.3, 0.2, edge=["l2"], **more)
 
 
 @pytest.mark.parametrize(
@@ -268,13 +261,11 @@ def tuned(cell, tuning, trials=35, status="tuned"):
         ),
     ],
 )
-def test_the_budget_is_said_once_below_the_table_in_every_format(budget, trials, told):
-    experiment = Experiment.model_validate_json(json.dumps(EXPERIMENT))
+def test_the_budget_is_said_once_below_the_table_in_every_format(experiment, budget, trials, told):
     tuning = {k: v for k, v in (TUNING | budget).items() if v is not None}
-    first, second = (tuned(f"a{n}", tuning, made) for n, made in enumerate(trials, 1))
-    plain = tuned("b1", tuning, 1, "parameter-free")
-    found = [result(first, "a"), result(second, "b"), result(plain, "lost")]
-    boards, verdicts = tables.build(experiment, found)
+    first, second = (tuned(model, tuning, made) for model, made in zip("ab", trials, strict=True))
+    plain = tuned("lost", tuning, 1, status="parameter-free")
+    boards, verdicts = tables.build(experiment, [first, second, plain])
     assert boards[0].notes[0] == told
     for ending in ("md", "tex", "html", "json"):
         assert FORMATS[ending].write(boards, [], []).count("Tuned with") == 1
@@ -289,27 +280,32 @@ def test_the_budget_is_said_once_below_the_table_in_every_format(budget, trials,
     assert sorted(row["trials"][0] for row in content) == sorted([*trials, 1])
 
 
-def test_budgets_that_differ_are_said_with_the_models_that_had_them():
-    experiment = Experiment.model_validate_json(json.dumps(EXPERIMENT))
-    small = tuned("b1", {**TUNING, "trials": 5}, 5)
-    found = [result(tuned("a1", TUNING), "a"), result(small, "b")]
-    boards, _ = tables.build(experiment, found)
+def test_budgets_that_differ_are_said_with_the_models_that_had_them(experiment):
+    small = tuned("b", {**TUNING, "trials": 5}, 5)
+    boards, _ = tables.build(experiment, [tuned("a", TUNING), small])
     assert boards[0].notes[:2] == (
         "Tuned with 35 trials each (TPE), on validation ndcg@10 (a)",
         "Tuned with 5 trials each (TPE), on validation ndcg@10 (b)",
     )
 
 
-def test_nothing_is_said_of_a_budget_where_nothing_was_tuned(built):
-    experiment = Experiment.model_validate_json(json.dumps(EXPERIMENT))
-    boards, _ = tables.build(experiment, [result(tuned("a1", None, 0, "fixed"), "a")])
+def test_nothing_is_said_of_a_budget_where_nothing_was_tuned(experiment, built):
+    boards, _ = tables.build(experiment, [tuned("a", None, 0, status="fixed")])
     assert not any("Tuned" in note for note in (*boards[0].notes, *built[0][0].notes))
 
 
 @pytest.mark.parametrize("status", ["untuned", "fixed", "external"])
-def test_what_was_not_tuned_and_what_lies_at_an_edge_is_marked_in_every_format(status):
-    experiment = Experiment.model_validate_json(json.dumps(EXPERIMENT))
-    boards, _ = tables.build(experiment, [result(tuned("a1", None, 0, status), "a")])
+def test_what_was_not_tuned_and_what_lies_at_an_edge_is_marked_in_every_format(experiment, status):
+    bare = result_of(
+        make_record(
+            "a",
+            split="temporal",
+            status=status,
+            validation=None,
+            changes={"metrics": {"ndcg@10": 0.5, "recall@5": 0.5}},
+        )
+    )
+    boards, _ = tables.build(experiment, [bare, tuned("b", TUNING)])
     screen = io.StringIO()
     show_leaderboard(Console(file=screen, width=160), boards, [])
     written = [FORMATS[ending].write(boards, [], []) for ending in FORMATS]
