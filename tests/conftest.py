@@ -17,7 +17,6 @@ from hypothesis import settings
 from numpy.typing import ArrayLike
 from sqlalchemy import make_url
 from support.places import Place, install_plugin
-from support.results import make_result
 from support.servers import postgresql, serving, started, unused_port, wait_until
 
 from recrepro.interactions import Interactions
@@ -106,12 +105,6 @@ def browser(chromium: "Chrome") -> "Chrome":
     chromium.get("about:blank")
     chromium.get_log("browser")  # reading it empties it
     return chromium
-
-
-@pytest.fixture(scope="session", name="make_result")
-def _make_result():
-    """Give `make_result` to tests."""
-    return make_result
 
 
 @pytest.fixture(scope="session")

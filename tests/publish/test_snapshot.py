@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.results import make_result, unfinished
 
 from recrepro.errors import RecreproError, UsageError
 from recrepro.publish.snapshot import read_about, results_of_snapshot, write_snapshot
@@ -39,16 +40,13 @@ def experiment_file(tmp_path):
 
 
 @pytest.fixture
-def results(make_result):
+def results():
     rng = np.random.default_rng(3)
     found = [
         make_result(model, {"ndcg@10": rng.random(8), "recall@5": rng.random(8)}, family=family)
         for model, family in (("ease", "simple"), ("net", "neural"))
     ]
-    cell = hashlib.sha256(b"lost").hexdigest()
-    lost = replace(found[0].status, cell=cell, state="failed", reason="why", record=None)
-    titles = {**found[0].titles, "model": "lost"}
-    return [*found, replace(found[0], titles=titles, status=lost, read_trials=list)]
+    return [*found, unfinished("lost", "failed", "why")]
 
 
 @pytest.fixture
@@ -98,7 +96,7 @@ def test_the_same_results_give_the_same_bytes_and_files_are_read_only(
 
 def test_a_snapshot_can_be_read_as_results(snapshot, results):
     again = results_of_snapshot(snapshot)
-    assert [r.titles for r in again] == [r.titles for r in results]
+    assert [r.name for r in again] == [r.name for r in results]
     assert [r.status for r in again] == [r.status for r in results]
     assert [r.read_trials() for r in again] == [r.read_trials() for r in results]
     assert again[0].per_user().equals(results[0].per_user())

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.results import make_result
 
 from recrepro.errors import UsageError
 from recrepro.publish.snapshot import CITED, SUMS, cite, cited_files, sums_file, write_snapshot
@@ -34,7 +35,7 @@ name = "net"
 
 
 @pytest.fixture(scope="module")
-def write(make_result, tmp_path_factory):
+def write(tmp_path_factory):
     """Write a snapshot of two models; `change` may alter the results before."""
 
     def make(change=lambda results: results):
@@ -178,7 +179,7 @@ def test_tables_that_do_not_follow_from_the_results_are_found(write, name, old, 
 
 def test_a_record_that_does_not_fit_its_values_is_found(write):
     def better(results: list[Result]) -> list[Result]:
-        record = {**results[1].record, "metrics": {"ndcg@10": 0.99}}
+        record = results[1].record.model_copy(update={"metrics": {"ndcg@10": 0.99}})
         return [results[0], replace(results[1], status=replace(results[1].status, record=record))]
 
     (problem,) = problems_of(write(better))
@@ -189,9 +190,8 @@ def test_a_record_that_does_not_fit_its_values_is_found(write):
 def test_values_of_other_users_a_foreign_record_and_a_foreign_trial_are_found(write):
     def swapped(results):
         one, other = results
-        status = replace(
-            other.status, record={**other.record, "identity": {**other.record["identity"], "x": 1}}
-        )
+        foreign = other.record.model_copy(update={"identity": one.record.identity})
+        status = replace(other.status, record=foreign)
         return [
             replace(one, read_trials=list),
             replace(other, read_per_user=one.read_per_user, status=status),

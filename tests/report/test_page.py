@@ -177,8 +177,8 @@ def test_histories_show_the_best_so_far_and_failures(board):
 def test_a_pruned_trial_is_shown_with_its_value_and_is_never_the_best(board):
     first = board.results[0]
     trials = first.read_trials()
-    trials[2] |= {"state": "pruned", "value": 0.9, "reason": "below the median"}
-    trials[3] |= {"stopped": 2}
+    trials[2] = replace(trials[2], state="pruned", value=0.9, reason="below the median")
+    trials[3] = replace(trials[3], stopped=2)
     shown = replace(board, results=[replace(first, read_trials=lambda: trials)])
     chart = histories(shown).items[0]
     rows = cells(chart.table)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.results import make_result, unfinished
 
 from recrepro.spec.experiment import Experiment
 from recrepro.tables import formats
@@ -45,7 +46,7 @@ def experiment():
 
 
 @pytest.fixture(scope="session")
-def results(make_result):
+def results():
     rng = np.random.default_rng(7)
     easy = rng.random(50)
     found = []
@@ -60,11 +61,10 @@ def results(make_result):
             "ndcg@10": easy + shift + noise,
             "novelty@10": 5 + noise,
         }
-        one = make_result(model, values, family=family, validation=0.5 + shift)
-        one.record["metrics"]["coverage@10"] = 0.5
-        found.append(one)
-    lost = replace(found[0].status, state="failed", reason="out of memory", record=None)
-    return [*found, replace(found[0], titles={**found[0].titles, "model": "lost"}, status=lost)]
+        changes = {"metrics": {"coverage@10": 0.5}}
+        more = {"family": family, "validation": 0.5 + shift, "changes": changes}
+        found.append(make_result(model, values, **more))
+    return [*found, unfinished("lost", "failed", "out of memory")]
 
 
 @pytest.fixture(scope="session")

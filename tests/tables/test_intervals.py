@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
+from support.results import make_result
 
 from recrepro.analysis.comparison import compare_models
 from recrepro.analysis.intervals import with_chance
@@ -70,9 +71,10 @@ def test_no_model_is_best_where_more_is_not_better_and_one_value_for_all_has_no_
     assert chances(content, "coverage@10")["net"] is None
 
 
-def test_a_model_without_a_common_seed_is_not_tested(experiment, make_result, results):
-    other = make_result("net", {"ndcg@10": [0.1] * 50, "recall@5": [0.1] * 50}, seed=2)
-    other.record["metrics"] |= {"novelty@10": 1.0, "coverage@10": 1.0}
+def test_a_model_without_a_common_seed_is_not_tested(experiment, results):
+    values = {"ndcg@10": [0.1] * 50, "recall@5": [0.1] * 50}
+    changes = {"metrics": {"novelty@10": 1.0, "coverage@10": 1.0}}
+    other = make_result("net", values, seed=2, changes=changes)
     found = [*results[:2], other]
     (board,) = with_chance(build(experiment, found)[0], found)
     rows = {row.model: row for row in board.rows}

@@ -17,7 +17,7 @@ def test_every_value_is_there_unrounded(content, results):
     rows = read(content)
     assert len(rows) == 4 * 4
     row = next(r for r in rows if (r["model"], r["metric"]) == ("net", "ndcg@10"))
-    assert float(row["mean"]) == results[2].record["metrics"]["ndcg@10"]
+    assert float(row["mean"]) == results[2].record.metrics["ndcg@10"]
     assert float(row["low"]) < float(row["mean"]) < float(row["high"])
     assert 0 < float(row["p_best"]) < 0.05
     written = json.loads(plain.write_json(*content))
