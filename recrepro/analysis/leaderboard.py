@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
+from typing import Literal
 
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.spec.budget import how, trials_in_words
@@ -125,10 +126,10 @@ class ExpectationCheck:
     split: str
     got: float | None
     reopened: int = 0
-    verdict: str = field(init=False)
+    verdict: Literal["ok", "off", "missing"] = field(init=False)
 
     def __post_init__(self) -> None:
-        verdict = "missing"
+        verdict: Literal["ok", "off", "missing"] = "missing"
         if self.got is not None:
             # Published values are rounded; a difference of exactly the tolerance is within it.
             off = abs(self.got - self.expected.value)

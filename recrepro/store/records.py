@@ -209,7 +209,7 @@ class Hindsight(Plain):
     best_value: float | None
     epochs: int | None
     gain: float | None
-    curve: Curve
+    curve: Curve = Field([])
     reason: str
 
 

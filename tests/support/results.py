@@ -107,7 +107,7 @@ def make_record(
         "split": {
             "users": users,
             "items": 5,
-            "parts": {part: sizes for part in ("train", "validation", "test")},
+            "parts": dict.fromkeys(("train", "validation", "test"), sizes),
             "dropped": {},
             "sampled": False,
             "fingerprint": "f" * 64,
