@@ -34,7 +34,7 @@ from recrepro.store.workspace import Workspace
 from recrepro.tables.terminal import show_leaderboard
 from recrepro.tracking.background import BackgroundMirror
 from recrepro.tracking.mirror import MlflowMirror
-from recrepro.tracking.store import printable, tracking_uri
+from recrepro.tracking.store import tracking_uri, without_password
 from recrepro.words import count, size
 
 MIRROR_SECONDS = 60.0
@@ -248,7 +248,7 @@ def _announce(
 def _say_how_to_go_on(console: Console, plan: Plan, ledger: Ledger) -> None:
     states = ledger.states()
     done = sum(_done(cell, states) for cell in plan.cells)
-    arguments = " ".join(map(printable, _without_reopen(sys.argv[1:])))
+    arguments = " ".join(map(without_password, _without_reopen(sys.argv[1:])))
     console.print(
         f"\nStopped. {done} of {len(plan.cells)} cells are done and kept, with every finished "
         f"trial of the others. To go on: {_program()} {arguments}",

@@ -28,7 +28,7 @@ from recrepro.store.names import paths
 from recrepro.store.workspace import Workspace
 from recrepro.tables.console import plain_table
 from recrepro.tracking.mirror import MlflowMirror
-from recrepro.tracking.store import printable
+from recrepro.tracking.store import without_password
 from recrepro.words import count, duration
 
 State = Literal["done", "running", "dead", "failed", "left"]
@@ -141,7 +141,7 @@ def look(workspace: Workspace, ledger: Ledger, version: Planned) -> ExperimentPr
     cells = [CellProgress(member, work[member.cell]) for member in members]
     mirror = MlflowMirror(ledger, workspace, version.name, version.grid_hash, version.source)
     try:
-        unsent, where = mirror.missing(), printable(mirror.uri)
+        unsent, where = mirror.missing(), without_password(mirror.uri)
     except Exception as error:  # noqa: BLE001 - MLflow raises errors of many libraries
         unsent, where = None, first_line(error)
     return ExperimentProgress(version.name, cells, unsent, where)

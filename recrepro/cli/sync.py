@@ -17,7 +17,7 @@ from recrepro.store.entries import Planned
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 from recrepro.tracking.mirror import MlflowMirror
-from recrepro.tracking.store import printable, require_answer, tracking_uri
+from recrepro.tracking.store import require_answer, tracking_uri, without_password
 from recrepro.words import count
 
 
@@ -85,6 +85,6 @@ def send(
     if problems:
         what = "; ".join(f"{name}: {reason}" for name, reason in problems.items())
         raise RecreproError(
-            f"not all is in {printable(uri)}. {what} Nothing is lost: call `recrepro sync` again "
-            "when that is mended."
+            f"not all is in {without_password(uri)}. {what} Nothing is lost: call `recrepro sync` "
+            "again when that is mended."
         )

@@ -14,10 +14,10 @@ from recrepro.cli.options import (
     ledger_url,
     workspace_option,
 )
-from recrepro.errors import RecreproError, first_line
+from recrepro.errors import RecreproError
 from recrepro.run.interrupts import signals_as_interrupt
 from recrepro.store.workspace import Workspace
-from recrepro.tracking.store import is_server, printable, runs_pages, tracking_uri
+from recrepro.tracking.store import is_server, reading, runs_pages, tracking_uri, without_password
 
 
 @click.command()
@@ -29,14 +29,10 @@ def ui(workspace: Path, port: int) -> None:
     uri = tracking_uri(place)
     remote = is_server(uri)
     server = uri.rstrip("/") if remote else f"http://127.0.0.1:{port}"
-    what = f"On the server {printable(uri)}" if remote else "Starting MLflow here (Ctrl-C ends it)"
-    click.echo(f"{what}. The runs of")
-    try:
+    here = "Starting MLflow here (Ctrl-C ends it)"
+    click.echo(f"{f'On the server {without_password(uri)}' if remote else here}. The runs of")
+    with reading(uri):
         pages = runs_pages(place, server)
-    except Exception as error:
-        raise RecreproError(
-            f"MLflow at {printable(uri)} cannot be read: {first_line(error)}"
-        ) from error
     for name, page in pages.items():
         click.echo(f"  {name}\n    {page}")
     if remote:

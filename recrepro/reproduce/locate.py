@@ -14,8 +14,7 @@ from recrepro.errors import RecreproError, UnknownName, UsageError
 from recrepro.store.ledger import Ledger
 from recrepro.store.names import CellNames, paths
 from recrepro.store.workspace import Workspace
-from recrepro.tracking.files import LONGEST
-from recrepro.tracking.records import files_of_run
+from recrepro.tracking.reader import LONGEST, files_of_run
 
 PER_USER = "per_user.parquet"
 """The file beside a record that has the values of each user."""

@@ -14,7 +14,7 @@ from recrepro.errors import RecreproError
 from recrepro.store.entries import CellStatus, Member
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
-from recrepro.tracking.facts import cell_facts, json_hash, place_tag
+from recrepro.tracking.content import cell_facts, json_hash, place_tag
 from recrepro.tracking.store import (
     CELLS,
     Target,

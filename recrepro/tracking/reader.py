@@ -1,26 +1,37 @@
-"""Reads results back from MLflow, for tables that are made where the workspace is not.
+"""Reads results back from MLflow: of an experiment, for its tables; of a run, to reproduce it.
 
 What comes from a server is not believed as it is: only files of our own names are fetched, into a
 folder that is thrown away, up to a size; the facts of a cell must have the hash that its run
 carries, and record and values of users the hashes that the facts and the record give.
 """
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from filelock import FileLock
+
 from recrepro.errors import DataError, RecreproError, UsageError, first_line
 from recrepro.store.entries import CellStatus
 from recrepro.store.openings import Opening
 from recrepro.store.results import Result
-from recrepro.tracking.facts import COPY_VERSION, json_hash, place_tag
-from recrepro.tracking.files import fetch, sizes
-from recrepro.tracking.store import CELLS, Target, existing_target, is_server, printable
+from recrepro.store.workspace import Workspace
+from recrepro.tracking.content import COPY_VERSION, json_hash, place_tag
+from recrepro.tracking.store import (
+    CELLS,
+    Target,
+    connect,
+    existing_target,
+    is_server,
+    reading,
+    tracking_uri,
+    without_password,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,7 +40,20 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """Servers on this machine: only they may name folders of it."""
 
+MEGABYTE = 2**20
+LONGEST = {
+    "cell.json": MEGABYTE,
+    "record.json": 256 * MEGABYTE,
+    "trials.json": 256 * MEGABYTE,
+    "per_user.parquet": 4096 * MEGABYTE,
+}
+"""Files that are read, and how many bytes they may have."""
+
 RECORD_KEYS = ("identity", "metrics", "model", "sampled", "split", "tuning", "users", "per_user")
+
+
+FILES_OF_RUN = ("record.json", "per_user.parquet")
+"""Files that reproducing a run needs; not every run has the second."""
 
 
 @dataclass(frozen=True)
@@ -69,18 +93,18 @@ def results_from_mlflow(uri: str, name: str, grid_hash: str) -> MlflowResults:
     """
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
         raise UsageError(f"there is no MLflow database {uri!r}.")  # MLflow would make one
-    with _explained(uri):
+    with reading(uri):
         target = existing_target(uri, name)
     place = place_tag(grid_hash)
     found: list[Run] = []
     if target is not None:
-        with _explained(uri):
+        with reading(uri):
             found = target.runs(f"{CELLS} AND tags.`{place}` LIKE '%'")
     if target is None or not found:
         raise RecreproError(
-            f"MLflow at {printable(uri)} has nothing of {name!r}, as the file is now. Send it: "
-            f"MLFLOW_TRACKING_URI={printable(uri)} recrepro run {name}.toml, in the workspace "
-            "that has the results."
+            f"MLflow at {without_password(uri)} has nothing of {name!r}, as the file is now. Send "
+            f"it: MLFLOW_TRACKING_URI={without_password(uri)} recrepro run {name}.toml, in the "
+            "workspace that has the results."
         )
     whole = [run for run in found if run.data.tags.get("recrepro.complete")]
     whole.sort(key=lambda run: (_number(run.data.tags[place]), str(run.info.run_id)))
@@ -88,8 +112,8 @@ def results_from_mlflow(uri: str, name: str, grid_hash: str) -> MlflowResults:
     cells = {result.status.cell for result in results}
     if len(cells) < len(results):
         raise RecreproError(
-            f"MLflow at {printable(uri)} has a cell of {name!r} twice. Run the experiment with "
-            "that address in MLFLOW_TRACKING_URI: it leaves one of each."
+            f"MLflow at {without_password(uri)} has a cell of {name!r} twice. Run the experiment "
+            "with that address in MLFLOW_TRACKING_URI: it leaves one of each."
         )
     return MlflowResults(results, len(found) - len(whole))
 
@@ -164,34 +188,21 @@ class _Copy:
         if size is None:
             raise self._refused(f"{name} is missing")
         try:
-            with _explained(self._uri):
-                return fetch(self._client, self._run_id, name, size)
+            with reading(self._uri):
+                return _fetch(self._client, self._run_id, name, size)
         except DataError as error:
             raise self._refused(str(error)) from error
 
     def _sizes(self) -> dict[str, int]:
-        with _explained(self._uri):
-            return sizes(self._client, self._run_id)
+        with reading(self._uri):
+            return _sizes(self._client, self._run_id)
 
     def _refused(self, reason: str) -> RecreproError:
         return RecreproError(
-            f"the run {self._run_id} at {printable(self._uri)} cannot be used: {reason}. Delete "
-            "the run in MLflow, and run the experiment again with that address in "
+            f"the run {self._run_id} at {without_password(self._uri)} cannot be used: {reason}. "
+            "Delete the run in MLflow, and run the experiment again with that address in "
             "MLFLOW_TRACKING_URI: it is sent anew from the workspace."
         )
-
-
-@contextmanager
-def _explained(uri: str) -> Iterator[None]:
-    """Turn what MLflow raises into one message."""
-    try:
-        yield
-    except RecreproError:
-        raise
-    except Exception as error:
-        raise RecreproError(
-            f"MLflow at {printable(uri)} cannot be read: {first_line(error)}"
-        ) from error
 
 
 def _is_folder(address: str) -> bool:
@@ -200,3 +211,85 @@ def _is_folder(address: str) -> bool:
 
 def _number(text: str) -> int:
     return int(text) if text.isdecimal() else 0
+
+
+def files_of_run(workspace: Workspace, run_id: str) -> dict[str, bytes]:
+    """Return the record and the per-user values that a run of a cell has as artifacts.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Its embedded store is read, unless ``MLFLOW_TRACKING_URI`` names another.
+    run_id : str
+        As MLflow shows it.
+
+    Returns
+    -------
+    dict of str to bytes
+        By file name: ``record.json``, and ``per_user.parquet`` if it is there.
+
+    Raises
+    ------
+    RecreproError
+        If there is no such run, it has no record, or a file is too large.
+    """
+    uri = tracking_uri(workspace)
+    embedded = uri == workspace.mlflow_store
+    lock = FileLock(workspace.root / "mlflow.lock") if embedded else contextlib.nullcontext()
+    client = connect(uri)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with lock:
+            there = _sizes(client, run_id)
+            if "record.json" not in there:
+                raise RecreproError(
+                    f"the MLflow run {run_id} has no record.json: it is a trial, a failed cell, or "
+                    "not one of recrepro. Name the run of a cell, such as the parent of a trial."
+                )
+            return {n: _fetch(client, run_id, n, there[n]) for n in FILES_OF_RUN if n in there}
+    except DataError as error:
+        raise RecreproError(f"the MLflow run {run_id} cannot be used: {error}.") from error
+    except MlflowException as error:
+        raise RecreproError(
+            f"the MLflow run {run_id} cannot be read: {first_line(error)}. List them: recrepro ui."
+        ) from error
+
+
+def _sizes(client: "MlflowClient", run_id: str) -> dict[str, int]:
+    """Return the sizes in bytes of the files that a run is said to have, by name."""
+    listed = client.list_artifacts(run_id)
+    return {file.path: file.file_size or 0 for file in listed if not file.is_dir}
+
+
+def _fetch(client: "MlflowClient", run_id: str, name: str, size: int) -> bytes:
+    """Return one of our files; its size is looked at before and after.
+
+    Parameters
+    ----------
+    client : MlflowClient
+        The connection.
+    run_id : str
+        As MLflow shows it.
+    name : str
+        One of `LONGEST`.
+    size : int
+        What `_sizes` said of it.
+
+    Raises
+    ------
+    DataError
+        With the reason, as a part of a sentence, if it is too large or no file.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        _fits(name, size)
+        fetched = Path(client.download_artifacts(run_id, name, folder)).resolve()
+        if fetched.parent != Path(folder).resolve() or not fetched.is_file():
+            raise DataError(f"{name} came as something else than a file")
+        _fits(name, fetched.stat().st_size)
+        return fetched.read_bytes()
+
+
+def _fits(name: str, size: int) -> None:
+    if size > LONGEST[name]:
+        raise DataError(f"{name} has {size:,} bytes, more than {LONGEST[name]:,}")

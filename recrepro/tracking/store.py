@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -12,7 +13,7 @@ from urllib.parse import quote, urlencode
 from filelock import FileLock
 
 from recrepro.durable import DRAFT, new_file
-from recrepro.errors import RecreproError
+from recrepro.errors import RecreproError, first_line
 from recrepro.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -62,9 +63,22 @@ def is_server(uri: str) -> bool:
     return uri.startswith(("http://", "https://"))
 
 
-def printable(uri: str) -> str:
+def without_password(uri: str) -> str:
     """Return an address without the password that it may contain."""
     return re.sub(r"(://[^:/@]*):[^/]*@", r"\1:***@", uri)
+
+
+@contextlib.contextmanager
+def reading(uri: str) -> Iterator[None]:
+    """Turn whatever MLflow raises while it is read into one message."""
+    try:
+        yield
+    except RecreproError:
+        raise
+    except Exception as error:
+        raise RecreproError(
+            f"MLflow at {without_password(uri)} cannot be read: {first_line(error)}"
+        ) from error
 
 
 def silence_mlflow() -> None:
@@ -102,8 +116,8 @@ def require_answer(uri: str) -> None:
         slow = isinstance(error, requests.Timeout)
         why = f"has not answered in {seconds:g} s" if slow else "cannot be reached"
         raise RecreproError(
-            f"the MLflow server {printable(uri)} {why}. Start it, or correct its address (--mlflow "
-            "URI or MLFLOW_TRACKING_URI)."
+            f"the MLflow server {without_password(uri)} {why}. Start it, or correct its address "
+            "(--mlflow URI or MLFLOW_TRACKING_URI)."
         ) from error
 
 

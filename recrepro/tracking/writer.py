@@ -15,19 +15,17 @@ from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 from recrepro.tracking.content import (
     StepValue,
+    cell_facts,
     curve,
     dataset_inputs,
-    record_values,
-    validation_values,
-)
-from recrepro.tracking.facts import (
-    cell_facts,
     json_hash,
     opening_tags,
     record_tags,
+    record_values,
     run_name,
     shortened,
     title_tags,
+    validation_values,
 )
 from recrepro.tracking.store import Target
 

@@ -20,7 +20,7 @@ from recrepro.store.workspace import Workspace
 from recrepro.tracking.background import BackgroundMirror
 from recrepro.tracking.content import metric_key
 from recrepro.tracking.mirror import MlflowMirror
-from recrepro.tracking.store import connect, printable, runs_pages, set_up_store
+from recrepro.tracking.store import connect, runs_pages, set_up_store, without_password
 from recrepro.tracking.writer import RunWriter
 
 TITLES = {"dataset": "toy", "split": "temporal", "model": "ease", "seed": 1}
@@ -505,5 +505,8 @@ def test_metric_names_use_the_characters_that_mlflow_allows(name, key):
 
 
 def test_a_password_is_not_printed():
-    assert printable("postgresql://me:secret@db/mlflow") == "postgresql://me:***@db/mlflow"
-    assert printable("https://mlflow.example.org:5000/a@b") == "https://mlflow.example.org:5000/a@b"
+    assert without_password("postgresql://me:secret@db/mlflow") == "postgresql://me:***@db/mlflow"
+    assert (
+        without_password("https://mlflow.example.org:5000/a@b")
+        == "https://mlflow.example.org:5000/a@b"
+    )

@@ -12,8 +12,7 @@ import pytest
 
 from recrepro.errors import RecreproError, UsageError
 from recrepro.store.results import results_in
-from recrepro.tracking.files import LONGEST
-from recrepro.tracking.reader import _Copy, results_from_mlflow
+from recrepro.tracking.reader import LONGEST, _Copy, results_from_mlflow
 from recrepro.tracking.store import CELLS, Target, existing_target
 
 pytestmark = pytest.mark.slow  # they need the small grid's results, which take a while
