@@ -23,7 +23,7 @@ from recrepro.run.materials import draw_splits
 from recrepro.run.plan import make_plan
 from recrepro.run.resolve import check_names
 from recrepro.spec.experiment import load_experiment
-from recrepro.splits.audit import Audit, Verdict, audit_split
+from recrepro.splits.audit import Audit, AuditOutcome, audit_split
 from recrepro.splits.base import Order
 from recrepro.tables.console import plain_table
 
@@ -158,10 +158,10 @@ def audit_files(
     return [(f"{train.name} / {test.name}", audit)]
 
 
-def worst(audits: Audits) -> Verdict:
+def worst(audits: Audits) -> AuditOutcome:
     """Return the worst verdict of several splits."""
     verdicts = [audit.verdict for _, audit in audits]
-    order: tuple[Verdict, ...] = ("leaking", "suspicious", "clean")
+    order: tuple[AuditOutcome, ...] = ("leaking", "suspicious", "clean")
     return min(verdicts, key=order.index)
 
 

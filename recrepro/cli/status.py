@@ -29,10 +29,10 @@ from recrepro.tracking.mirror import MlflowMirror
 from recrepro.tracking.store import without_password
 from recrepro.words import count, duration
 
-State = Literal["done", "running", "dead", "failed", "left"]
+DisplayState = Literal["done", "running", "dead", "failed", "left"]
 
 
-STATES: dict[State, str] = {
+STATES: dict[DisplayState, str] = {
     "done": "green",
     "running": "bold",
     "dead": "bold yellow",
@@ -73,7 +73,7 @@ class CellProgress:
         return self.member.name.path
 
     @property
-    def state(self) -> State:
+    def state(self) -> DisplayState:
         """What to call it."""
         if self.work.lease is not None:
             return "running" if self.work.lease.alive else "dead"
@@ -126,7 +126,7 @@ class ExperimentProgress:
     mlflow: str
 
     @property
-    def counts(self) -> dict[State, int]:
+    def counts(self) -> dict[DisplayState, int]:
         """How many cells are in each state."""
         counted = Counter(cell.state for cell in self.cells)
         return {state: counted[state] for state in STATES}

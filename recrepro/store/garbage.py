@@ -32,10 +32,10 @@ TRASH = ".gc-"
 """Start of the name that something has between the decision to delete it and its end."""
 
 
-Kind = Literal["split", "features", "log", "checkpoint", "blob", "leftover"]
+WasteKind = Literal["split", "features", "log", "checkpoint", "blob", "leftover"]
 
 
-KINDS: dict[Kind, str] = {
+KINDS: dict[WasteKind, str] = {
     "split": "splits that no cell needs which is left or running; they are drawn again on demand",
     "features": "side information that no cell needs which is left or running; it is read again",
     "log": "what the processes of done cells printed",
@@ -49,7 +49,7 @@ KINDS: dict[Kind, str] = {
 class Waste:
     """Something that can be deleted."""
 
-    kind: Kind
+    kind: WasteKind
     path: Path
     n_bytes: int
 
@@ -105,7 +105,7 @@ def _leased(workspace: Workspace, work: dict[str, CellWork]) -> Iterator[Waste]:
             yield Waste("features", folder, _size(folder))
     for one in work.values():
         if one.state == "done" and one.lease is None:
-            places: dict[Kind, Path] = {
+            places: dict[WasteKind, Path] = {
                 "log": workspace.log(one.cell),
                 "checkpoint": workspace.checkpoints(one.cell),
             }

@@ -11,6 +11,8 @@ SQLite in write-ahead mode by default, or PostgreSQL, by address. What reads bef
 a lock from its first read to its commit: that of the whole file in SQLite, in PostgreSQL that of
 the cell's row (or of all who plan). A server that goes away for some seconds holds nothing up for
 good: each step that is the same done twice as done once is tried again.
+
+Longer than 350 lines: all transactions stand in one place, which decides who may write what.
 """
 
 import functools
