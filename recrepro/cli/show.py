@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from recrepro.cli.console import make_console, printable
+from recrepro.cli.console import make_console, without_control_characters
 from recrepro.cli.options import (
     ledger_url,
     run_argument,
@@ -54,7 +54,7 @@ def show_record(console: Console, record: Mapping[str, Any]) -> None:
     titles = record["titles"]
     whole = all(part in titles for part in ("dataset", "split", "model", "seed"))
     name = paths(Member(record["cell"], dict(titles)))[-1] if whole else record["cell"]
-    console.print(Text(printable(name), style="bold"), soft_wrap=True)
+    console.print(Text(without_control_characters(name), style="bold"), soft_wrap=True)
     for title, rows in (
         ("What was run", _what(record)),
         ("What came out", _outcome(record)),
@@ -66,7 +66,7 @@ def show_record(console: Console, record: Mapping[str, Any]) -> None:
         table.add_column(overflow="fold")
         for label, value in rows:
             if value not in (None, "", {}, []):
-                table.add_row(Text(label), Text(printable(_text(value))))
+                table.add_row(Text(label), Text(without_control_characters(_text(value))))
         console.print(table)
 
 
