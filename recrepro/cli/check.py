@@ -111,7 +111,7 @@ def print_check(
     if form == "json":
         click.echo(json.dumps(as_json(found), indent=1))
     else:
-        show(make_console(), found)
+        show_check(make_console(), found)
     require_runnable(found)
 
 
@@ -219,7 +219,7 @@ def as_json(found: CheckReport) -> dict[str, Any]:
     }
 
 
-def show(console: Console, found: CheckReport) -> None:
+def show_check(console: Console, found: CheckReport) -> None:
     """Print it."""
     if found.budget is not None:
         console.print(f"budget: {found.budget}", soft_wrap=True)

@@ -57,7 +57,7 @@ def status(experiment: Path | None, workspace: Path, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(as_json(found), indent=1))
     else:
-        show(make_console(), found)
+        show_status(make_console(), found)
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _cell_json(cell: CellProgress) -> dict[str, Any]:
     }
 
 
-def show(console: Console, found: Sequence[ExperimentProgress]) -> None:
+def show_status(console: Console, found: Sequence[ExperimentProgress]) -> None:
     """Print it: counts, and a line for each cell that is not done."""
     for one in found:
         counts = ", ".join(f"{n} {state}" for state, n in one.counts.items() if n)

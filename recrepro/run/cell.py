@@ -18,6 +18,7 @@ from recrepro.models import MODELS
 from recrepro.randomness import generator
 from recrepro.run.energy import EnergyMeter
 from recrepro.run.job import Job
+from recrepro.run.outcome import measured, per_user_table, result_digest
 from recrepro.run.provenance import code_state, environment, packages, peak_memory_bytes
 from recrepro.run.weights import weights_of
 from recrepro.space import at_edge
@@ -31,9 +32,6 @@ from recrepro.store.records import (
     RecordedSearch,
     SplitFacts,
     Trial,
-    measured,
-    per_user_table,
-    result_digest,
 )
 from recrepro.store.workspace import Workspace
 from recrepro.tuning.hindsight import look_back, looks_back
