@@ -1,9 +1,6 @@
 """Side information: what is known of users and items besides interactions, as sparse matrices."""
 
 import hashlib
-import os
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,11 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csr_array, hstack
 
+from recrepro.durable import new_folder
 from recrepro.errors import UnknownName, UsageError
 
 Side = Literal["user", "item"]
@@ -158,19 +155,8 @@ class Features:
                 **{name: getattr(one.matrix, name) for name in _PARTS},
             }
             arrays |= {f"{number}.{name}": array for name, array in parts.items()}
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = folder.with_name(f".draft-{secrets.token_hex(8)}")
-        draft.mkdir()
-        try:
-            with (draft / _FILE).open("wb") as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy stubs: allow_pickle
-                file.flush()
-                os.fsync(file.fileno())
-            with FileLock(folder.parent / ".lock"):
-                if not folder.is_dir():  # else another process has stored the same
-                    draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        with new_folder(folder, is_whole=Path.is_dir) as draft, (draft / _FILE).open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy stubs: allow_pickle
 
     @classmethod
     def stored(cls, folder: Path) -> Self:

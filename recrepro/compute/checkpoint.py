@@ -1,7 +1,6 @@
 """A file that a long training goes on from after an interruption."""
 
 import json
-import os
 import time
 import zipfile
 from collections.abc import Mapping
@@ -10,6 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from recrepro.durable import new_file
 
 SECONDS_BETWEEN = 60.0
 """How much work may be lost, unless an epoch takes longer."""
@@ -52,18 +53,10 @@ class Checkpoint:
         notes : mapping of str to object
             Plain values, as JSON has them.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_suffix(f".{os.getpid()}.draft")
         parts = {f"array {name}": array for name, array in arrays.items()}
         parts["notes"] = np.frombuffer(json.dumps(notes).encode(), np.uint8)
-        try:
-            with draft.open("wb") as file:
-                np.savez(file, **parts)  # type: ignore[arg-type]  # numpy stubs: allow_pickle
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with new_file(self.path) as draft, draft.open("wb") as file:
+            np.savez(file, **parts)  # type: ignore[arg-type]  # numpy stubs: allow_pickle
         self._written = time.monotonic()
 
     def read(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:

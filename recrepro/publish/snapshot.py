@@ -11,18 +11,16 @@
     citation.bib, CITATION.cff, croissant.json    made from the files above and the content hash
 """
 
-import contextlib
 import hashlib
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import recrepro
+from recrepro.durable import new_folder
 from recrepro.errors import RecreproError, UsageError
 from recrepro.publish.citation import Citation, bibtex, citation_file, croissant
 from recrepro.spec.experiment import Experiment, load_experiment
@@ -101,10 +99,11 @@ def write_snapshot(
     files |= table_files(load_experiment(experiment_file), results, reference)
     sums = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
     files[SUMS] = sums_file(sums)
-    with _draft(target) as draft:
-        citation = _write(draft, files, sums)
-        draft.rename(target)
-    return citation
+    try:
+        with new_folder(target) as draft:
+            return _write(draft, files, sums)
+    except OSError as error:
+        raise RecreproError(f"cannot write to {target.parent}: {error}.") from error
 
 
 def _write(draft: Path, files: dict[str, bytes], sums: dict[str, str]) -> Citation:
@@ -120,21 +119,6 @@ def _write_file(path: Path, content: bytes) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
     path.chmod(0o444)
-
-
-@contextlib.contextmanager
-def _draft(target: Path) -> Iterator[Path]:
-    """Give a folder beside a target, which is taken away again if it was not renamed."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=target.parent))
-    except OSError as error:
-        raise RecreproError(f"cannot write to {target.parent}: {error}.") from error
-    try:
-        draft.chmod(0o755)
-        yield draft
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _cell(result: Result) -> tuple[dict[str, Any], dict[str, bytes]]:

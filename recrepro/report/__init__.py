@@ -1,10 +1,9 @@
 """`recrepro report`: everything about an experiment on one page that needs no other file."""
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from recrepro.durable import new_file
 from recrepro.errors import RecreproError
 from recrepro.report.page import render
 from recrepro.spec.experiment import Experiment
@@ -36,16 +35,8 @@ def write_report(
     """
     page = render(experiment, results, source)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=".draft-", dir=path.parent)
-        draft = Path(name)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(page)
-            draft.chmod(0o644)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with new_file(path) as draft:
+            draft.write_text(page, encoding="utf-8")
     except OSError as error:
         raise RecreproError(
             f"cannot write the report to {path}: {error}. Choose another file with --output."

@@ -13,6 +13,7 @@ from typing import Any
 
 import tomli_w
 
+from recrepro.durable import new_folder
 from recrepro.errors import RecreproError, UsageError
 from recrepro.reproduce.locate import PER_USER, FoundRun
 from recrepro.reproduce.refit import base_of, own_files, recorded_experiment
@@ -46,12 +47,8 @@ def write_bundle(run: FoundRun, folder: Path, wheel: Path | None = None) -> None
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there and not an empty folder: name another one.")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder.parent) as place:
-            draft = Path(place) / "bundle"
-            draft.mkdir()
+        with new_folder(folder) as draft:
             _fill(draft, run, experiment, wheel)
-            draft.replace(folder)
     except OSError as error:
         raise RecreproError(f"{folder} cannot be written: {error}. Name another folder.") from error
 

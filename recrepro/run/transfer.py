@@ -1,11 +1,10 @@
 """Files that go from one machine to another by their content hash."""
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from recrepro.durable import new_file
 from recrepro.errors import DataError
 
 CHUNK = 32 << 20
@@ -53,22 +52,15 @@ def receive(path: Path, sha256: str, size: int, ask: Callable[[int], bytes]) -> 
     DataError
         If what came is something else.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, draft = tempfile.mkstemp(prefix=".draft-", dir=path.parent)
     digest, received = hashlib.sha256(), 0
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+    with new_file(path) as draft:
+        with draft.open("wb") as file:
             while received < size and (chunk := ask(received)):
                 file.write(chunk)
                 digest.update(chunk)
                 received += len(chunk)
-            file.flush()
-            os.fsync(file.fileno())
         if (received, digest.hexdigest()) != (size, sha256):
             raise DataError(
                 f"{path.name} came otherwise than it was sent: {received:,} of {size:,} bytes, "
                 f"SHA-256 {digest.hexdigest()} instead of {sha256}. Run the same command again."
             )
-        Path(draft).replace(path)
-    finally:
-        Path(draft).unlink(missing_ok=True)

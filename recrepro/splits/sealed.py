@@ -7,18 +7,16 @@ from the coordinator, once, after the coordinator has written the opening to the
 
 import hashlib
 import json
-import secrets
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from recrepro.durable import new_folder
 from recrepro.errors import SealError
 from recrepro.interactions import Interactions
 from recrepro.splits.base import Parts
@@ -121,22 +119,13 @@ class StoredSplit:
 
         The facts, such as those of `describe`, are not locked: they go to every record.
         """
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = folder.with_name(f".draft-{secrets.token_hex(8)}")
-        draft.mkdir()
         files = _files(parts, validation_negatives, test_negatives)
-        try:
+        with new_folder(folder, is_whole=lambda place: cls(place).is_whole) as draft:
             # What is fitted is locked too: it holds what other seeds and folds have in test.
             for name, arrays in files.items():
                 write_locked(draft / name, keys.test if name == SEALED else keys.tuning, arrays)
             sizes = {name: (draft / name).stat().st_size for name in FILES}
             (draft / "split.json").write_text(json.dumps({**facts, "files": sizes}, indent=1))
-            with FileLock(folder.parent / ".lock"):
-                if not cls(folder).is_whole:  # else another process has stored the same split
-                    shutil.rmtree(folder, ignore_errors=True)
-                    draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
         return cls(folder)
 
     @property

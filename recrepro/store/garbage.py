@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from recrepro.durable import DRAFT
 from recrepro.store.entries import CellWork
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
@@ -161,10 +162,10 @@ def _delete_blob(workspace: Workspace, blob: Waste, now: float) -> bool:
 def _leftovers(workspace: Workspace, now: float) -> Iterator[Path]:
     """Yield drafts whose writer was killed, and what an earlier `gc` was about to delete."""
     places: Iterable[tuple[Path, str]] = (
-        (workspace.root / "blobs", "??/.draft-*"),
-        (workspace.splits, ".draft-*"),
-        (workspace.root / "features", ".draft-*"),
-        (workspace.root / "checkpoints", "*/*.draft"),
+        (workspace.root / "blobs", f"??/{DRAFT}*"),
+        (workspace.splits, f"{DRAFT}*"),
+        (workspace.root / "features", f"{DRAFT}*"),
+        (workspace.root / "checkpoints", f"*/{DRAFT}*"),
         *((workspace.root / name, f"{TRASH}*") for name in _FOLDERS),
     )
     for folder, pattern in places:

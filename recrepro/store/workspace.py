@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from recrepro.durable import new_file
 from recrepro.errors import RecreproError, UsageError
 from recrepro.spec.canonical import canonical_hash
 
@@ -102,19 +102,6 @@ class Workspace:
             if target.is_file() and target.read_bytes() == content:
                 os.utime(target)  # `recrepro gc` leaves alone what is young
                 return digest
-            target.parent.mkdir(exist_ok=True)
-        descriptor, draft = tempfile.mkstemp(prefix=".draft-", dir=target.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(draft).replace(target)
-        finally:
-            Path(draft).unlink(missing_ok=True)
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        with new_file(target) as draft:
+            draft.write_bytes(content)
         return digest

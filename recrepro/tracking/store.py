@@ -4,16 +4,14 @@ import contextlib
 import logging
 import os
 import re
-import shutil
 import sqlite3
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from filelock import FileLock
 
+from recrepro.durable import DRAFT, new_file
 from recrepro.errors import RecreproError
 from recrepro.store.workspace import Workspace
 
@@ -126,15 +124,13 @@ def set_up_store(workspace: Workspace) -> None:
     path = workspace.root / "mlflow.db"
     if path.is_file() and path.stat().st_size:
         return
-    for left in workspace.root.glob(".mlflow-draft-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    # Another name each time: MLflow keeps connections to the files that it has seen.
-    with tempfile.TemporaryDirectory(prefix=".mlflow-draft-", dir=workspace.root) as folder:
-        draft = Path(folder) / path.name
+    for left in workspace.root.glob(f"{DRAFT}{path.name}-*"):
+        left.unlink()
+    # A draft has another name each time: MLflow keeps connections to the files that it has seen.
+    with new_file(path) as draft:
         connect(f"sqlite:///{draft}").search_experiments()
         for stale in workspace.root.glob(f"{path.name}-*"):  # of a store that was deleted
             stale.unlink()
-        draft.replace(path)
     # A write-ahead log waits for the disk once a commit instead of several times, which was half
     # of the time that copies took. It needs a local disk, as that of the ledger does.
     if (workspace.root / "ledger.db").is_file():

@@ -59,7 +59,7 @@ def cut_power(coordinator, rng):
     """Kill everything, and cut off what was not yet synced to the disk."""
     folder = Path(coordinator.cwd()) / "runs"
     strike_all(coordinator, rng)
-    names = ("splits/*/*", "checkpoints/*/*", "logs/*", "blobs/*/.draft-*", ".mlflow-draft-*/*")
+    names = ("splits/*/*", "checkpoints/*/*", "logs/*", "blobs/*/.draft-*", ".draft-*")
     for path in sorted(path for name in names for path in folder.glob(name)):
         with contextlib.suppress(FileNotFoundError):
             os.truncate(path, rng.randint(0, path.stat().st_size))

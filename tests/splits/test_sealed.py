@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
+from recrepro import durable
 from recrepro.errors import SealError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
@@ -252,12 +253,12 @@ def test_tuning_works_where_the_sealed_file_is_gone(tmp_path, parts):
         split.sealed(unseal).open()
 
 
-@pytest.mark.parametrize("step", ["write_locked", "FileLock"])
-def test_a_write_that_fails_leaves_nothing(tmp_path, parts, negatives, monkeypatch, step):
+@pytest.mark.parametrize(("module", "step"), [(sealed, "write_locked"), (durable, "FileLock")])
+def test_a_write_that_fails_leaves_nothing(tmp_path, parts, negatives, monkeypatch, module, step):
     def fail(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr(sealed, step, fail)
+    monkeypatch.setattr(module, step, fail)
     with pytest.raises(OSError, match="disk full"):
         store(tmp_path / "cache" / "s", parts, negatives)
     assert list((tmp_path / "cache").iterdir()) == []
@@ -265,8 +266,8 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, parts, negatives, monkeypat
 
 def test_two_writers_of_the_same_split_both_succeed(tmp_path, parts, monkeypatch):
     both_ready = threading.Barrier(2, timeout=30)
-    lock = sealed.FileLock
-    monkeypatch.setattr(sealed, "FileLock", lambda path: (both_ready.wait(), lock(path))[1])
+    lock = durable.FileLock
+    monkeypatch.setattr(durable, "FileLock", lambda path: (both_ready.wait(), lock(path))[1])
     found: list[StoredSplit] = []
     writers = [
         threading.Thread(target=lambda: found.append(store(tmp_path / "s", parts)))

@@ -81,7 +81,7 @@ class State:
                 "draft": root / "blobs" / "ab" / f".draft-{number}",
                 "split": root / "splits" / f".draft-{number}",
                 "remains": root / "logs" / f".gc-{number}",
-                "checkpoint": root / "checkpoints" / "cell" / f"fit.{number}.draft",
+                "checkpoint": root / "checkpoints" / "cell" / f".draft-fit.npz-{number}",
             }.get(kind)
             if path is None:
                 path = self.workspace.blob(self.workspace.write_blob(b"loose %d" % number))

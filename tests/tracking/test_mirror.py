@@ -347,7 +347,7 @@ def test_a_run_that_is_killed_while_mlflow_makes_its_database_leaves_none(mirror
     killed = subprocess.run([sys.executable, "-c", SET_UP, str(workspace.root)], check=False)
     assert killed.returncode == 9
     assert mirror.sync() == 2
-    assert list(workspace.root.glob(".mlflow-draft-*")) == []
+    assert list(workspace.root.glob(".draft-*")) == []
 
 
 @pytest.mark.slow
