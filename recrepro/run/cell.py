@@ -13,6 +13,7 @@ from typing import Any
 
 from recrepro.compute.checkpoint import Checkpoint
 from recrepro.evaluation.evaluator import Evaluator
+from recrepro.failpoints import reach
 from recrepro.features import Features
 from recrepro.model import EpochStats, IterativeRecommender, Recommender
 from recrepro.models import MODELS
@@ -165,6 +166,7 @@ def run_cell(
     for blob in filter(None, (record["per_user"], record.get("weights"))):
         deliver(blob)
     ledger.commit(job.cell, job.token, record, digest)
+    reach("record-committed")
     ledger.close()
     shutil.rmtree(workspace.checkpoints(job.cell), ignore_errors=True)
 
@@ -198,7 +200,9 @@ def _tune(
     trials = [Trial(**stored) for stored in ledger.trials(job.cell)]
 
     def on_trial(trial: Trial) -> None:
+        reach("trial-finished")
         ledger.add_trial(job.cell, job.token, trial.number, trial.to_json())
+        reach("trial-stored")
         trials.append(trial)
         emit(_progress(trials, tuner.budget))
 
