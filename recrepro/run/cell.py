@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from recrepro.compute.checkpoint import Checkpoint
 from recrepro.evaluation.evaluator import Evaluator
+from recrepro.failpoints import reach
 from recrepro.features import Features
 from recrepro.model import EpochStats, IterativeRecommender, Recommender
 from recrepro.models import MODELS
@@ -174,6 +175,7 @@ def run_cell(
     for blob in filter(None, (record.per_user, record.weights)):
         deliver(blob)
     ledger.commit(job.token, record)
+    reach("record-committed")
     ledger.close()
     shutil.rmtree(workspace.checkpoints(job.cell), ignore_errors=True)
 
@@ -207,7 +209,9 @@ def _tune(
     trials = ledger.trials(job.cell)
 
     def on_trial(trial: Trial) -> None:
+        reach("trial-finished")
         ledger.add_trial(job.cell, job.token, trial)
+        reach("trial-stored")
         trials.append(trial)
         emit(_progress(trials, tuner.budget))
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from recrepro.durable import DRAFT
+from recrepro.failpoints import reach
 from recrepro.store.entries import CellWork
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
@@ -81,6 +82,7 @@ def clean(workspace: Workspace, ledger: Ledger, now: float | None = None) -> lis
             with contextlib.suppress(FileNotFoundError):  # a worker deletes its own checkpoints
                 one.path.rename(trash)
                 moved.append((one, trash))
+    reach("garbage-moved")
     for _, trash in moved:
         _delete(trash)
     gone = [one for one, _ in moved]

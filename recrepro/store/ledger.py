@@ -30,6 +30,7 @@ import sqlalchemy as sa
 from filelock import FileLock
 
 from recrepro.errors import LedgerError, SealError
+from recrepro.failpoints import reach
 from recrepro.spec.budget import Budget
 from recrepro.spec.canonical import canonical_json
 from recrepro.spec.identity import Identity
@@ -416,6 +417,7 @@ class Ledger:
                 _give_up_lease(connection, cell, done | {"record": text, "ended_at": time.time()})
             elif row.token == token:  # reopened: the same result, with the new opening in it
                 _give_up_lease(connection, cell, {} if alarm else {"record": text})
+            reach("record-pending")
         if alarm:
             raise LedgerError(
                 f"determinism alarm: cell {cell[:12]} already has another result. The first one "

@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from recrepro.durable import DRAFT, new_file
 from recrepro.errors import RecreproError, first_line
+from recrepro.failpoints import reach
 from recrepro.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ def set_up_store(workspace: Workspace) -> None:
         connect(f"sqlite:///{draft}").search_experiments()
         for stale in workspace.root.glob(f"{path.name}-*"):  # of a store that was deleted
             stale.unlink()
+        reach("mlflow-store-drafted")
     # A write-ahead log waits for the disk once a commit instead of several times, which was half
     # of the time that copies took. It needs a local disk, as that of the ledger does.
     if (workspace.root / "ledger.db").is_file():
