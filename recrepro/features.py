@@ -16,7 +16,6 @@ from recrepro.durable import new_folder
 from recrepro.errors import UnknownName, UsageError
 
 Side = Literal["user", "item"]
-SIDES: tuple[Side, ...] = ("user", "item")
 FeatureNames = Annotated[str, Field(pattern=r"^[a-z0-9._+-]+(\s*,\s*[a-z0-9._+-]+)*$")]
 """Names of feature sets, separated by commas, as a hyperparameter."""
 ALL = "all"

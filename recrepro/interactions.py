@@ -1,10 +1,11 @@
 """Interactions: who did what, as index arrays with the data set's own labels beside them."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recrepro.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 UNKNOWN_TIME = np.iinfo(np.int64).min
 """Stands for a time that the data does not give; it sorts before every known one."""

@@ -140,6 +140,28 @@ def test_heavy_libraries_are_never_imported_at_module_level():
     assert wrong == []
 
 
+LONGEST = 350
+"""Lines of a module that needs no reason."""
+
+
+@pytest.mark.parametrize("folder", ["recrepro", "baselines", "neural"])
+def test_a_long_module_says_why_at_its_top(folder):
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        text = path.read_text()
+        if len(text.splitlines()) > LONGEST:
+            top = ast.get_docstring(ast.parse(text))
+            assert f"Longer than {LONGEST} lines: " in top, path
+
+
+def test_no_two_classes_of_the_core_share_a_name():
+    owners = {}
+    for name, tree in modules("recrepro"):
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                owners.setdefault(node.name, []).append(name)
+    assert {c: m for c, m in owners.items() if len(m) > 1} == {}
+
+
 def test_only_the_tracking_modules_import_mlflow():
     users = {
         name

@@ -9,7 +9,6 @@ value that is not as expected needs a `note` in its experiment file that says wh
 error.
 """  # noqa: INP001
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,51 +19,48 @@ from recrepro.spec.experiment import load_experiment
 from recrepro.store.ledger import Ledger
 from recrepro.store.results import results_in
 from recrepro.store.workspace import Workspace
-from recrepro.study import records as kept_records
+from recrepro.study.records import StudyRecord, StudyValue, archived
 from recrepro.templates import render as render_template
 
 HERE = Path(__file__).parent
 RECORDS = HERE.parent / "records"
 PAGE = HERE.parents[1] / "docs" / "conformance.md"
 
-Record = dict[str, Any]
-Value = dict[str, Any]
 
-
-def record(path: Path, ledger: Ledger, workspace: Workspace) -> Record | None:
+def record(path: Path, ledger: Ledger, workspace: Workspace) -> StudyRecord | None:
     """Return what a workspace holds of an experiment; None if it was not run there to the end."""
     experiment = load_experiment(path)
     if not ledger.members(path.stem, experiment.grid_hash):
         return None
     results = results_in(workspace, ledger, experiment, path.stem)
     command = f"recrepro run experiments/papers/{path.name}"
-    return kept_records.kept(experiment, path.stem, results, command)
+    return archived(experiment, path.stem, results, command)
 
 
-def read_records() -> list[Record]:
+def read_records() -> list[StudyRecord]:
     """Return the records of the experiments in this folder, by name."""
     paths = (RECORDS / f"{path.stem}.json" for path in sorted(HERE.glob("*.toml")))
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+    return [StudyRecord.model_validate_json(path.read_bytes()) for path in paths if path.is_file()]
 
 
-def waiting(records: list[Record]) -> list[tuple[str, str]]:
+def waiting(records: list[StudyRecord]) -> list[tuple[str, str]]:
     """Return name and claim of the experiments of this folder that have no record."""
-    known = {r["experiment"] for r in records}
+    known = {r.experiment for r in records}
     paths = (path for path in sorted(HERE.glob("*.toml")) if path.stem not in known)
     return [(path.stem, load_experiment(path).claim) for path in paths]
 
 
-def unexplained(records: list[Record]) -> list[str]:
+def unexplained(records: list[StudyRecord]) -> list[str]:
     """Return what is not as expected and has no note."""
     return [
-        f"{r['experiment']}: {v['model']} {v['metric']} is {v['verdict']}"
+        f"{r.experiment}: {v.model} {v.metric} is {v.verdict}"
         for r in records
-        for v in r["values"]
-        if v["verdict"] != "ok" and not v["note"]
+        for v in r.values
+        if v.verdict != "ok" and not v.note
     ]
 
 
-def render(records: list[Record], findings: str, not_run: list[tuple[str, str]]) -> str:
+def render(records: list[StudyRecord], findings: str, not_run: list[tuple[str, str]]) -> str:
     """Return the page."""
     page = render_template(
         HERE / "conformance.md.j2",
@@ -84,46 +80,46 @@ def render(records: list[Record], findings: str, not_run: list[tuple[str, str]])
     return page.rstrip("\n") + "\n"
 
 
-def _counts(r: Record) -> tuple[int, int, int, int]:
+def _counts(r: StudyRecord) -> tuple[int, int, int, int]:
     """Count models, values, values as expected, and the other values."""
-    ok = sum(v["verdict"] == "ok" for v in r["values"])
-    return len(r["models"]), len(r["values"]), ok, len(r["values"]) - ok
+    ok = sum(v.verdict == "ok" for v in r.values)
+    return len(r.models), len(r.values), ok, len(r.values) - ok
 
 
-def _seconds(r: Record) -> float:
-    return float(sum(m["fit_s"] + m["score_s"] for m in r["models"]))
+def _seconds(r: StudyRecord) -> float:
+    return float(sum(m.fit_s + m.score_s for m in r.models))
 
 
-def _fit_seconds(r: Record) -> dict[str, float]:
-    return {m["model"]: m["fit_s"] for m in r["models"]}
+def _fit_seconds(r: StudyRecord) -> dict[str, float]:
+    return {m.model: m.fit_s for m in r.models}
 
 
-def _misses(r: Record) -> dict[str, list[Value]]:
+def _misses(r: StudyRecord) -> dict[str, list[StudyValue]]:
     """Return the values of an experiment that are off, by what explains them."""
-    reasons: dict[str, list[Value]] = {}
-    for v in r["values"]:
-        if v["verdict"] != "ok":
-            reasons.setdefault(v["note"], []).append(v)
+    reasons: dict[str, list[StudyValue]] = {}
+    for v in r.values:
+        if v.verdict != "ok":
+            reasons.setdefault(v.note, []).append(v)
     return reasons
 
 
-def _profiles(records: list[Record]) -> Iterator[tuple[Any, ...]]:
+def _profiles(records: list[StudyRecord]) -> Iterator[tuple[Any, ...]]:
     """Return the models that were run with raw and with weighted histories, side by side."""
     for r in records:
-        models = {m["model"]: m for m in r["models"]}
+        models = {m.model: m for m in r.models}
         for title, weighted in models.items():
             plain = models.get(title.removesuffix("-weighted"))
             if plain is None or plain is weighted:
                 continue
-            printed = {v["metric"]: v for v in r["values"] if v["model"] == plain["model"]}
-            code = {v["metric"]: v["expected"] for v in r["values"] if v["model"] == title}
-            metric = next(m for m in plain["metrics"] if m in printed)
+            printed = {v.metric: v for v in r.values if v.model == plain.model}
+            code = {v.metric: v.expected for v in r.values if v.model == title}
+            metric = next(m for m in plain.metrics if m in printed)
             yield (
-                *(r["experiment"], plain["model"], plain["params"]["weighting"], metric),
-                printed[metric]["expected"],
-                plain["metrics"][metric],
+                *(r.experiment, plain.model, plain.params["weighting"], metric),
+                printed[metric].expected,
+                plain.metrics[metric],
                 code.get(metric),
-                weighted["metrics"][metric],
+                weighted.metrics[metric],
             )
 
 
@@ -150,7 +146,7 @@ def main(workspace: Path | None) -> None:
             if found is None:
                 click.echo(f"{path.stem}: not run in {workspace}, or not to the end; left as it is")
                 continue
-            kept_records.write(RECORDS / f"{path.stem}.json", found)
+            found.write(RECORDS / f"{path.stem}.json")
         ledger.close()
     records = read_records()
     missing = unexplained(records)

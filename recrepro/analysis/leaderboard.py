@@ -4,13 +4,20 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
+from typing import Literal
 
+from recrepro.analysis.notes import (
+    budget_notes,
+    sampled_notes,
+    split_notes,
+    trials_made,
+    worst_audit,
+)
 from recrepro.evaluation.definitions import parse_metric
-from recrepro.spec.budget import how, trials_in_words
 from recrepro.spec.experiment import Expected, Experiment
 from recrepro.spec.identity import differences
 from recrepro.store.entries import CellStatus
-from recrepro.store.records import Groups, Record, RecordedAudit
+from recrepro.store.records import Groups
 from recrepro.store.results import Result
 
 
@@ -125,10 +132,10 @@ class ExpectationCheck:
     split: str
     got: float | None
     reopened: int = 0
-    verdict: str = field(init=False)
+    verdict: Literal["ok", "off", "missing"] = field(init=False)
 
     def __post_init__(self) -> None:
-        verdict = "missing"
+        verdict: Literal["ok", "off", "missing"] = "missing"
         if self.got is not None:
             # Published values are rounded; a difference of exactly the tolerance is within it.
             off = abs(self.got - self.expected.value)
@@ -219,69 +226,11 @@ def _board(
         rows,
         records[0].users if records else None,
         any(record.sampled for record in records) if records else None,
-        _worst_audit(records).verdict if records else None,
-        (*_budget_notes(models), *_split_notes(records), *_sampled_notes(records[0], metrics))
+        worst_audit(records).verdict if records else None,
+        (*budget_notes(models), *split_notes(records), *sampled_notes(records[0], metrics))
         if records
         else (),
     )
-
-
-def _budget_notes(models: dict[str, list[CellStatus]]) -> tuple[str, ...]:
-    """Say what tuned models could spend; of each by name, if it is not the same for all."""
-    budgets: dict[str, dict[str, list[int]]] = {}
-    for model, statuses in models.items():
-        for record in (s.record for s in statuses if s.record):
-            tuning = record.identity.tuning
-            if record.model.status == "tuned" and tuning:
-                text = f"{how(tuning)}, on validation {tuning['metric']}"
-                numbers = budgets.setdefault(text, {}).setdefault(model, [])
-                numbers += _trials([record]) if "seconds" in tuning else ()
-    notes = []
-    for text, numbers_of in budgets.items():
-        numbers = [number for found in numbers_of.values() for number in found]
-        made = f": {trials_in_words(numbers)} made" if numbers else ""
-        whose = f" ({', '.join(numbers_of)})" if len(budgets) > 1 else ""
-        notes.append(f"Tuned with {text}{made}{whose}")
-    return tuple(notes)
-
-
-def _trials(records: list[Record]) -> tuple[int, ...]:
-    return tuple(r.tuning.trials for r in records if r.tuning)
-
-
-def _worst_audit(records: list[Record]) -> RecordedAudit:
-    audits = [record.split.audit for record in records]
-    return min(audits, key=lambda a: ("leaking", "suspicious", "clean").index(a.verdict))
-
-
-def _split_notes(records: list[Record]) -> tuple[str, ...]:
-    """Say what the audit holds against the split, and what is not tested because it is cold."""
-    audit, record = _worst_audit(records), records[0]
-    found = [f.message for f in audit.findings if f.severity != "note"]
-    notes = [f"Leakage audit: {audit.verdict}: {'; '.join(found)}"] if found else []
-    dropped = record.split.dropped
-    users, items = dropped.get("test_cold_users", 0), dropped.get("test_cold_items", 0)
-    if not users + items:
-        return tuple(notes)
-    held = record.split.parts["test"].interactions + users + items
-    note = (
-        f"{users + items:,} of {held:,} held-out interactions are not tested: {users:,} of users "
-        f"without any in training, {items:,} with items that nobody has there"
-    )
-    return (*notes, note)
-
-
-def _sampled_notes(record: Record, metrics: Sequence[str]) -> tuple[str, ...]:
-    """Say how full ranking can be estimated, where it can and is not."""
-    kinds = {parse_metric(metric).definition.kind for metric in metrics}
-    one_each = record.split.parts["test"].interactions == record.users
-    if not record.sampled or not one_each or "corrected" in kinds:
-        return ()
-    note = (
-        "Sampled values are larger than full ones and can order models differently. For estimates "
-        "of full ranking add ndcg[cls]@10, hit_rate[cls]@10 or the like to the metrics"
-    )
-    return (note,)
 
 
 def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
@@ -318,7 +267,7 @@ def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
         tuple(notes),
         reopened,
         records[0].groups,
-        trials=_trials(records),
+        trials=trials_made(records),
     )
 
 

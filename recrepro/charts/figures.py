@@ -1,10 +1,10 @@
-"""The drawings of the page. With `recrepro.charts.files`, the only user of matplotlib.
+"""The drawings of the page.
 
 Colours are those of Okabe and Ito, told apart by the colour-blind, and stand out from white and
 from dark; shapes say the same as colours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,10 @@ FAMILIES = {
     "unknown": (GREY, "D"),
 }
 WIDTH = 5.4
+Trials = Sequence[Mapping[str, Any]]
+"""Trials as `recrepro.tuning.tuner.Trial` writes them."""
+Curves = dict[int, list[tuple[float, float]]]
+"""Epochs and values, by number of the trial."""
 
 
 @dataclass(frozen=True)
@@ -177,57 +181,76 @@ def critical_difference(name: str, test: RankTest) -> Markup:
     return draw(name, text, (WIDTH, 0.19 * (depth / 0.75 + half) + 0.5), paint)
 
 
-def search(name: str, trials: Sequence[dict[str, Any]], metric: str, model: str) -> Markup:
+def values_of(trials: Trials, state: str) -> list[tuple[int, float]]:
+    """Return number and value of the trials in a state."""
+    return [(trial["number"], trial["value"]) for trial in trials if trial["state"] == state]
+
+
+def curves_of(trials: Trials, metric: str) -> Curves:
+    """Return the epochs of the trials that have values of the metric by epoch."""
+    curves = {
+        trial["number"]: [
+            (epoch["epoch"], epoch[metric]) for epoch in trial.get("curve") or () if metric in epoch
+        ]
+        for trial in trials
+    }
+    return {number: curve for number, curve in curves.items() if curve}
+
+
+def paint_search(axes: "Axes", trials: Trials, colour: str, best: str, other: str) -> None:
+    """Draw what each trial reached, the best so far, and which were pruned or failed."""
+    done = values_of(trials, "complete")
+    so_far = [(n, max(value for k, value in done if k <= n)) for n, _ in done]
+    axes.plot(*_columns(done), "o", color=colour, markersize=4, label="trial")
+    axes.step(*_columns(so_far), where="post", color=best, label="best so far")
+    axes.plot(*_columns(values_of(trials, "pruned")), "x", color=other, markersize=4)
+    for trial in trials:
+        if trial["value"] is None:
+            axes.axvline(trial["number"], color=other, linestyle=":")
+
+
+def paint_epochs(axes: "Axes", curves: Curves, best: int, colour: str, **others: Any) -> None:
+    """Draw each trial by epoch: the best in front in a colour, others as `Axes.plot` is told."""
+    for number, curve in curves.items():
+        look = {"color": colour, "linewidth": 2, "zorder": 3} if number == best else others
+        axes.plot(*_columns(curve), **look)
+
+
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def search(name: str, trials: Trials, metric: str, model: str) -> Markup:
     """Draw what each trial reached on validation, and the best so far."""
-    done = [(t["number"], t["value"]) for t in trials if t["state"] == "complete"]
-    pruned = [(t["number"], t["value"]) for t in trials if t["state"] == "pruned"]
-    failed = [t["number"] for t in trials if t["value"] is None]
 
     def paint(figure: "Figure") -> None:
         axes = figure.subplots()
-        axes.plot([n for n, _ in done], [v for _, v in done], "o", color=BLUE, markersize=4)
-        axes.step(
-            [n for n, _ in done],
-            [max(v for k, v in done if k <= n) for n, _ in done],
-            where="post",
-            color=ORANGE,
-        )
-        axes.plot([n for n, _ in pruned], [v for _, v in pruned], "x", color=GREY, markersize=4)
-        for number in failed:
-            axes.axvline(number, color=GREY, linestyle=":")
+        paint_search(axes, trials, BLUE, ORANGE, GREY)
         _small(axes, "trial", metric)
 
-    best = max((v for _, v in done), default=0.0)
+    done = values_of(trials, "complete")
+    best = max((value for _, value in done), default=0.0)
     text = (
         f"Search of {model}: {metric} on validation by trial; {len(done)} trials reached up to "
-        f"{best:.4f}, {len(pruned)} were pruned, {len(failed)} failed."
+        f"{best:.4f}, {len(values_of(trials, 'pruned'))} were pruned, "
+        f"{sum(trial['value'] is None for trial in trials)} failed."
     )
     return draw(name, text, (3.0, 2.2), paint)
 
 
-def epochs(name: str, trials: Sequence[dict[str, Any]], metric: str, model: str) -> Markup | None:
+def epochs(name: str, trials: Trials, metric: str, model: str) -> Markup | None:
     """Draw validation by epoch, of each trial, the best one in front; None without epochs."""
-    curves = {
-        t["number"]: [(e["epoch"], e[metric]) for e in t.get("curve") or () if metric in e]
-        for t in trials
-    }
-    curves = {number: curve for number, curve in curves.items() if curve}
+    curves = curves_of(trials, metric)
     if not curves:
         return None
     best = max(curves, key=lambda number: (max(v for _, v in curves[number]), -number))
 
     def paint(figure: "Figure") -> None:
         axes = figure.subplots()
-        for number, curve in curves.items():
-            chosen = number == best
-            axes.plot(
-                [e for e, _ in curve],
-                [v for _, v in curve],
-                color=ORANGE if chosen else GREY,
-                linewidth=2 if chosen else 0.8,
-                marker="." if len(curve) < 30 else "",
-                zorder=3 if chosen else 2,
-            )
+        paint_epochs(axes, curves, best, ORANGE, color=GREY, linewidth=0.8)
+        for line in axes.lines:
+            if len(line.get_ydata()) < 30:  # type: ignore[arg-type]
+                line.set_marker(".")
         _small(axes, "epoch", metric)
 
     top, value = max(curves[best], key=lambda one: one[1])

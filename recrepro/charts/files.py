@@ -1,14 +1,16 @@
-"""The only importer of matplotlib: pictures as SVG, PNG or PDF files."""
+"""Pictures as SVG, PNG or PDF files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from recrepro.charts.figures import Trials, curves_of, paint_epochs, paint_search, values_of
 from recrepro.errors import UsageError
 from recrepro.splits.audit import Audit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ENDINGS = (".svg", ".png", ".pdf")
 _COLUMNS = 3
@@ -37,24 +39,18 @@ def draw_popularity(audits: Sequence[tuple[str, Audit]], path: Path) -> None:
     path : Path
         The file; its ending says the kind.
     """
-    check_picture(path)
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
     columns = min(_COLUMNS, len(audits))
     rows = -(-len(audits) // columns)
-    # Reproducible files: no date, and names within the SVG that do not change.
-    with mpl.rc_context({"svg.hashsalt": "recrepro", "font.size": 9}):
-        figure = Figure(figsize=(4.6 * columns, 3.8 * rows), layout="constrained")
+
+    def paint(figure: "Figure") -> None:
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for panel, (title, audit) in zip(axes, audits, strict=False):
             _popularity_panel(panel, title, audit)
         for panel in axes[len(audits) :]:
             panel.axis("off")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        dated = {".svg": "Date", ".pdf": "CreationDate"}.get(path.suffix.lower())
-        figure.savefig(path, dpi=150, metadata={dated: None} if dated else None)
+
+    _save(path, (4.6 * columns, 3.8 * rows), paint)
 
 
 def _popularity_panel(panel: "Axes", title: str, audit: Audit) -> None:
@@ -78,7 +74,7 @@ def _popularity_panel(panel: "Axes", title: str, audit: Audit) -> None:
     panel.grid(alpha=0.25)
 
 
-def draw_tuning(trials: Sequence[Mapping[str, Any]], metric: str, path: Path) -> None:
+def draw_tuning(trials: Trials, metric: str, path: Path) -> None:
     """Draw the search of one model: what each trial reached, and its epochs if it had some.
 
     Parameters
@@ -90,43 +86,34 @@ def draw_tuning(trials: Sequence[Mapping[str, Any]], metric: str, path: Path) ->
     path : Path
         The file; its ending says the kind.
     """
-    check_picture(path)
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    curves = [
-        [(row["epoch"], row[metric]) for row in trial.get("curve", ()) if metric in row]
-        for trial in trials
-    ]
-    done, pruned = (
-        [(trial["number"], trial["value"]) for trial in trials if trial["state"] == state]
-        for state in ("complete", "pruned")
-    )
+    curves = curves_of(trials, metric)
+    done = values_of(trials, "complete")
     best = max(done, key=lambda one: (one[1], -one[0]), default=(-1, 0.0))[0]
-    with mpl.rc_context({"svg.hashsalt": "recrepro", "font.size": 9}):
-        columns = 2 if any(curves) else 1
-        figure = Figure(figsize=(4.6 * columns, 3.4), layout="constrained")
+    columns = 2 if curves else 1
+
+    def paint(figure: "Figure") -> None:
         search, *epochs = figure.subplots(1, columns, squeeze=False).ravel()
-        search.plot(*_columns(done), "o", markersize=4, color=_RANDOM, label="trial")
-        search.plot(*_columns(pruned), "x", markersize=4, color="#999999")
-        so_far = [(n, max(value for k, value in done if k <= n)) for n, _ in done]
-        search.step(*_columns(so_far), where="post", color=_TEST, label="best so far")
-        for trial in trials:
-            if trial["value"] is None:
-                search.axvline(trial["number"], color="#999999", linestyle=":")
+        paint_search(search, trials, _RANDOM, _TEST, "#999999")
         search.set(xlabel="trial (dotted: failed, x: pruned)", ylabel=f"validation {metric}")
         search.legend(fontsize=8)
         for panel in epochs:
-            for trial, curve in zip(trials, curves, strict=True):
-                chosen = trial["number"] == best
-                look = {"color": _TEST, "linewidth": 2} if chosen else {"color": "#bbbbbb"}
-                panel.plot(*_columns(curve), **look, zorder=3 if chosen else 2)
+            paint_epochs(panel, curves, best, _TEST, color="#bbbbbb")
             panel.set(xlabel="epoch (red: the best trial)")
         for panel in (search, *epochs):
             panel.grid(alpha=0.25)
-        dated = {".svg": "Date", ".pdf": "CreationDate"}.get(path.suffix.lower())
+
+    _save(path, (4.6 * columns, 3.4), paint)
+
+
+def _save(path: Path, size: tuple[float, float], paint: "Callable[[Figure], None]") -> None:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    check_picture(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Reproducible files: no date, and names within the SVG that do not change.
+    dated = {".svg": "Date", ".pdf": "CreationDate"}.get(path.suffix.lower())
+    with mpl.rc_context({"svg.hashsalt": "recrepro", "font.size": 9}):
+        figure = Figure(figsize=size, layout="constrained")
+        paint(figure)
         figure.savefig(path, dpi=150, metadata={dated: None} if dated else None)
-
-
-def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    return [x for x, _ in points], [y for _, y in points]

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from recrepro import __version__
+from recrepro import __version__, failpoints
 from recrepro.errors import RecreproError, first_line
 from recrepro.tracking.background import THREAD
 
@@ -142,6 +142,7 @@ def cli(*, debug: bool) -> None:
     recrepro ui                                   look at the runs in MLflow
     """
     del debug  # read by `main`, which is what meets the errors
+    failpoints.chosen()  # refuses a name that does not exist, before any work is done
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from recrepro.run.materials import draw_splits
 from recrepro.run.plan import make_plan
 from recrepro.run.resolve import check_names
 from recrepro.spec.experiment import load_experiment
-from recrepro.splits.audit import Audit, Verdict, audit_split
+from recrepro.splits.audit import Audit, AuditOutcome, audit_split
 from recrepro.splits.base import Order
 from recrepro.tables.console import plain_table
 
@@ -97,7 +97,7 @@ def audit(
     else:
         raise UsageError("say what to audit: an experiment file, or --train FILE and --test FILE.")
     if form == "text":
-        show(make_console(), audits)
+        show_audits(make_console(), audits)
     else:
         click.echo(to_json(audits) if form == "json" else to_markdown(audits))
     if picture is not None:
@@ -158,10 +158,10 @@ def audit_files(
     return [(f"{train.name} / {test.name}", audit)]
 
 
-def worst(audits: Audits) -> Verdict:
+def worst(audits: Audits) -> AuditOutcome:
     """Return the worst verdict of several splits."""
     verdicts = [audit.verdict for _, audit in audits]
-    order: tuple[Verdict, ...] = ("leaking", "suspicious", "clean")
+    order: tuple[AuditOutcome, ...] = ("leaking", "suspicious", "clean")
     return min(verdicts, key=order.index)
 
 
@@ -185,7 +185,7 @@ def to_markdown(audits: Audits) -> str:
     return "\n".join(lines)
 
 
-def show(console: Console, audits: Audits) -> None:
+def show_audits(console: Console, audits: Audits) -> None:
     """Print verdicts, findings and popularity."""
     for name, audit in audits:
         console.print()
@@ -240,8 +240,5 @@ def _popularity_rows(audit: Audit) -> Iterable[tuple[str, ...]]:
         ("Kendall's tau with all parts", "kendall"),
     ):
         yield (title, *(f"{getattr(part, name):.3f}" for part in (train, test, random)))
-    yield ("on other items than expected", "", *(f"{d:.3f}" for d in _distances(audit)))
-
-
-def _distances(audit: Audit) -> tuple[float, float]:
-    return audit.popularity.distance, audit.popularity.random.distance
+    distances = (popularity.distance, random.distance)
+    yield ("on other items than expected", "", *(f"{distance:.3f}" for distance in distances))

@@ -111,12 +111,12 @@ def print_check(
     if form == "json":
         click.echo(json.dumps(as_json(found), indent=1))
     else:
-        show(make_console(), found)
+        show_check(make_console(), found)
     require_runnable(found)
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckReport:
     """What came out: the budget, data sets that are not here and why, the costs of the rest."""
 
     name: str
@@ -135,7 +135,7 @@ def check_experiment(
     threads: int | Literal["auto"] = 1,
     memory: int | None = None,
     time_trials: bool = False,
-) -> Check:
+) -> CheckReport:
     """Check an experiment and estimate what it takes; writes and downloads nothing.
 
     Parameters
@@ -160,7 +160,7 @@ def check_experiment(
     absent = {d.name: why for d in spec.datasets if (why := unavailable(d, data_dir))}
     here = spec.without_datasets(list(absent))
     if here is None:
-        return Check(path.stem, budget, absent, None)
+        return CheckReport(path.stem, budget, absent, None)
     plan = make_plan(here, path.parent, data_dir, progress=False)
     jobs, threads = share_cores(jobs, threads)
     costs = estimate(
@@ -172,10 +172,10 @@ def check_experiment(
         memory=memory,
         time_trials=time_trials,
     )
-    return Check(path.stem, budget, absent, costs)
+    return CheckReport(path.stem, budget, absent, costs)
 
 
-def as_json(found: Check) -> dict[str, Any]:
+def as_json(found: CheckReport) -> dict[str, Any]:
     """Return it as plain values."""
     costs = found.costs
     if costs is None:
@@ -219,7 +219,7 @@ def as_json(found: Check) -> dict[str, Any]:
     }
 
 
-def show(console: Console, found: Check) -> None:
+def show_check(console: Console, found: CheckReport) -> None:
     """Print it."""
     if found.budget is not None:
         console.print(f"budget: {found.budget}", soft_wrap=True)
@@ -236,7 +236,7 @@ def show(console: Console, found: Check) -> None:
     _show_total(console, costs)
 
 
-def require_runnable(found: Check) -> None:
+def require_runnable(found: CheckReport) -> None:
     """Say what cannot be run.
 
     Raises

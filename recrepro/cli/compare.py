@@ -59,7 +59,7 @@ def compare(
         reference,
     )
     if form == "text":
-        show(make_console(), boards)
+        show_comparison(make_console(), boards)
     else:
         click.echo(to_json(boards) if form == "json" else to_markdown(boards))
 
@@ -97,7 +97,7 @@ EXPLANATION = (
 )
 
 
-def show(console: Console, boards: list[ComparedBoard]) -> None:
+def show_comparison(console: Console, boards: list[ComparedBoard]) -> None:
     """Print the tables."""
     for board in boards:
         table = plain_table(_heading(board))

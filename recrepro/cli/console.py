@@ -27,6 +27,6 @@ def make_console() -> Console:
     return console if console.is_terminal else _PlainConsole(width=PIPE_WIDTH)
 
 
-def printable(text: str) -> str:
+def without_control_characters(text: str) -> str:
     """Replace what would steer a terminal: a record may come from a stranger."""
     return "".join(c if c.isprintable() else "�" for c in text)

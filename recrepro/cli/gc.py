@@ -29,10 +29,10 @@ def collect_garbage(workspace: Path, dry_run: bool) -> None:
     place, ledger = existing(workspace)
     found = garbage.waste(place, ledger, time.time()) if dry_run else garbage.clean(place, ledger)
     kept = garbage.why_blobs_stay(place, ledger)
-    show(make_console(), place, found, dry_run=dry_run, blobs_stay=kept)
+    show_waste(make_console(), place, found, dry_run=dry_run, blobs_stay=kept)
 
 
-def show(
+def show_waste(
     console: Console,
     workspace: Workspace,
     found: Sequence[Waste],

@@ -51,10 +51,10 @@ def list_(what: str | None, name: str | None, form: str) -> None:
         return
     console = make_console()
     for kind in [what] if what else KINDS:
-        show(console, kind, name)
+        show_names(console, kind, name)
 
 
-def show(console: Console, kind: str, name: str | None = None) -> None:
+def show_names(console: Console, kind: str, name: str | None = None) -> None:
     """Print the table of a kind of things, or all there is to know of one of them.
 
     Parameters
@@ -168,16 +168,18 @@ def _show_metric(console: Console, name: str) -> None:
 def _show_datasets(console: Console) -> None:
     from recrepro.data.catalogue import DATASETS
 
-    def count(known: int | None) -> str:
+    def shown_count(known: int | None) -> str:
         return "?" if known is None else f"{known:,}"
 
     for family in dict.fromkeys(d.family for d in DATASETS.values()):
         rows = [
             (
                 name,
-                count(d.users),
-                count(d.items),
-                f"{d.rows:,} rows" if d.interactions is None and d.rows else count(d.interactions),
+                shown_count(d.users),
+                shown_count(d.items),
+                f"{d.rows:,} rows"
+                if d.interactions is None and d.rows
+                else shown_count(d.interactions),
                 "download" if all(s.url for s in d.sources.values()) else "your copy",
                 ", ".join(d.features),
                 # Its name says all there is to say of a category.

@@ -29,10 +29,10 @@ from recrepro.tracking.mirror import MlflowMirror
 from recrepro.tracking.store import without_password
 from recrepro.words import count, duration
 
-State = Literal["done", "running", "dead", "failed", "left"]
+DisplayState = Literal["done", "running", "dead", "failed", "left"]
 
 
-STATES: dict[State, str] = {
+STATES: dict[DisplayState, str] = {
     "done": "green",
     "running": "bold",
     "dead": "bold yellow",
@@ -57,7 +57,7 @@ def status(experiment: Path | None, workspace: Path, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(as_json(found), indent=1))
     else:
-        show(make_console(), found)
+        show_status(make_console(), found)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class CellProgress:
         return self.member.name.path
 
     @property
-    def state(self) -> State:
+    def state(self) -> DisplayState:
         """What to call it."""
         if self.work.lease is not None:
             return "running" if self.work.lease.alive else "dead"
@@ -126,7 +126,7 @@ class ExperimentProgress:
     mlflow: str
 
     @property
-    def counts(self) -> dict[State, int]:
+    def counts(self) -> dict[DisplayState, int]:
         """How many cells are in each state."""
         counted = Counter(cell.state for cell in self.cells)
         return {state: counted[state] for state in STATES}
@@ -172,7 +172,7 @@ def _cell_json(cell: CellProgress) -> dict[str, Any]:
     }
 
 
-def show(console: Console, found: Sequence[ExperimentProgress]) -> None:
+def show_status(console: Console, found: Sequence[ExperimentProgress]) -> None:
     """Print it: counts, and a line for each cell that is not done."""
     for one in found:
         counts = ", ".join(f"{n} {state}" for state, n in one.counts.items() if n)

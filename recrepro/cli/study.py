@@ -26,7 +26,7 @@ from recrepro.store.ledger import Ledger
 from recrepro.store.results import results_in
 from recrepro.store.workspace import Workspace
 from recrepro.study import page as verdict_page
-from recrepro.study import records as kept_records
+from recrepro.study.records import StudyRecord, archived, read_records
 from recrepro.study.spec import (
     QUICK_HOURS,
     QUICK_MINUTES,
@@ -247,27 +247,26 @@ def _keep_all(loaded: Loaded, options: Options) -> int:
             experiment = quick(experiment) if small else experiment
             record = _record(place, ledger, experiment, stage.name, small=small, study=loaded.path)
             if record is not None:
-                kept_records.write(options.records / f"{stage.name}.json", record)
+                record.write(options.records / f"{stage.name}.json")
                 written += 1
     return written
 
 
 def _record(
     place: Workspace, ledger: Ledger, experiment: Experiment, name: str, *, small: bool, study: Path
-) -> kept_records.Kept | None:
+) -> StudyRecord | None:
     title = f"{name}-quick" if small else name
     if not ledger.members(title, experiment.grid_hash):
         return None
     results = results_in(place, ledger, experiment, title)
     command = f"recrepro study {study.name}{' --quick' if small else ''}"
-    record = kept_records.kept(experiment, name, results, command)
-    return record if record is None or not small else {**record, "quick": True}
+    return archived(experiment, name, results, command, quick=small)
 
 
 def _write_page(console: Console, loaded: Loaded, options: Options) -> None:
     if options.page is None:
         return
-    text = verdict_page.render(loaded, verdict_page.read_records(options.records))
+    text = verdict_page.render(loaded, read_records(options.records))
     options.page.parent.mkdir(parents=True, exist_ok=True)
     options.page.write_text(text, encoding="utf-8")
     console.print(f"\nThe verdicts: {options.page}", soft_wrap=True)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recrepro.durable import new_file
+from recrepro.failpoints import reach
 
 SECONDS_BETWEEN = 60.0
 """How much work may be lost, unless an epoch takes longer."""
@@ -57,6 +58,8 @@ class Checkpoint:
         parts["notes"] = np.frombuffer(json.dumps(notes).encode(), np.uint8)
         with new_file(self.path) as draft, draft.open("wb") as file:
             np.savez(file, **parts)  # type: ignore[arg-type]  # numpy stubs: allow_pickle
+            reach("checkpoint-drafted")
+        reach("checkpoint-stored")
         self._written = time.monotonic()
 
     def read(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:

@@ -9,7 +9,7 @@ from recrepro.data.dataset import Dataset
 from recrepro.data.filters import Filter, MinValue, make_filter
 from recrepro.data.formats.files import read_bytes, unpacked_name
 from recrepro.data.formats.read import build_interactions, read_frame, read_published
-from recrepro.data.formats.side import Columns, Layout, Pairs
+from recrepro.data.formats.side import Columns, FeatureLayout, Pairs
 from recrepro.data.synthetic import synthetic, synthetic_features
 from recrepro.errors import UsageError
 from recrepro.features import Features, FeatureSet
@@ -156,7 +156,7 @@ def load_features(
     for described in spec.features:
         path = base / described.file
         mark = "\t" if unpacked_name(path.name).endswith(".tsv") else ","
-        layout: Layout = Pairs(delimiter=mark, header=True)
+        layout: FeatureLayout = Pairs(delimiter=mark, header=True)
         if described.layout == "columns":
             take, numeric = described.columns, described.numeric
             layout = Columns(take=take, header=True, delimiter=mark, numeric=numeric)

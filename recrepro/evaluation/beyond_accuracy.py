@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recrepro.evaluation.items import Catalogue
+from recrepro.evaluation.items import CandidateItems
 from recrepro.evaluation.metrics import PerUser, Ranking
 
 BLOCK_ENTRIES = 10_000_000
@@ -133,7 +133,7 @@ def long_tail_share(ranking: Ranking, k: int) -> PerUser:
     return _list_means(ranking, k, (~_catalogue(ranking).head).astype(np.float64))
 
 
-def _catalogue(ranking: Ranking) -> Catalogue:
+def _catalogue(ranking: Ranking) -> CandidateItems:
     assert ranking.catalogue is not None
     return ranking.catalogue
 

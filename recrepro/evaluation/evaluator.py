@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from recrepro.compute.threads import default_threads, share_rows
 from recrepro.errors import DataError, ModelError
 from recrepro.evaluation.definitions import LARGEST_CUTOFF, Metric
-from recrepro.evaluation.items import Catalogue
+from recrepro.evaluation.items import CandidateItems
 from recrepro.evaluation.kernels import UNRANKED
 from recrepro.evaluation.metrics import Hits, PerUser, Ranking
 from recrepro.evaluation.topk import Ranked, Task, TieOrder, rank
@@ -140,7 +140,7 @@ class Evaluator:
         DataError
             If nobody has held-out items, or, in sampled ranking, somebody has no negatives.
         """
-        catalogue = Catalogue(train, self._recommendable(train), features)
+        catalogue = CandidateItems(train, self._recommendable(train), features)
         if self._outside == "ignored":
             holdout = holdout.select(catalogue.recommendable[holdout.items])
         users = np.flatnonzero(holdout.user_counts)
@@ -228,7 +228,7 @@ def _ranking(
     n_ranked: NDArray[np.int64],
     *,
     lists: NDArray[np.int32] | None,
-    catalogue: Catalogue,
+    catalogue: CandidateItems,
     n_unsampled: NDArray[np.int64] | None,
 ) -> Ranking:
     """Put the ranks of held-out items in the order that metrics want."""

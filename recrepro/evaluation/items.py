@@ -14,7 +14,7 @@ HEAD_SHARE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
-class Catalogue:
+class CandidateItems:
     """The items as training data show them.
 
     Parameters

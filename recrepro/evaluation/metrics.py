@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from recrepro.evaluation.items import Catalogue
+    from recrepro.evaluation.items import CandidateItems
 
 PerUser = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ class Ranking:
         Of all held-out items, by user and then from the largest down; ideal lists need them.
     lists : array of int32, shape (n, depth), or None
         The items, best first, -1 behind the end; where a metric asks for them.
-    catalogue : Catalogue or None
+    catalogue : CandidateItems or None
         What metrics of lists need to know of the items.
     n_unsampled : array of int64, shape (n,), or None
         In sampled ranking, how many items a full one would have had.
@@ -69,7 +69,7 @@ class Ranking:
     n_ranked: NDArray[np.int64]
     values: NDArray[np.float64]
     lists: NDArray[np.int32] | None = None
-    catalogue: "Catalogue | None" = None
+    catalogue: "CandidateItems | None" = None
     n_unsampled: NDArray[np.int64] | None = None
     _cuts: dict[int, Hits] = field(default_factory=dict, repr=False)
 

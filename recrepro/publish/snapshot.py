@@ -22,6 +22,7 @@ from typing import Any
 import recrepro
 from recrepro.durable import new_folder
 from recrepro.errors import RecreproError, UsageError
+from recrepro.failpoints import reach
 from recrepro.publish.citation import Citation, bibtex, citation_file, croissant
 from recrepro.spec.experiment import Experiment, load_experiment
 from recrepro.store.entries import CellStatus
@@ -103,7 +104,9 @@ def write_snapshot(
     files[SUMS] = sums_file(sums)
     try:
         with new_folder(target) as draft:
-            return _write(draft, files, sums)
+            citation = _write(draft, files, sums)
+            reach("snapshot-drafted")
+            return citation
     except OSError as error:
         raise RecreproError(f"cannot write to {target.parent}: {error}.") from error
 

@@ -10,7 +10,7 @@ import pandas as pd
 from recrepro.errors import RecreproError
 from recrepro.store.records import Record
 
-Outcome = Literal["identical", "within tolerance", "different"]
+AgreementLevel = Literal["identical", "within tolerance", "different"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Agreement:
         What else differs, or could not be compared.
     """
 
-    verdict: Outcome
+    verdict: AgreementLevel
     metrics: list[MetricAgreement]
     users: int | None
     notes: list[str]
@@ -126,7 +126,7 @@ def compare_results(
         notes.append(
             "the record came without per-user values: its metrics and its digest were compared"
         )
-    verdict: Outcome = "identical" if exact else "within tolerance" if near else "different"
+    verdict: AgreementLevel = "identical" if exact else "within tolerance" if near else "different"
     return Agreement(verdict, list(metrics.values()), users, notes)
 
 

@@ -72,7 +72,8 @@ def _fill(draft: Path, run: FoundRun, experiment: Experiment, wheel: Path | None
     (draft / "requirements.txt").write_text(f"./{built.name}\n{pins}", encoding="utf-8")
     (draft / "README.md").write_text(_readme(run, experiment), encoding="utf-8")
     sums = "".join(
-        f"{_sha256(path.read_bytes())}  {path.name}\n" for path in sorted(draft.iterdir())
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+        for path in sorted(draft.iterdir())
     )
     (draft / "SHA256SUMS").write_text(sums, encoding="utf-8")
 
@@ -129,6 +130,7 @@ def _sources(root: Path) -> Iterator[Path]:
 def _readme(run: FoundRun, experiment: Experiment) -> str:
     record = run.record
     provenance = record.provenance
+    base = " --base FOLDER_OF_THE_DATA" if own_files(experiment) else ""
     name = record.name.path
     lines = [
         f"# {name}",
@@ -138,7 +140,7 @@ def _readme(run: FoundRun, experiment: Experiment) -> str:
         "",
         "```",
         "python -m pip install -r requirements.txt",
-        f"recrepro reproduce record.json{_options(experiment)}",
+        f"recrepro reproduce record.json{base}",
         "```",
         "",
         "The second command fits the model again and says whether the result is identical, within",
@@ -165,16 +167,14 @@ def _readme(run: FoundRun, experiment: Experiment) -> str:
     return "\n".join(lines)
 
 
-def _options(experiment: Experiment) -> str:
-    return " --base FOLDER_OF_THE_DATA" if own_files(experiment) else ""
-
-
 def _data_lines(run: FoundRun, experiment: Experiment) -> Iterator[str]:
     (dataset,) = experiment.datasets
     base = base_of(run, None)
     for name in own_files(experiment):
         path = base / name
-        digest = _sha256(path.read_bytes()) if path.is_file() else "unknown: not there on export"
+        digest = "unknown: not there on export"
+        if path.is_file():
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
         yield f"- `{name}` is needed and not in this folder; SHA-256 {digest}"
     if dataset.synthetic is not None:
         yield f"- `{dataset.name}` is made by recrepro, nothing is needed"
@@ -194,7 +194,3 @@ def _code_lines(provenance: Provenance) -> Iterator[str]:
     if (recorded.commit, recorded.diff) != (now.commit, now.diff):
         changed = " with changes" if now.dirty else ""
         yield f"- the recrepro in this folder is another one: commit {now.commit}{changed}"
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

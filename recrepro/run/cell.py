@@ -12,12 +12,14 @@ from typing import Any, Literal
 
 from recrepro.compute.checkpoint import Checkpoint
 from recrepro.evaluation.evaluator import Evaluator
+from recrepro.failpoints import reach
 from recrepro.features import Features
 from recrepro.model import EpochStats, IterativeRecommender, Recommender
 from recrepro.models import MODELS
 from recrepro.randomness import generator
 from recrepro.run.energy import EnergyMeter
 from recrepro.run.job import Job
+from recrepro.run.outcome import measured, per_user_table, result_digest
 from recrepro.run.provenance import code_state, environment, packages, peak_memory_bytes
 from recrepro.run.weights import weights_of
 from recrepro.space import at_edge
@@ -31,9 +33,6 @@ from recrepro.store.records import (
     RecordedSearch,
     SplitFacts,
     Trial,
-    measured,
-    per_user_table,
-    result_digest,
 )
 from recrepro.store.workspace import Workspace
 from recrepro.tuning.hindsight import look_back, looks_back
@@ -176,6 +175,7 @@ def run_cell(
     for blob in filter(None, (record.per_user, record.weights)):
         deliver(blob)
     ledger.commit(job.token, record)
+    reach("record-committed")
     ledger.close()
     shutil.rmtree(workspace.checkpoints(job.cell), ignore_errors=True)
 
@@ -209,7 +209,9 @@ def _tune(
     trials = ledger.trials(job.cell)
 
     def on_trial(trial: Trial) -> None:
+        reach("trial-finished")
         ledger.add_trial(job.cell, job.token, trial)
+        reach("trial-stored")
         trials.append(trial)
         emit(_progress(trials, tuner.budget))
 

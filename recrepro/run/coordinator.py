@@ -9,6 +9,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from recrepro.errors import LedgerError, RecreproError, SealError
+from recrepro.failpoints import reach
 from recrepro.run.admission import MemoryBudget
 from recrepro.run.executors import TRY_AGAIN, Event, Executor
 from recrepro.run.interrupts import signals_as_interrupt
@@ -129,6 +130,7 @@ class Grid:
             reopen = cell.key in self._reopen
             token = self._ledger.lease(cell.key, reopen=reopen)
             if token is not None:
+                reach("lease-taken")
                 self._start(cell, token)
             elif not reopen and self._ledger.status(cell.key).state == "done":
                 self._observer.skipped(cell)
@@ -182,6 +184,7 @@ class Grid:
         except (LedgerError, SealError) as error:
             self._executor.answer(cell.key, {"refused": str(error)})
         else:
+            reach("opening-stored")
             self._executor.answer(cell.key, {"key": self._materials.keys(cell).test.hex()})
 
     def _end(self, cell: Cell, code: int) -> None:
@@ -190,6 +193,7 @@ class Grid:
         # A cell that is reopened was done before: only its process can say whether it is again.
         if done and (reason is None or cell.key not in self._reopen):
             del self._tokens[cell.key]
+            reach("cell-done")
             self._observer.ended(cell, None)
         else:
             self._fail(cell, reason or _died(code))

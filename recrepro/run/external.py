@@ -23,6 +23,7 @@ from recrepro.interactions import Interactions
 from recrepro.model import ModelConfig, Recommender
 from recrepro.run.job import evaluator_of
 from recrepro.run.materials import draw
+from recrepro.run.outcome import measured, per_user_table, result_digest
 from recrepro.run.plan import Cell, Plan
 from recrepro.run.provenance import environment, peak_memory_bytes
 from recrepro.spec.experiment import Experiment, ModelSpec
@@ -34,9 +35,6 @@ from recrepro.store.records import (
     Record,
     RecordedModel,
     SplitFacts,
-    measured,
-    per_user_table,
-    result_digest,
 )
 from recrepro.store.workspace import Workspace
 

@@ -101,14 +101,11 @@ def _locks() -> dict[str, str | None]:
     root = checkout()
     pins = None if root is None else root / "constraints.txt"
     lines = "".join(f"{name}=={version}\n" for name, version in all_installed().items())
-    return {
-        "constraints": _sha256(pins.read_bytes()) if pins and pins.is_file() else None,
-        "installed": _sha256(lines.encode()),
+    contents = {
+        "constraints": pins.read_bytes() if pins and pins.is_file() else None,
+        "installed": lines.encode(),
     }
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+    return {n: c if c is None else hashlib.sha256(c).hexdigest() for n, c in contents.items()}
 
 
 def _gpus() -> list[dict[str, str]]:

@@ -2,6 +2,8 @@
 
 An experiment is a grid: every data set x every split (and seed) x every model. This module knows
 the shape of the file only; whether a model or split of that name exists is for the registries.
+
+Longer than 350 lines: the whole schema of an experiment file, to be read from top to bottom.
 """
 
 import json
@@ -36,7 +38,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]{0,63}$")]
 Scalar = str | int | float | bool | None
 
 
-class Table(BaseModel):
+class TomlTable(BaseModel):
     """Base of every table in an experiment file: immutable, strictly typed, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
@@ -48,7 +50,7 @@ def _refuse_repeats(kind: str, values: tuple[str, ...] | tuple[int, ...]) -> Non
         raise ValueError(f"the {kind} {twice[0]!r} is listed twice")
 
 
-class SyntheticSpec(Table):
+class SyntheticSpec(TomlTable):
     """Parameters of the generator behind an offline data set."""
 
     users: PositiveInt
@@ -57,7 +59,7 @@ class SyntheticSpec(Table):
     seed: NonNegativeInt = 0
 
 
-class _Optioned(Table):
+class _Optioned(TomlTable):
     """A name from a registry, with options that what bears the name checks itself."""
 
     model_config = ConfigDict(extra="allow")
@@ -81,7 +83,7 @@ class FilterSpec(_Optioned):
     """A filter and its options."""
 
 
-class FeatureSpec(Table):
+class FeatureSpec(TomlTable):
     """A file of side information: what is known of users or items.
 
     `layout` is ``"columns"``: a line a user or item, its label first, and below each other column's
@@ -108,7 +110,7 @@ class FeatureSpec(Table):
         return self
 
 
-class DatasetSpec(Table):
+class DatasetSpec(TomlTable):
     """Where interactions come from, and what is done to them before the split.
 
     Either `name` is one that ``recrepro ls datasets`` lists, or one of `file`, `train` with
@@ -172,7 +174,7 @@ class SplitSpec(_Optioned):
         return self.label or self.name
 
 
-class RangeSpec(Table):
+class RangeSpec(TomlTable):
     """A search range as an experiment file writes it: exactly one of the four kinds."""
 
     uniform: tuple[float, float] | None = None
@@ -197,7 +199,7 @@ class RangeSpec(Table):
         return Choice(*(self.choice or ()))
 
 
-class ModelSpec(Table):
+class ModelSpec(TomlTable):
     """A model, the hyperparameters that are fixed, and ranges that replace the declared ones."""
 
     name: Name
@@ -212,7 +214,7 @@ class ModelSpec(Table):
         return self.label or self.name
 
 
-class EvaluateSpec(Table):
+class EvaluateSpec(TomlTable):
     """Metrics, and what the held-out items are ranked against.
 
     `candidates` is ``"full"`` (all unseen items), ``"published"`` (the split's own negatives), a
@@ -241,7 +243,7 @@ class EvaluateSpec(Table):
         return self
 
 
-class TuneSpec(Table):
+class TuneSpec(TomlTable):
     """The budget that every model gets, and what it is spent on.
 
     With `hindsight`, neural models are trained once more after their test, to see what picking the
@@ -283,7 +285,7 @@ class TuneSpec(Table):
         return Budget(self.trials if searched else 1, self.seconds)
 
 
-class Expected(Table):
+class Expected(TomlTable):
     """A number that the leaderboard has to show, and where it is from."""
 
     model: Name
@@ -297,7 +299,7 @@ class Expected(Table):
     split: Name | None = None
 
 
-class Experiment(Table):
+class Experiment(TomlTable):
     """An experiment file."""
 
     schema_version: Literal[1] = Field(alias="schema")

@@ -9,6 +9,8 @@ suspicious
     nothing is given away, but numbers on this split may not mean what they seem to;
 note
     what a reader should know; the verdict stays.
+
+Longer than 350 lines: all checks of the audit side by side, as docs/audit.md explains them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +29,7 @@ AUDIT_VERSION = 1
 """Bumped whenever a split can get another verdict than before."""
 
 Severity = Literal["leaking", "suspicious", "note"]
-Verdict = Literal["leaking", "suspicious", "clean"]
+AuditOutcome = Literal["leaking", "suspicious", "clean"]
 
 POPULARITY_EXCESS = 0.2
 """So much further from the expected item counts than a random split is, and the test part is
@@ -81,7 +83,7 @@ class Audit:
     popularity: Popularity
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> AuditOutcome:
         """The worst severity; clean if there are notes only."""
         worst = self.findings[0].severity if self.findings else "note"
         return "clean" if worst == "note" else worst

@@ -18,6 +18,7 @@ from scipy.sparse import csr_array
 
 from recrepro.durable import new_folder
 from recrepro.errors import SealError
+from recrepro.failpoints import reach
 from recrepro.interactions import Interactions
 from recrepro.splits.base import Parts
 from recrepro.splits.keys import SplitKeys, read_locked, write_locked
@@ -89,6 +90,7 @@ class SealedTest:
         if self._opened:
             raise SealError("the test part of this split was already opened in this attempt.")
         key = self._unseal()
+        reach("key-received")
         self._opened = True
         arrays = read_locked(self._path, key)
         return OpenedTest(
@@ -126,6 +128,7 @@ class StoredSplit:
                 write_locked(draft / name, keys.test if name == SEALED else keys.tuning, arrays)
             sizes = {name: (draft / name).stat().st_size for name in FILES}
             (draft / "split.json").write_text(json.dumps({**facts, "files": sizes}, indent=1))
+            reach("split-drafted")
         return cls(folder)
 
     @property

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from recrepro.durable import DRAFT
+from recrepro.failpoints import reach
 from recrepro.store.entries import CellWork
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
@@ -32,10 +33,10 @@ TRASH = ".gc-"
 """Start of the name that something has between the decision to delete it and its end."""
 
 
-Kind = Literal["split", "features", "log", "checkpoint", "blob", "leftover"]
+WasteKind = Literal["split", "features", "log", "checkpoint", "blob", "leftover"]
 
 
-KINDS: dict[Kind, str] = {
+KINDS: dict[WasteKind, str] = {
     "split": "splits that no cell needs which is left or running; they are drawn again on demand",
     "features": "side information that no cell needs which is left or running; it is read again",
     "log": "what the processes of done cells printed",
@@ -49,7 +50,7 @@ KINDS: dict[Kind, str] = {
 class Waste:
     """Something that can be deleted."""
 
-    kind: Kind
+    kind: WasteKind
     path: Path
     n_bytes: int
 
@@ -81,6 +82,7 @@ def clean(workspace: Workspace, ledger: Ledger, now: float | None = None) -> lis
             with contextlib.suppress(FileNotFoundError):  # a worker deletes its own checkpoints
                 one.path.rename(trash)
                 moved.append((one, trash))
+    reach("garbage-moved")
     for _, trash in moved:
         _delete(trash)
     gone = [one for one, _ in moved]
@@ -105,7 +107,7 @@ def _leased(workspace: Workspace, work: dict[str, CellWork]) -> Iterator[Waste]:
             yield Waste("features", folder, _size(folder))
     for one in work.values():
         if one.state == "done" and one.lease is None:
-            places: dict[Kind, Path] = {
+            places: dict[WasteKind, Path] = {
                 "log": workspace.log(one.cell),
                 "checkpoint": workspace.checkpoints(one.cell),
             }

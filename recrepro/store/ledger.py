@@ -11,6 +11,8 @@ SQLite in write-ahead mode by default, or PostgreSQL, by address. What reads bef
 a lock from its first read to its commit: that of the whole file in SQLite, in PostgreSQL that of
 the cell's row (or of all who plan). A server that goes away for some seconds holds nothing up for
 good: each step that is the same done twice as done once is tried again.
+
+Longer than 350 lines: all transactions stand in one place, which decides who may write what.
 """
 
 import functools
@@ -28,6 +30,7 @@ import sqlalchemy as sa
 from filelock import FileLock
 
 from recrepro.errors import LedgerError, SealError
+from recrepro.failpoints import reach
 from recrepro.spec.budget import Budget
 from recrepro.spec.canonical import canonical_json
 from recrepro.spec.identity import Identity
@@ -414,6 +417,7 @@ class Ledger:
                 _give_up_lease(connection, cell, done | {"record": text, "ended_at": time.time()})
             elif row.token == token:  # reopened: the same result, with the new opening in it
                 _give_up_lease(connection, cell, {} if alarm else {"record": text})
+            reach("record-pending")
         if alarm:
             raise LedgerError(
                 f"determinism alarm: cell {cell[:12]} already has another result. The first one "

@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from recrepro.durable import new_file
 from recrepro.errors import RecreproError, UsageError
+from recrepro.failpoints import reach
 from recrepro.spec.canonical import canonical_hash
 from recrepro.spec.identity import SplitIdentity
 
@@ -104,4 +105,6 @@ class Workspace:
                 return digest
         with new_file(target) as draft:
             draft.write_bytes(content)
+            reach("blob-drafted")
+        reach("blob-stored")
         return digest

@@ -9,7 +9,14 @@ import tomli_w
 from pydantic import Field, PositiveFloat, ValidationError, model_validator
 
 from recrepro.errors import UsageError
-from recrepro.spec.experiment import Expected, Experiment, FilterSpec, Name, Table, load_experiment
+from recrepro.spec.experiment import (
+    Expected,
+    Experiment,
+    FilterSpec,
+    Name,
+    TomlTable,
+    load_experiment,
+)
 from recrepro.spec.explain import explain
 
 QUICK_TRIALS = 3
@@ -23,7 +30,7 @@ QUICK_HOURS = 0.45
 """How long a quick study runs where nothing else is said: under half an hour, on any machine."""
 
 
-class Stage(Table):
+class Stage(TomlTable):
     """An experiment of a paper, and how long it takes on two cores."""
 
     file: str
@@ -35,7 +42,7 @@ class Stage(Table):
         return Path(self.file).stem
 
 
-class Paper(Table):
+class Paper(TomlTable):
     """A paper on one data set, as the study counts them.
 
     `models` are titles of its method, and its variants, in `tuned`; `printed` are those in
@@ -64,7 +71,7 @@ class Paper(Table):
         return (*self.published, *([self.tuned] if self.tuned else []))
 
 
-class Study(Table):
+class Study(TomlTable):
     """A study file."""
 
     schema_version: Literal[1] = Field(alias="schema")

@@ -19,7 +19,7 @@ Writer = Callable[[list[Leaderboard], list[ExpectationCheck], list[BoardVerdict]
 
 
 @dataclass(frozen=True)
-class Format:
+class TableFormat:
     """A format of the tables.
 
     Parameters
@@ -38,11 +38,11 @@ class Format:
 
 
 FORMATS = {
-    "md": Format(markdown.write, "text/markdown"),
-    "csv": Format(plain.write_csv, "text/csv", newline=False),
-    "tex": Format(latex.write, "application/x-tex"),
-    "html": Format(html.write, "text/html", newline=False),
-    "json": Format(plain.write_json, "application/json"),
+    "md": TableFormat(markdown.write, "text/markdown"),
+    "csv": TableFormat(plain.write_csv, "text/csv", newline=False),
+    "tex": TableFormat(latex.write, "application/x-tex"),
+    "html": TableFormat(html.write, "text/html", newline=False),
+    "json": TableFormat(plain.write_json, "application/json"),
 }
 """Formats by file extension, which is also their name in `recrepro leaderboard --format`."""
 

@@ -20,6 +20,7 @@ from recrepro.tracking.store import (
     Target,
     connect,
     existing_target,
+    marks_in_store,
     require_answer,
     set_up_store,
     tracking_uri,
@@ -123,18 +124,32 @@ class MlflowMirror:
         RecreproError
             If a server does not answer.
         """
-        require_answer(self.uri)
-        present: dict[str, list[Run]] = {}
-        if not self.embedded or (self._workspace.root / "mlflow.db").is_file():
+        marks = self._marks_here() if self.embedded else None
+        if marks is None:
+            require_answer(self.uri)
             with self._lock(LOOK_SECONDS) if self.embedded else contextlib.nullcontext():
                 target = existing_target(self.uri, self._name)
                 present = {} if target is None else _by_cell(target)
+            marks = {
+                cell: [run.data.tags.get("recrepro.complete", "") for run in runs]
+                for cell, runs in present.items()
+            }
         lacking = 0
         for member in self.members():
             status = self._ledger.status(member.cell)
-            marks = [r.data.tags.get("recrepro.complete") for r in present.get(member.cell, [])]
-            lacking += _ended(status) and _mark(member, status) not in marks
+            lacking += _ended(status) and _mark(member, status) not in marks.get(member.cell, [])
         return lacking
+
+    def _marks_here(self) -> dict[str, list[str]] | None:
+        """Return the marks in the embedded store by cell; None if MLflow itself has to be asked.
+
+        Asking MLflow means importing it, which takes seconds.
+        """
+        path = self._workspace.root / "mlflow.db"
+        if not path.is_file():
+            return {}
+        with self._lock(LOOK_SECONDS):
+            return marks_in_store(path, self._name)
 
     @contextlib.contextmanager
     def _lock(self, seconds: float = -1) -> Iterator[None]:

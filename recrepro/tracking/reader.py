@@ -107,7 +107,7 @@ def results_from_mlflow(uri: str, name: str, grid_hash: str) -> MlflowResults:
             "workspace that has the results."
         )
     whole = [run for run in found if run.data.tags.get("recrepro.complete")]
-    whole.sort(key=lambda run: (_number(run.data.tags[place]), str(run.info.run_id)))
+    whole.sort(key=lambda run: (_position(run.data.tags[place]), str(run.info.run_id)))
     results = [_Copy(uri, target, run).result() for run in whole]
     cells = {result.status.cell for result in results}
     if len(cells) < len(results):
@@ -127,7 +127,8 @@ class _Copy:
         self._run_id: str = run.info.run_id
         self._mark: str = run.data.tags["recrepro.complete"]
         artifacts = run.info.artifact_uri or ""
-        if is_server(uri) and urlsplit(uri).hostname not in LOOPBACK and _is_folder(artifacts):
+        elsewhere = is_server(uri) and urlsplit(uri).hostname not in LOOPBACK
+        if elsewhere and urlsplit(artifacts).scheme in ("", "file"):
             raise self._refused(
                 f"its files are said to be in the folder {artifacts!r} of the server, which is "
                 "not looked for on this machine: start the server with --serve-artifacts"
@@ -204,11 +205,7 @@ class _Copy:
         )
 
 
-def _is_folder(address: str) -> bool:
-    return urlsplit(address).scheme in ("", "file")
-
-
-def _number(text: str) -> int:
+def _position(text: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 

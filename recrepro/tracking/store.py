@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -14,6 +15,7 @@ from filelock import FileLock
 
 from recrepro.durable import DRAFT, new_file
 from recrepro.errors import RecreproError, first_line
+from recrepro.failpoints import reach
 from recrepro.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -145,6 +147,7 @@ def set_up_store(workspace: Workspace) -> None:
         connect(f"sqlite:///{draft}").search_experiments()
         for stale in workspace.root.glob(f"{path.name}-*"):  # of a store that was deleted
             stale.unlink()
+        reach("mlflow-store-drafted")
     # A write-ahead log waits for the disk once a commit instead of several times, which was half
     # of the time that copies took. It needs a local disk, as that of the ledger does.
     if (workspace.root / "ledger.db").is_file():
@@ -182,6 +185,47 @@ def existing_target(uri: str, name: str) -> Target | None:
             "the experiment file."
         )
     return Target(client, known.experiment_id)
+
+
+MARKS = """
+SELECT cell.value, mark.value
+FROM runs
+JOIN experiments USING (experiment_id)
+JOIN tags AS kind ON kind.run_uuid = runs.run_uuid AND kind.key = 'recrepro.kind'
+JOIN tags AS cell ON cell.run_uuid = runs.run_uuid AND cell.key = 'recrepro.cell'
+JOIN tags AS mark ON mark.run_uuid = runs.run_uuid AND mark.key = 'recrepro.complete'
+WHERE experiments.name = ? AND kind.value = 'cell' AND runs.lifecycle_stage = 'active'
+"""
+"""Finds what `Target.runs(CELLS)` finds, in the tables of MLflow 2 and 3."""
+
+
+def marks_in_store(path: Path, name: str) -> dict[str, list[str]] | None:
+    """Read the marks of whole copies from an embedded store, without MLflow.
+
+    Parameters
+    ----------
+    path : Path
+        The SQLite file.
+    name : str
+        Name of the experiment.
+
+    Returns
+    -------
+    dict of str to list of str, or None
+        By cell; None if the file is not as expected or the experiment was deleted: MLflow then says
+        what is wrong.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+            stages = "SELECT lifecycle_stage FROM experiments WHERE name = ?"
+            if ("deleted",) in database.execute(stages, (name,)).fetchall():
+                return None
+            found: dict[str, list[str]] = {}
+            for cell, mark in database.execute(MARKS, (name,)):
+                found.setdefault(cell, []).append(mark)
+            return found
+    except sqlite3.Error:
+        return None
 
 
 def runs_pages(workspace: Workspace, server: str) -> dict[str, str]:

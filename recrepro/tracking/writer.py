@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from recrepro.charts.files import draw_tuning
+from recrepro.failpoints import reach
 from recrepro.store.entries import CellStatus, Member
 from recrepro.store.ledger import Ledger
 from recrepro.store.names import CellName
@@ -95,12 +96,14 @@ class RunWriter:
         params = {} if record is None else record.model.params
         values = [] if record is None else record_values(record)
         self._log(run_id, params | member.name.model_dump(), values, end)
+        reach("mlflow-run-started")
         if record is not None:
             client.log_inputs(run_id, dataset_inputs(member.name, record))
             self._write_trials(run_id, member.name, record, trials)
         self._write_artifacts(run_id, facts, record, trials)
         client.set_terminated(run_id, "FINISHED" if record else "FAILED", end or None)
         client.set_tag(run_id, "recrepro.complete", json_hash(facts))
+        reach("mlflow-run-marked")
 
     def _start(self, name: str, tags: Mapping[str, str], start: int) -> str:
         tags = {key: shortened(value, LONGEST_TAG) for key, value in tags.items()}

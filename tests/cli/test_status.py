@@ -67,7 +67,7 @@ def test_each_cell_is_in_one_state(found):
 
 def test_it_is_printed_who_is_at_what_and_why_something_failed(found):
     console = Console(file=io.StringIO(), width=200)
-    status.show(console, [found])
+    status.show_status(console, [found])
     lines = console.file.getvalue().splitlines()
     assert lines[0] == "e: 8 cells, 1 done, 3 running, 1 dead, 1 failed, 2 left"
 

@@ -5,13 +5,13 @@ import io
 import pytest
 from rich.console import Console
 
-from recrepro.cli.ls import show
+from recrepro.cli.ls import show_names
 from recrepro.data.catalogue import DATASETS
 
 
 def shown(width: int, name: str | None = None) -> str:
     console = Console(file=io.StringIO(), width=width, markup=False, highlight=False)
-    show(console, "datasets", name)
+    show_names(console, "datasets", name)
     return console.file.getvalue()
 
 

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from recrepro.evaluation import beyond_accuracy
 from recrepro.evaluation.definitions import DEFINITIONS, parse_metric
-from recrepro.evaluation.items import Catalogue
+from recrepro.evaluation.items import CandidateItems
 
 N_ITEMS = 8
 NAMES = [d.id for d in DEFINITIONS.values() if d.kind == "lists"]
@@ -25,7 +25,7 @@ def of(ranking, interactions):
     def value(name, lists, k, train=None, features=None, recommendable=None):
         train = interactions(np.eye(3, N_ITEMS) if train is None else train)
         allowed = np.ones(train.n_items, bool) if recommendable is None else recommendable
-        catalogue = Catalogue(train, allowed, features)
+        catalogue = CandidateItems(train, allowed, features)
         longest = max(map(len, lists), default=0)
         table = np.array([[*line, *[-1] * (max(longest, k) - len(line))] for line in lists])
         made = ranking([([], 1, len(line)) for line in lists], catalogue=catalogue, lists=table)

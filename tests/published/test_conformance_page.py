@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from recrepro.run.plan import check_names
+from recrepro.run.resolve import check_names
 from recrepro.spec.experiment import load_experiment
+from recrepro.study.records import StudyRecord
 
 PAPERS = Path(__file__).parents[2] / "experiments/papers"
 FILES = sorted(PAPERS.glob("*.toml"))
@@ -23,12 +24,15 @@ def conformance():
 def a_record(verdict="ok", note=""):
     value = {"model": "ease", "metric": "ndcg@10", "source": "a table", "note": note}
     value |= {"expected": 0.5, "published": None, "tolerance": 0.001, "verdict": verdict}
-    model = {"model": "ease", "fit_s": 30.0, "score_s": 30.0, "metrics": {"ndcg@10": 0.6}}
-    return {
+    model = {"model": "ease", "name": "ease", "params": {}, "metrics": {"ndcg@10": 0.6}}
+    model |= {"fit_s": 30.0, "score_s": 30.0}
+    record = {
+        "schema": 1,
         "experiment": "some-paper",
         "claim": "A claim",
         "command": "recrepro run some-paper.toml",
         "dataset": "movielens-1m",
+        "split": "published",
         "users": 6040,
         "ranking": "full",
         "recrepro": "1.0",
@@ -37,6 +41,7 @@ def a_record(verdict="ok", note=""):
         "models": [model],
         "values": [value | {"got": 0.6, "difference": 0.1}],
     }
+    return StudyRecord.model_validate(record)
 
 
 def test_the_page_is_what_the_generator_writes_from_the_records(conformance):
@@ -75,20 +80,19 @@ def test_names_and_values_of_every_experiment_are_valid(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_a_record_is_of_its_experiment_as_it_is_now(conformance, path):
-    records = {record["experiment"]: record for record in conformance.read_records()}
+    records = {record.experiment: record for record in conformance.read_records()}
     if path.stem not in records:
         assert f"- `{path.stem}`: " in conformance.PAGE.read_text(encoding="utf-8")
         pytest.skip("not run yet, as the page says")
     experiment, record = load_experiment(path), records[path.stem]
-    ran = {model["model"]: model["params"] for model in record["models"]}
+    ran = {model.model: model.params for model in record.models}
     assert ran.keys() == {model.title for model in experiment.models}
     for model in experiment.models:
         found = {"epochs"} if experiment.tune and model.tune else set()
         fixed = {k: v for k, v in model.params.items() if k not in found}
         assert fixed.items() <= ran[model.title].items()
     assert [
-        (v["model"], v["metric"], v["expected"], v["published"], v["tolerance"], v["note"])
-        for v in record["values"]
+        (v.model, v.metric, v.expected, v.published, v.tolerance, v.note) for v in record.values
     ] == [
         (e.model, e.metric, e.value, e.published, e.tolerance, e.note) for e in experiment.expected
     ]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
-from recrepro.run import costs, plan, timing
+from recrepro.run import costs, paces, plan
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
 from recrepro.splits.sealed import TuningView
@@ -235,8 +235,8 @@ def test_a_timed_trial_counts_all_epochs_and_validations_of_all_users(
     case, monkeypatch, interactions, sample
 ):
     clock = Clock()
-    monkeypatch.setattr(timing, "time", clock)
-    monkeypatch.setattr(timing, "SAMPLE", sample)
+    monkeypatch.setattr(paces, "time", clock)
+    monkeypatch.setattr(paces, "SAMPLE", sample)
     monkeypatch.setattr(Stepwise, "clock", clock)
     train = interactions(np.tile(np.eye(2, 10).repeat(5, 1)[:, :10], (100, 1)))
     assert len(train) == 1000
@@ -246,6 +246,6 @@ def test_a_timed_trial_counts_all_epochs_and_validations_of_all_users(
         clock.now += len(validation) / 10
 
     evaluator = SimpleNamespace(evaluate=evaluate)
-    seconds = timing.seconds_a_trial(Stepwise(), view, evaluator, 4, seed=1)
+    seconds = paces.seconds_a_trial(Stepwise(), view, evaluator, 4, seed=1)
     # 10 epochs of 1,000 s, and validations after the 4th, the 8th and the last.
     assert seconds == pytest.approx(5 + 10 * 1000 + 3 * 100)

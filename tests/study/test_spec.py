@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from recrepro.cli.study import Options, cannot_run
-from recrepro.run.plan import check_names
+from recrepro.run.resolve import check_names
 from recrepro.study.page import StudyRow, render
+from recrepro.study.records import StudyModel, read_records
 from recrepro.study.spec import QUICK_HOURS, QUICK_SECONDS, QUICK_USERS, load_study, quick
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -54,8 +55,12 @@ def test_minutes_of_an_experiment_are_the_same_for_all_of_its_papers(loaded):
     [(1, False, " †"), (4, False, " †"), (5, False, ""), (3, True, " Q"), (None, False, "")],
 )
 def test_a_verdict_on_a_method_with_few_trials_is_marked(loaded, trials, quick, marks):
-    paper, model = loaded.study.papers[0], {"trials": trials}
-    assert StudyRow(paper, "beaten", {"quick": quick}, None, None, model).marks == marks
+    told = {"model": "m", "name": "m", "params": {}, "fit_s": 1.0, "score_s": 1.0, "metrics": {}}
+    model = StudyModel(**told, trials=trials)
+    (tuned, *_) = read_records(EXPERIMENTS / "records").values()
+    tuned = tuned.model_copy(update={"quick": quick})
+    paper = loaded.study.papers[0]
+    assert StudyRow(paper, "beaten", tuned, None, None, model).marks == marks
 
 
 def test_a_quick_experiment_has_another_hash_and_a_budget_of_seconds(loaded):

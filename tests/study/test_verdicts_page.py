@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from recrepro.study.page import read_records, render
+from recrepro.study.page import render
+from recrepro.study.records import read_records
 from recrepro.study.spec import load_study
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +43,5 @@ def test_the_readme_counts_as_the_page_does_and_claims_no_more():
 
 def test_the_hours_are_those_of_each_experiment_once():
     page = (ROOT / "docs/verdicts.md").read_text(encoding="utf-8")
-    hours = [
-        r["hours"] for r in read_records(ROOT / "experiments/records").values() if "hours" in r
-    ]
+    hours = [r.hours for r in read_records(ROOT / "experiments/records").values()]
     assert f"took {sum(hours):.1f} hours of one core" in page

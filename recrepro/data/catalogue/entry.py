@@ -6,9 +6,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from recrepro.data.formats.parse import FORMATS
-from recrepro.data.formats.side import Columns, Flags, Layout, Lists, Pairs
+from recrepro.data.formats.side import Columns, FeatureLayout, Flags, Lists, Pairs
 from recrepro.features import Side
-from recrepro.spec.experiment import Table
+from recrepro.spec.experiment import TomlTable
 
 _PARTS = ("train", "test", "validation", "negatives")
 
@@ -32,7 +32,7 @@ Local = Annotated[str, AfterValidator(_relative)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Source(Table):
+class Source(TomlTable):
     """One part of a data set: its address, and the names of local copies.
 
     Parameters
@@ -76,7 +76,7 @@ class Source(Table):
         return self
 
 
-class FeatureSource(Table):
+class FeatureSource(TomlTable):
     """One feature set of a data set.
 
     Parameters
@@ -109,17 +109,17 @@ class FeatureSource(Table):
         return self
 
     @property
-    def _layouts(self) -> list[Layout]:
+    def _layouts(self) -> list[FeatureLayout]:
         given = (self.columns, self.flags, self.pairs, self.lists)
         return [layout for layout in given if layout is not None]
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> FeatureLayout:
         """Layout of the file."""
         return self._layouts[0]
 
 
-class NamedDataset(Table):
+class NamedDataset(TomlTable):
     """A named data set.
 
     Parameters

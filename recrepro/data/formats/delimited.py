@@ -18,7 +18,7 @@ from recrepro.errors import DataError, UsageError
 
 
 @dataclass(frozen=True)
-class Layout:
+class Dialect:
     """How the lines of a format are divided.
 
     Parameters
@@ -40,15 +40,15 @@ class Layout:
 
 
 LAYOUTS = {
-    "csv": Layout(",", "commas", header=True, quoted=True),
-    "tsv": Layout("\t", "tabs", header=True, quoted=True),
-    "semicolon": Layout(";", "semicolons", header=True, quoted=True),
-    "recbole": Layout("\t", "tabs", header=True),
-    "ncf": Layout("\t", "tabs"),
-    "ssv": Layout(" ", "blanks"),
-    "movielens": Layout("\x1f", "'::'"),
-    "steam-purchases": Layout(",", "commas", quoted=True),
-    "steam-plays": Layout(",", "commas", quoted=True),
+    "csv": Dialect(",", "commas", header=True, quoted=True),
+    "tsv": Dialect("\t", "tabs", header=True, quoted=True),
+    "semicolon": Dialect(";", "semicolons", header=True, quoted=True),
+    "recbole": Dialect("\t", "tabs", header=True),
+    "ncf": Dialect("\t", "tabs"),
+    "ssv": Dialect(" ", "blanks"),
+    "movielens": Dialect("\x1f", "'::'"),
+    "steam-purchases": Dialect(",", "commas", quoted=True),
+    "steam-plays": Dialect(",", "commas", quoted=True),
 }
 """The formats that are read here."""
 

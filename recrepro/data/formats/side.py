@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from recrepro.errors import DataError, UsageError
 from recrepro.interactions import as_ids
-from recrepro.spec.experiment import Table
+from recrepro.spec.experiment import TomlTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,14 +24,14 @@ class Rows:
     columns: NDArray[Any]
 
 
-class Layout(Protocol):
+class FeatureLayout(Protocol):
     """A way in which side information lies in a file."""
 
     def read(self, raw: bytes, where: str) -> Rows:
         """Take the content of a file apart; `where` is what errors call it."""
 
 
-class Columns(Table):
+class Columns(TomlTable):
     """A line a user or item, with its label and what it is; each value becomes a feature.
 
     Parameters
@@ -109,7 +109,7 @@ class Columns(Table):
         return found
 
 
-class Flags(Table):
+class Flags(TomlTable):
     """A line a user or item; from a column on, 1 or 0 for each feature (``u.item``).
 
     Parameters
@@ -140,7 +140,7 @@ class Flags(Table):
         return _sorted(Rows(as_ids(frame.iloc[:, 0]), matrix, np.array(self.names)))
 
 
-class Pairs(Table):
+class Pairs(TomlTable):
     """A line for each label and feature, and how much of it if there is a third column.
 
     Parameters
@@ -181,7 +181,7 @@ class Pairs(Table):
         return _from_pairs(labels, features, values)
 
 
-class Lists(Table):
+class Lists(TomlTable):
     """Line n is n, from 0 on: how many there are, and then they (CiteULike).
 
     Parameters
