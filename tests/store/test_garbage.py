@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.results import make_identity, make_name, make_record
 
 from recrepro.errors import LedgerError
 from recrepro.store import garbage as cleaning
@@ -19,7 +20,11 @@ from recrepro.store.workspace import Workspace
 
 DAY = 24 * 3600.0
 STATES = ["pending", "running", "dead", "failed", "done", "tested again", "alarmed"]
-KEYS = [letter * 64 for letter in "abcd"]
+MODELS = "abcd"
+
+
+def identity_of(model, split):
+    return make_identity(model, seed=split)
 
 
 class State:
@@ -31,28 +36,34 @@ class State:
         self.doomed = set()
 
     def add_cells(self, cells):
-        """Add a cell for each state and split; each has a log and a checkpoint."""
-        identities = {key: {"split": {"seed": split}} for key, (_, split) in cells.items()}
-        members = [(Member(key, {}), identity) for key, identity in identities.items()]
+        """Add cells, each by its model with a state and a split; each has a log and a checkpoint.
+
+        Return their keys.
+        """
+        identities = {model: identity_of(model, split) for model, (_, split) in cells.items()}
+        members = [(Member(i.key, make_name(model)), i) for model, i in identities.items()]
         self.ledger.plan("e", "hash", "", members)
         needed = set()
-        for key, (state, split) in cells.items():
-            folder = self.workspace.split(identities[key]["split"])
+        for model, (state, split) in cells.items():
+            folder = self.workspace.split(identities[model].split)
             folder.mkdir(exist_ok=True)
             (folder / "tuning.bin").write_bytes(b"12345")
+            key = identities[model].key
             own = [self.workspace.log(key), self.workspace.checkpoints(key) / "fit.npz"]
             for path in own:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text("here")
-            self.reach(key, state)
+            self.reach(identities[model], state)
             if state in ("pending", "running", "dead", "tested again"):
                 needed.add(split)
             if state in ("done", "alarmed"):
                 self.doomed |= {own[0], own[1]}
         for split in {split for _, split in cells.values()} - needed:
-            self.doomed.add(self.workspace.split({"seed": split}) / "tuning.bin")
+            self.doomed.add(self.workspace.split(identity_of("", split).split) / "tuning.bin")
+        return [member.cell for member, _ in members]
 
-    def reach(self, key, state):
+    def reach(self, identity, state):
+        key = identity.key
         token = None if state == "pending" else self.ledger.lease(key)
         if state == "failed":
             self.ledger.fail(key, token, "no memory")
@@ -62,15 +73,17 @@ class State:
         if state in ("done", "tested again", "alarmed"):
             names = [f"{key} users", f"{key} weights"]
             users, weights = (self.workspace.write_blob(name.encode()) for name in names)
-            record = {"cell": key, "per_user": users, "weights": weights}
-            self.ledger.commit(key, token, record, "digest")
+            changes = {"per_user": users, "weights": weights}
+            self.ledger.commit(token, make_record(identity=identity, changes=changes))
         if state == "tested again":
             assert self.ledger.lease(key, reopen=True)
         if state == "alarmed":
             other = self.workspace.write_blob(f"{key} other".encode())
             token = self.ledger.lease(key, reopen=True)
+            changes = {"per_user": other, "result_digest": "2" * 64}
+            record = make_record(identity=identity, changes=changes)
             with pytest.raises(LedgerError, match="alarm"):
-                self.ledger.commit(key, token, {"per_user": other}, "another")
+                self.ledger.commit(token, record)
 
     def add_loose(self, loose):
         """Add blobs without a record, drafts and the remains of an earlier gc; some are old."""
@@ -110,7 +123,7 @@ def age(path):
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(
     cells=st.dictionaries(
-        st.sampled_from(KEYS), st.tuples(st.sampled_from(STATES), st.integers(0, 1))
+        st.sampled_from(MODELS), st.tuples(st.sampled_from(STATES), st.integers(0, 1))
     ),
     loose=st.lists(
         st.tuples(
@@ -144,7 +157,7 @@ def test_what_nobody_needs_goes_and_nothing_else(cells, loose, old):
 
 def test_a_blob_that_is_written_again_is_young_again(tmp_path):
     state = State(tmp_path)
-    state.add_cells({KEYS[0]: ("tested again", 0)})
+    state.add_cells({"a": ("tested again", 0)})
     workspace, ledger = state.workspace, state.ledger
     path = workspace.blob(workspace.write_blob(b"values"))
     age(path)
@@ -162,11 +175,11 @@ def test_a_blob_that_is_written_again_is_young_again(tmp_path):
 @pytest.mark.parametrize("ledger_of", ["another workspace", "nobody", "other results"])
 def test_blobs_stay_unless_the_ledger_can_account_for_them(tmp_path, ledger_of):
     state = State(tmp_path / "runs")
-    state.add_cells({KEYS[0]: ("done", 0)})
+    state.add_cells({"a": ("done", 0)})
     for path in state.files():
         age(path)
     other = State(tmp_path / "other")
-    other.add_cells({KEYS[1]: ("done", 0)})
+    other.add_cells({"b": ("done", 0)})
     other.ledger.close()
     state.ledger.close()
     own = state.workspace.root / "ledger.db"
@@ -187,21 +200,21 @@ def test_blobs_stay_unless_the_ledger_can_account_for_them(tmp_path, ledger_of):
 
 def test_nobody_takes_a_lease_while_it_is_decided_what_goes(tmp_path, monkeypatch):
     state = State(tmp_path / "runs")
-    state.add_cells({KEYS[0]: ("done", 0), KEYS[1]: ("failed", 1)})
+    _, failed = state.add_cells({"a": ("done", 0), "b": ("failed", 1)})
     monkeypatch.setattr("recrepro.store.ledger._configure_sqlite", _impatient)
     other = Ledger(str(state.ledger.address))
     refused = []
 
     def listing(workspace, work):
         with pytest.raises(sa.exc.OperationalError, match="locked"):
-            other.lease(KEYS[1])
+            other.lease(failed)
         refused.append(work)
         yield from ()
 
     monkeypatch.setattr(cleaning, "_leased", listing)
     cleaning.clean(state.workspace, state.ledger)
     assert len(refused) == 1
-    assert other.lease(KEYS[1])
+    assert other.lease(failed)
     other.close()
     state.ledger.close()
 

@@ -4,25 +4,33 @@ import contextlib
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import takewhile
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.results import external_identity, make_identity, make_name, make_record
 
-from recrepro.errors import LedgerError, SealError
+from recrepro.errors import DataError, LedgerError, SealError
 from recrepro.store import ledger as module
 from recrepro.store.entries import Member
 from recrepro.store.ledger import Ledger
+from recrepro.store.records import Trial
 
-CELL = "c" * 64
+IDENTITY = make_identity("a")
+CELL = IDENTITY.key
+RECORD = make_record("a", changes={"result_digest": "1" * 64})
+AGAIN = make_record("a", changes={"result_digest": "1" * 64, "users": 11})
+OTHER = make_record("a", changes={"result_digest": "2" * 64})
+TRIAL = Trial(0, {"l2": 1.5}, "complete", 0.5, {"ndcg@10": 0.5}, 3, seconds=0.25)
 
 
 @contextlib.contextmanager
 def planned(url):
     with contextlib.closing(Ledger(url)) as ledger:
-        ledger.plan("toy", "hash", "text", [(Member(CELL, {"model": "a"}), {"what": 1})])
+        ledger.plan("toy", "hash", "text", [(Member(CELL, make_name("a")), IDENTITY)])
         yield ledger
 
 
@@ -57,13 +65,13 @@ def test_a_lease_that_was_not_renewed_passes_on_and_fences_off_its_old_holder(le
     new = ledger.lease(CELL)
     assert new is not None
     with pytest.raises(LedgerError, match="another one took over"):
-        ledger.commit(CELL, old, {"x": 1}, "digest")
+        ledger.commit(old, OTHER)
     with pytest.raises(LedgerError, match="another one took over"):
-        ledger.add_trial(CELL, old, 0, {})
+        ledger.add_trial(CELL, old, TRIAL)
     with pytest.raises(LedgerError, match="another one took over"):
         ledger.open_seal(CELL, old, 0)
-    ledger.commit(CELL, new, {"x": 2}, "digest")
-    assert ledger.status(CELL).record == {"x": 2}
+    ledger.commit(new, RECORD)
+    assert ledger.status(CELL).record == RECORD
 
 
 def test_renewing_keeps_a_lease(ledger, monkeypatch):
@@ -97,32 +105,32 @@ def test_the_lease_of_a_dead_process_is_free_at_once(ledger, url):
 
 def test_the_first_result_stays_and_an_equal_second_is_no_alarm(ledger):
     token = ledger.lease(CELL)
-    ledger.commit(CELL, token, {"x": 1}, "digest")
-    ledger.commit(CELL, token, {"x": 1, "ended_at": 2}, "digest")
-    assert ledger.status(CELL).record == {"x": 1}
+    ledger.commit(token, RECORD)
+    ledger.commit(token, AGAIN)
+    assert ledger.status(CELL).record == RECORD
     assert not ledger.status(CELL).alarmed
 
 
 def test_a_different_second_result_is_an_alarm_and_never_overwrites(ledger):
     token = ledger.lease(CELL)
-    ledger.commit(CELL, token, {"x": 1}, "digest")
+    ledger.commit(token, RECORD)
     with pytest.raises(LedgerError, match="determinism alarm"):
-        ledger.commit(CELL, token, {"x": 2}, "other")
-    assert ledger.status(CELL).record == {"x": 1}
+        ledger.commit(token, OTHER)
+    assert ledger.status(CELL).record == RECORD
     assert ledger.status(CELL).alarmed
 
 
 def test_a_done_cell_is_not_leased(ledger):
-    ledger.commit(CELL, ledger.lease(CELL), {}, "digest")
+    ledger.commit(ledger.lease(CELL), RECORD)
     assert ledger.lease(CELL) is None
 
 
 def test_trials_survive_a_release(ledger):
     token = ledger.lease(CELL)
-    ledger.add_trial(CELL, token, 0, {"state": "failed"})
+    ledger.add_trial(CELL, token, TRIAL)
     ledger.release(CELL, token)
     ledger.lease(CELL)
-    assert ledger.trials(CELL) == [{"state": "failed"}]
+    assert ledger.trials(CELL) == [TRIAL]
 
 
 @settings(max_examples=20)
@@ -133,13 +141,13 @@ def test_a_cell_that_failed_goes_on_with_the_trials_before_the_first_failed_one(
     with planned(f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.db'}") as ledger:
         token = ledger.lease(CELL)
         for number, state in enumerate(states):
-            ledger.add_trial(CELL, token, number, {"state": state})
+            ledger.add_trial(CELL, token, Trial(number, {}, state))
         ledger.fail(CELL, token, "broken")
         assert ledger.status(CELL).reason == "broken"
         assert len(ledger.trials(CELL)) == len(states)
         ledger.lease(CELL)
         kept = list(takewhile(lambda state: state == "complete", states))
-        assert [trial["state"] for trial in ledger.trials(CELL)] == kept
+        assert [trial.state for trial in ledger.trials(CELL)] == kept
 
 
 def reasons(ledger):
@@ -155,7 +163,7 @@ def test_the_seal_opens_once_an_attempt_and_never_after_the_result(ledger):
     second = ledger.lease(CELL)
     ledger.open_seal(CELL, second, 0)
     assert reasons(ledger) == ["first", "resumed"]
-    ledger.commit(CELL, second, {}, "digest")
+    ledger.commit(second, RECORD)
     with pytest.raises(SealError, match=r"stays sealed.*--reopen NAME"):
         ledger.open_seal(CELL, second, 0)
     assert reasons(ledger) == ["first", "resumed"]
@@ -163,10 +171,10 @@ def test_the_seal_opens_once_an_attempt_and_never_after_the_result(ledger):
 
 def test_the_seal_stays_closed_until_the_last_trial_and_the_attempt_is_void(ledger):
     token = ledger.lease(CELL)
-    ledger.add_trial(CELL, token, 0, {})
+    ledger.add_trial(CELL, token, TRIAL)
     with pytest.raises(SealError, match="1 of 2 trials of its tuning are finished"):
         ledger.open_seal(CELL, token, 2)
-    ledger.add_trial(CELL, token, 1, {})
+    ledger.add_trial(CELL, token, replace(TRIAL, number=1))
     with pytest.raises(SealError, match="was asked for before its tuning was over"):
         ledger.open_seal(CELL, token, 2)
     assert reasons(ledger) == ["refused"]
@@ -190,7 +198,7 @@ def test_the_seal_stays_closed_until_the_last_trial_and_the_attempt_is_void(ledg
 def test_the_seal_opens_when_the_seconds_of_the_trials_are_spent(ledger, trials, seconds, opens):
     token = ledger.lease(CELL)
     for number, spent in enumerate((10.0, 20.0, 30.0)):
-        ledger.add_trial(CELL, token, number, {"seconds": spent})
+        ledger.add_trial(CELL, token, Trial(number, {}, "complete", seconds=spent))
     if opens:
         ledger.open_seal(CELL, token, trials, seconds)
     else:
@@ -202,9 +210,9 @@ def test_the_seal_opens_when_the_seconds_of_the_trials_are_spent(ledger, trials,
 @pytest.fixture
 def done(ledger):
     token = ledger.lease(CELL)
-    ledger.add_trial(CELL, token, 0, {"value": 0.5})
+    ledger.add_trial(CELL, token, TRIAL)
     ledger.open_seal(CELL, token, 1)
-    ledger.commit(CELL, token, {"x": 1}, "digest")
+    ledger.commit(token, RECORD)
     return ledger
 
 
@@ -212,12 +220,12 @@ def test_a_done_cell_is_reopened_on_request_from_its_trials_and_stays_done(done)
     token = done.lease(CELL, reopen=True)
     assert done.lease(CELL, reopen=True) is None
     assert done.status(CELL).state == "done"
-    assert done.trials(CELL) == [{"value": 0.5}]
+    assert done.trials(CELL) == [TRIAL]
     done.open_seal(CELL, token, 1)
-    done.commit(CELL, token, {"x": 1, "again": True}, "digest")
+    done.commit(token, AGAIN)
     assert reasons(done) == ["first", "reopened"]
     status = done.status(CELL)
-    assert status.record == {"x": 1, "again": True}
+    assert status.record == AGAIN
     assert (status.reopened, status.alarmed) == (1, False)
     with pytest.raises(SealError, match="stays sealed"):
         done.open_seal(CELL, token, 1)
@@ -227,9 +235,9 @@ def test_a_reopened_cell_with_another_result_is_an_alarm(done):
     token = done.lease(CELL, reopen=True)
     done.open_seal(CELL, token, 1)
     with pytest.raises(LedgerError, match="determinism alarm"):
-        done.commit(CELL, token, {"x": 2}, "other")
+        done.commit(token, OTHER)
     status = done.status(CELL)
-    assert (status.state, status.record, status.alarmed) == ("done", {"x": 1}, True)
+    assert (status.state, status.record, status.alarmed) == ("done", RECORD, True)
     assert status.reopened == 1
     assert done.lease(CELL, reopen=True) is not None
 
@@ -244,20 +252,25 @@ def test_a_reopening_that_is_cut_off_leaves_the_first_result(done, monkeypatch, 
     elif end == "fail":
         done.fail(CELL, token, "broken")
     status = done.status(CELL)
-    assert (status.state, status.reason, status.record) == ("done", None, {"x": 1})
+    assert (status.state, status.reason, status.record) == ("done", None, RECORD)
     assert status.reopened == 1
     assert done.lease(CELL) is None
-    assert done.trials(CELL) == [{"value": 0.5}]
+    assert done.trials(CELL) == [TRIAL]
     assert done.lease(CELL, reopen=True) is not None
 
 
 def test_planning_again_keeps_what_is_done(ledger):
-    ledger.commit(CELL, ledger.lease(CELL), {"x": 1}, "digest")
-    other = Member("d" * 64, {"model": "b"})
-    ledger.plan("toy", "hash", "text", [(other, {}), (Member(CELL, {"model": "new"}), {})])
-    assert [m.titles["model"] for m in ledger.members("toy", "hash")] == ["b", "new"]
+    ledger.commit(ledger.lease(CELL), RECORD)
+    second = make_identity("b")
+    cells = [
+        (Member(second.key, make_name("b")), second),
+        (Member(CELL, make_name("new")), IDENTITY),
+    ]
+    ledger.plan("toy", "hash", "text", cells)
+    assert ledger.members("toy", "hash") == [member for member, _ in cells]
     assert ledger.status(CELL).state == "done"
-    assert ledger.states() == {CELL: "done", "d" * 64: "pending"}
+    assert ledger.states() == {CELL: "done", second.key: "pending"}
+    assert ledger.work()[second.key].identity == second
 
 
 LEASE_ALL = """
@@ -272,7 +285,7 @@ sys.stdin.read()  # stay alive until all have answered: a dead process's leases 
 def test_processes_that_lease_at_the_same_time_never_share_a_cell(url):
     cells = [f"{n:064d}" for n in range(40)]
     ledger = Ledger(url)
-    ledger.plan("toy", "hash", "", [(Member(c, {}), {}) for c in cells])
+    ledger.plan("toy", "hash", "", [(Member(c, make_name()), IDENTITY) for c in cells])
     ledger.close()
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     command = [sys.executable, "-c", LEASE_ALL, url]
@@ -293,6 +306,18 @@ def test_a_ledger_of_another_schema_is_refused(ledger, url):
         Ledger(url)
 
 
+def test_a_record_of_another_schema_is_refused_with_the_ledger_that_has_it(ledger):
+    ledger.commit(ledger.lease(CELL), RECORD)
+    with ledger._engine.begin() as raw:
+        raw.execute(
+            sa.text("UPDATE cells SET record = replace(record, :this, :that)"),
+            {"this": '"schema": 2', "that": '"schema": 1'},
+        )
+    with pytest.raises(DataError, match=r"a result in (sqlite|postgresql).*schema") as error:
+        ledger.status(CELL)
+    assert "but got 1" in str(error.value)
+
+
 def content(folder):
     """Return all that a ledger says of its cells."""
     with contextlib.closing(Ledger.in_workspace(folder)) as ledger:
@@ -306,8 +331,9 @@ def whole(tmp_path_factory):
     with planned(f"sqlite:///{folder / 'ledger.db'}") as ledger:
         token = ledger.lease(CELL)
         for number in range(20):
-            ledger.add_trial(CELL, token, number, {"value": number, "long": "x" * 1000})
-        ledger.commit(CELL, token, {"long": "y" * 10_000}, "digest")
+            ledger.add_trial(CELL, token, Trial(number, {"long": "x" * 1000}, "complete", number))
+        long = make_record("a", changes={"model": {"notes": ["y" * 10_000]}})
+        ledger.commit(token, long)
     return (folder / "ledger.db").read_bytes(), content(folder)
 
 
@@ -360,29 +386,26 @@ def test_a_new_ledger_can_be_opened_by_many_processes_at_once(tmp_path, where, r
 
 # Results of other programs.
 
-PROTOCOL = {"data": 1, "split": 2, "metrics": ["m"], "ranking": 3, "harness": 4}
 
-
-def external(ledger, experiment, cell, identity=PROTOCOL, seed=1):
-    member = Member(cell * 64, {"model": "theirs", "seed": seed})
-    record = {"result_digest": cell}
-    ledger.add_external(experiment, member, {**identity, "external": cell}, record)
-    return member
+def add_external(ledger, experiment, cell, *, seed=1, changes=None):
+    identity = external_identity("theirs", cell * 64, seed=seed, changes=changes)
+    record = make_record("theirs", seed=seed, status="external", identity=identity)
+    ledger.add_external(experiment, record)
+    return Member(record.cell, record.name)
 
 
 @pytest.fixture
 def shared(ledger):
     """Two experiments whose cells are measured alike."""
     for name in ("one", "two"):
-        cells = [(Member("a" * 64, {"model": "a"}), {**PROTOCOL, "model": "a", "tuning": None})]
-        ledger.plan(name, "hash", "text", cells)
+        ledger.plan(name, "hash", "text", [(Member(CELL, make_name("a")), IDENTITY)])
     return ledger
 
 
 def test_of_several_files_with_one_name_the_last_counts_and_all_tries_are_kept(shared):
     for cell in "123":
-        last = external(shared, "one", cell)
-    other = external(shared, "one", "4", seed=2)
+        last = add_external(shared, "one", cell)
+    other = add_external(shared, "one", "4", seed=2)
     assert shared.externals("one", "hash") == [last, other]
     assert shared.status(last.cell).tries == 3
     assert shared.status(other.cell).tries == 1
@@ -390,15 +413,24 @@ def test_of_several_files_with_one_name_the_last_counts_and_all_tries_are_kept(s
 
 
 def test_a_file_that_two_experiments_score_has_the_tries_of_both(shared):
-    first = external(shared, "one", "1")
-    again = external(shared, "two", "1")
+    first = add_external(shared, "one", "1")
+    again = add_external(shared, "two", "1")
     assert shared.externals("one", "hash") == [first]
     assert shared.externals("two", "hash") == [again]
     assert shared.status(first.cell).tries == 2
 
 
-@pytest.mark.parametrize("part", PROTOCOL)
-def test_what_was_measured_otherwise_does_not_compare(shared, part):
-    external(shared, "one", "1", {**PROTOCOL, part: "other"})
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data": {"fingerprint": "other"}},
+        {"split": {"strategy": "other"}},
+        {"metrics": ["recall@5"]},
+        {"ranking": {"other": True}},
+        {"harness": 99},
+    ],
+)
+def test_what_was_measured_otherwise_does_not_compare(shared, changes):
+    add_external(shared, "one", "1", changes=changes)
     assert shared.externals("one", "hash") == []
     assert shared.externals("one", "another hash") == []

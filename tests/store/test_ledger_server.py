@@ -5,19 +5,23 @@ from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
+from support.results import make_identity, make_name, make_record
 
 from recrepro.errors import LedgerError, SealError
 from recrepro.store import ledger as module
 from recrepro.store.entries import Member
 from recrepro.store.ledger import Ledger
+from recrepro.store.records import Trial
 
-CELL = "c" * 64
+IDENTITY = make_identity("a")
+CELL = IDENTITY.key
+RECORD = make_record("a")
 
 
 @pytest.fixture
 def ledger(new_ledger):
     ledger = Ledger(new_ledger())
-    ledger.plan("toy", "hash", "text", [(Member(CELL, {"model": "a"}), {"what": 1})])
+    ledger.plan("toy", "hash", "text", [(Member(CELL, make_name("a")), IDENTITY)])
     yield ledger
     ledger.close()
 
@@ -51,24 +55,29 @@ def test_each_step_is_done_once_though_its_connection_is_cut(ledger, cut):
     assert token is not None
     assert ledger.status(CELL).state == "leased"
     ledger.renew([token])
-    ledger.add_trial(CELL, token, 0, {"value": 0.5})
-    assert ledger.trials(CELL) == [{"value": 0.5}]
+    first, second = Trial(0, {}, "complete", 0.5), Trial(1, {}, "complete", 0.25)
+    ledger.add_trial(CELL, token, first)
+    assert ledger.trials(CELL) == [first]
     ledger.release(CELL, token)
     assert ledger.status(CELL).state == "pending"
     token = ledger.lease(CELL)
     ledger.fail(CELL, token, "broken")
     assert ledger.status(CELL).reason == "broken"
     token = ledger.lease(CELL)
-    ledger.add_trial(CELL, token, 1, {"value": 0.25})
+    ledger.add_trial(CELL, token, second)
     ledger.open_seal(CELL, token, 2)
     assert [opening.reason for opening in ledger.openings(CELL)] == ["first"]
-    ledger.commit(CELL, token, {"x": 1}, "digest")
-    other = Member("d" * 64, {"model": "b"})
-    ledger.plan("toy", "hash", "text", [(other, {}), (Member(CELL, {"model": "new"}), {})])
-    assert [m.titles["model"] for m in ledger.members("toy", "hash")] == ["b", "new"]
+    ledger.commit(token, RECORD)
+    other = make_identity("b")
+    cells = [
+        (Member(other.key, make_name("b")), other),
+        (Member(CELL, make_name("new")), IDENTITY),
+    ]
+    ledger.plan("toy", "hash", "text", cells)
+    assert ledger.members("toy", "hash") == [member for member, _ in cells]
     status = ledger.status(CELL)
-    assert (status.state, status.record, status.alarmed) == ("done", {"x": 1}, False)
-    assert ledger.trials(CELL) == [{"value": 0.5}, {"value": 0.25}]
+    assert (status.state, status.record, status.alarmed) == ("done", RECORD, False)
+    assert ledger.trials(CELL) == [first, second]
     assert len(cut) == 2 * 11
 
 
@@ -94,7 +103,7 @@ def test_connections_that_were_cut_while_nothing_was_written_are_made_anew(ledge
 @pytest.mark.slow
 def test_many_who_plan_the_same_at_once_do_not_disturb_each_other(ledger):
     url = ledger._engine.url.render_as_string(hide_password=False)
-    cells = [(Member(f"{n:064d}", {"n": n}), {}) for n in range(5)]
+    cells = [(Member(f"{n:064d}", make_name(seed=n)), IDENTITY) for n in range(5)]
     failures, start = [], threading.Barrier(4)
 
     def plan():

@@ -14,7 +14,7 @@ def openings(place: Place) -> dict[str, tuple[str, ...]]:
         status = ledger.status(cell)
         found[cell] = tuple(opening.reason for opening in status.openings)
         assert not status.alarmed
-        assert tuple(o["reason"] for o in status.record["openings"]) == found[cell]
+        assert tuple(o.reason for o in status.record.openings) == found[cell]
     ledger.close()
     return found
 
@@ -42,5 +42,5 @@ def check_nothing_is_torn(place: Place) -> None:
     ledger = Ledger.in_workspace(place.workspace)
     for cell, state in ledger.states().items():
         if state == "done":
-            Workspace(place.workspace).read_blob(ledger.status(cell).record["per_user"])
+            Workspace(place.workspace).read_blob(ledger.status(cell).record.per_user)
     ledger.close()

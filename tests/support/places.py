@@ -5,10 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from recrepro.store.ledger import Ledger
+from recrepro.store.records import Record
 from recrepro.store.workspace import Workspace
 
 GRID = """
@@ -81,19 +82,22 @@ class Place:
         ledger = Ledger.in_workspace(self.workspace, self.ledger)
         cells = {}
         for cell, state in sorted(ledger.states().items()):
-            trials = [{**t, "seconds": None} for t in ledger.trials(cell)]
+            trials = [replace(trial, seconds=0.0) for trial in ledger.trials(cell)]
             record = ledger.status(cell).record
             cells[cell] = (state, trials, record and without_times(record))
             if record:
-                assert Workspace(self.workspace).read_blob(record["per_user"])
+                assert Workspace(self.workspace).read_blob(record.per_user)
         ledger.close()
         return cells
 
 
-def without_times(record: dict) -> dict:
-    """Leave out what two runs need not have in common: when, how long, how often opened."""
+def without_times(record: Record) -> dict:
+    """Return a record as JSON without what two runs need not have in common.
+
+    That is when, where and how long they ran, and how often the test part was opened.
+    """
     differs = {"openings", "times", "energy_joules", "peak_memory_bytes", "started_at", "ended_at"}
-    kept = {k: v for k, v in record.items() if k not in {*differs, "base", "provenance"}}
+    kept = {k: v for k, v in record.to_json().items() if k not in {*differs, "base", "provenance"}}
     if kept["tuning"]:
         tuning = {**kept["tuning"], "seconds": None}
         kept["tuning"] = {**tuning, "best": {**tuning["best"], "seconds": None}}
