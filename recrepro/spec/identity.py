@@ -108,11 +108,8 @@ class Identity(Plain):
         That is data, split but for seed and fold, metrics, ranking and harness.
         """
         whole = self.to_json()
-        protocol = {
-            part: whole[part] for part in ("data", "split", "metrics", "ranking", "harness")
-        }
-        protocol["split"] = {k: v for k, v in whole["split"].items() if k not in ("seed", "fold")}
-        return protocol
+        split = {k: v for k, v in whole["split"].items() if k not in ("seed", "fold")}
+        return {part: whole[part] for part in PROTOCOL} | {"split": split}
 
     @property
     def protocol_fingerprint(self) -> str:
