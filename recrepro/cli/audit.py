@@ -25,6 +25,7 @@ from recrepro.run.resolve import check_names
 from recrepro.spec.experiment import load_experiment
 from recrepro.splits.audit import Audit, AuditOutcome, audit_split
 from recrepro.splits.base import Order
+from recrepro.tables import markdown
 from recrepro.tables.console import plain_table
 
 Audits = list[tuple[str, Audit]]
@@ -176,12 +177,9 @@ def to_markdown(audits: Audits) -> str:
     lines = []
     for name, audit in audits:
         lines += [f"### {name}: {audit.verdict}", ""]
-        for row in (_FINDINGS, tuple("---" for _ in _FINDINGS), *_finding_rows(audit)):
-            lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |")
-        lines.append("")
-        for row in (_POPULARITY, tuple("---" for _ in _POPULARITY), *_popularity_rows(audit)):
-            lines.append(f"| {' | '.join(row)} |")
-        lines.append("")
+        findings = ([cell.replace("|", r"\|") for cell in row] for row in _finding_rows(audit))
+        lines += [*markdown.table(_FINDINGS, findings), ""]
+        lines += [*markdown.table(_POPULARITY, _popularity_rows(audit)), ""]
     return "\n".join(lines)
 
 

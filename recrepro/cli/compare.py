@@ -20,6 +20,7 @@ from recrepro.cli.options import (
 )
 from recrepro.cli.results import results_of
 from recrepro.spec.experiment import load_experiment
+from recrepro.tables import markdown
 from recrepro.tables.cells import p_text
 from recrepro.tables.console import plain_table
 
@@ -114,10 +115,8 @@ def to_markdown(boards: list[ComparedBoard]) -> str:
     """Write the tables in Markdown."""
     lines = []
     for board in boards:
-        lines += [f"### {_heading(board)}", ""]
-        for cells in (COLUMNS, ["---", *["---:"] * (len(COLUMNS) - 1)], *_cells(board)):
-            lines.append(f"| {' | '.join(cells)} |")
-        lines.append("")
+        table = markdown.table(COLUMNS, _cells(board), right=range(1, len(COLUMNS)))
+        lines += [f"### {_heading(board)}", "", *table, ""]
     return "\n".join([*lines, EXPLANATION])
 
 
