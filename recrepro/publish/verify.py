@@ -20,7 +20,7 @@ from recrepro.publish.snapshot import (
     table_files,
 )
 from recrepro.spec.experiment import load_experiment
-from recrepro.spec.identity import cell_key
+from recrepro.spec.identity import cell_key, is_inline
 from recrepro.store.results import Result
 
 _NUMBER = re.compile(r"(\d+\.\d+(?:e[-+]?\d+)?)")
@@ -129,6 +129,8 @@ def _wrong_record(result: Result) -> Iterator[str]:
     name = result.status.cell[:16]
     if not result.status.cell == record["cell"] == cell_key(record["identity"]):
         yield f"the record {name} is not that of its cell"
+    if is_inline(record["identity"]):
+        yield f"the record {name} was made inline, which is not for publication"
     if hashlib.sha256(result.read_per_user()).hexdigest() != record["per_user"]:
         yield f"the values of users of {name} are not those of its record"
     tuning = record["tuning"]

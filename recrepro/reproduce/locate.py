@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from recrepro.errors import RecreproError, UnknownName, UsageError
+from recrepro.spec.identity import is_inline
 from recrepro.store.ledger import Ledger
 from recrepro.store.names import CellNames, paths
 from recrepro.store.workspace import Workspace
@@ -22,6 +23,10 @@ PER_USER = "per_user.parquet"
 HOW = (
     "A run is a record file, a cell (dataset/split/model/seed N, or 8 or more characters of its "
     "key), or the id of an MLflow run."
+)
+NOT_PUBLISHED = (
+    "run inline only, which is not for publication. Run its experiment without --executor inline: "
+    "that runs it anew."
 )
 PARTS = {
     "cell": str,
@@ -84,6 +89,8 @@ def find_run(name: str, workspace: Path, ledger_url: str | None = None) -> Found
             found = CellNames(known).find(name)
             if len(found) == 1:
                 return _from_ledger(ledger, place, found.pop())
+            if not found and CellNames(ledger.only_inline()).find(name):
+                raise UsageError(f"{name!r} was {NOT_PUBLISHED}")
         if found:
             fitting = ", ".join(sorted(paths(c)[-1] for c in known if c.cell in found))
             raise UsageError(
@@ -129,6 +136,8 @@ def _parsed(content: bytes, place: str) -> dict[str, Any]:
     for part, kind in PARTS.items():
         if not isinstance(record, dict) or not isinstance(record.get(part), kind):
             raise UsageError(f"{place} is no record of recrepro: it has no {part!r}. {HOW}")
+    if is_inline(record["identity"]):
+        raise UsageError(f"{place} was {NOT_PUBLISHED}")
     for name, value in record["metrics"].items():
         if not isinstance(value, int | float):
             raise UsageError(f"{place} is no record of recrepro: {name} is {value!r:.50}. {HOW}")

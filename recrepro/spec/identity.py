@@ -14,6 +14,26 @@ def cell_key(identity: Mapping[str, Any]) -> str:
     return canonical_hash(identity)
 
 
+def inline_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the identity that a cell has when its model runs in the caller's process.
+
+    Nothing made that way is for publication: the model runs beside the keys of the test part, with
+    the caller's threads and hash seed. With an identity, and so a key, of its own it shares no
+    trial, checkpoint or record with the cell that it stands for.
+    """
+    return {**identity, "executor": "inline"}
+
+
+def is_inline(identity: Mapping[str, Any]) -> bool:
+    """Say whether an identity is that of a cell run in the caller's process."""
+    return identity.get("executor") == "inline"
+
+
+def published_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the identity of the cell that an inline one stands for."""
+    return {part: value for part, value in identity.items() if part != "executor"}
+
+
 def search_budget(identity: Mapping[str, Any]) -> tuple[int | None, float | None]:
     """Return how many trials the search of a cell has, and how many seconds; None without limit.
 

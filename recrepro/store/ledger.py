@@ -19,7 +19,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -29,6 +29,7 @@ from filelock import FileLock
 
 from recrepro.errors import LedgerError, SealError
 from recrepro.spec.budget import Budget
+from recrepro.spec.identity import is_inline
 from recrepro.store import externals
 from recrepro.store import schema as tables
 from recrepro.store.address import LedgerAddress
@@ -185,13 +186,14 @@ class Ledger:
                         **key, place=place, cell=member.cell, titles=json.dumps(member.titles)
                     )
                 )
-                known = sa.select(tables.CELLS.c.cell).where(tables.CELLS.c.cell == member.cell)
-                if connection.scalar(known) is None:
-                    connection.execute(
-                        tables.CELLS.insert().values(
-                            cell=member.cell, identity=json.dumps(identity), state="pending"
-                        )
-                    )
+                _add_cell(connection, member.cell, identity)
+
+    @_idempotent
+    def add_unlisted(self, identities: Mapping[str, dict[str, Any]]) -> None:
+        """Write down cells, by key, that no experiment lists: nothing is published of them."""
+        with self._writing(alone=True) as connection:
+            for cell, identity in identities.items():
+                _add_cell(connection, cell, identity)
 
     def add_external(
         self, name: str, member: Member, identity: dict[str, Any], record: dict[str, Any]
@@ -236,6 +238,19 @@ class Ledger:
         return [Member(cell, json.loads(titles)) for cell, titles in found]
 
     @_idempotent
+    def only_inline(self) -> list[Member]:
+        """Return the cells without a result whose test part was opened inline, with each title."""
+        members, cells, openings = tables.MEMBERS, tables.CELLS, tables.OPENINGS
+        opened = sa.select(openings.c.cell).where(openings.c.reason == "inline")
+        query = (
+            sa.select(members.c.cell, members.c.titles)
+            .join(cells, cells.c.cell == members.c.cell)
+            .where(cells.c.state != "done", cells.c.cell.in_(opened))
+        )
+        with self._engine.connect() as connection:
+            return [Member(cell, json.loads(titles)) for cell, titles in connection.execute(query)]
+
+    @_idempotent
     def planned(self) -> list[Planned]:
         """Return every version of every experiment, the latest first."""
         table = tables.EXPERIMENTS
@@ -275,12 +290,13 @@ class Ledger:
 
     @_idempotent
     def records(self, latest: int = 1000) -> list[dict[str, Any]]:
-        """Return the records of the cells that were done last."""
+        """Return the records of the cells that were done last, without those made inline."""
         cells = tables.CELLS
         query = sa.select(cells.c.record).where(cells.c.state == "done")
         query = query.order_by(cells.c.ended_at.desc()).limit(latest)
         with self._engine.connect() as connection:
-            return [json.loads(text) for text in connection.scalars(query)]
+            found = [json.loads(text) for text in connection.scalars(query)]
+        return [record for record in found if not is_inline(record.get("identity", {}))]
 
     @_idempotent
     def referenced(self) -> set[str]:
@@ -507,6 +523,14 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
 
 def _row(connection: sa.Connection, cell: str) -> Any:
     return connection.execute(sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell)).one()
+
+
+def _add_cell(connection: sa.Connection, cell: str, identity: dict[str, Any]) -> None:
+    """Write a cell down as pending, unless it is there."""
+    known = sa.select(tables.CELLS.c.cell).where(tables.CELLS.c.cell == cell)
+    if connection.scalar(known) is None:
+        values = {"cell": cell, "identity": json.dumps(identity), "state": "pending"}
+        connection.execute(tables.CELLS.insert().values(values))
 
 
 def _forget_failed_trials(connection: sa.Connection, cell: str) -> None:
