@@ -71,6 +71,8 @@ class Progress:
         The selection metric.
     on_change : callable
         Called when a cell has started or ended.
+    live : bool
+        Whether a terminal may get a live display; no where a model or a debugger prints to it.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Progress:
         trials_of: Callable[[Cell], int],
         metric: str,
         on_change: Callable[[], None],
+        live: bool = True,
     ) -> None:
         self._console = console
         self._totals = _Totals(len(cells), n_trials)
@@ -91,9 +94,10 @@ class Progress:
         self._on_change = on_change
         self._running: dict[str, tuple[Cell, _Running, float]] = {}
         self._live: Live | None = None
+        self._may_be_live = live
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._console.is_terminal and self._may_be_live:
             self._live = Live(
                 get_renderable=self._render,
                 console=self._console,

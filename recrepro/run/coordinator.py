@@ -1,7 +1,6 @@
 """An experiment's cells as jobs: which are done, which are left; hands them to an executor."""
 
 import contextlib
-import queue
 import signal
 import time
 from collections import Counter, deque
@@ -94,6 +93,7 @@ class Grid:
         self._reasons: dict[str, str] = {}
         self._reopen = frozenset(reopen)
         self._prepared = ""
+        self._renewed = time.monotonic()
         self.failed: list[str] = []
 
     def run(self) -> None:
@@ -102,22 +102,24 @@ class Grid:
         Cells that another process is working on are waited for. On Ctrl-C (or SIGTERM, SIGHUP) the
         processes are ended, their leases given back, and the interrupt goes on to the caller.
         """
-        renewed = time.monotonic()
         with signals_as_interrupt():
             try:
                 while self._waiting or self._executor.running:
                     self._start_what_fits()
                     if self._waiting and self._executor.running:
                         self._prepare_next()
-                    with contextlib.suppress(queue.Empty):
-                        self._handle(self._executor.events.get(timeout=1.0))
-                    if time.monotonic() - renewed > LEASE_SECONDS / 4:
-                        self._ledger.renew(list(self._tokens.values()))
-                        renewed = time.monotonic()
+                    self._executor.listen(self._handle)
+                    self._keep_leases()
             finally:
                 self._executor.stop()
                 for cell, token in self._tokens.items():
                     self._ledger.release(cell, token)
+
+    def _keep_leases(self) -> None:
+        """Renew the leases that are held, if a part of their time is over."""
+        if time.monotonic() - self._renewed > LEASE_SECONDS / 4:
+            self._ledger.renew(list(self._tokens.values()))
+            self._renewed = time.monotonic()
 
     def _start_what_fits(self) -> None:
         for _ in range(len(self._waiting)):
@@ -158,6 +160,7 @@ class Grid:
         self._observer.started(cell)
 
     def _handle(self, event: Event) -> None:
+        self._keep_leases()  # where a cell runs in this thread, its events are all there is
         cell = self._cells[event.cell]
         match event.content["event"]:
             case "failed":

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from recrepro.errors import DataError, RecreproError, UsageError
 from recrepro.run.dask_worker import hear, read_blob, run_job, versions
-from recrepro.run.executors import Event
+from recrepro.run.executors import Event, Eventful
 from recrepro.run.job import Job
 from recrepro.run.transfer import Manifest, manifest, read_chunk
 from recrepro.store.address import LedgerAddress
@@ -109,7 +109,7 @@ class _Submitted:
     over: bool = False
 
 
-class DaskCluster:
+class DaskCluster(Eventful):
     """Runs every job as a task on a Dask cluster, there in a process of its own.
 
     Parameters
@@ -129,7 +129,7 @@ class DaskCluster:
     """
 
     def __init__(self, address: str, workspace: Workspace, threads: int = 1) -> None:
-        self.events: queue.Queue[Event] = queue.Queue()
+        super().__init__()
         self._address = address
         self._workspace = workspace
         self._threads = threads

@@ -15,12 +15,11 @@ import os
 import queue
 import sys
 import threading
-import traceback
 from pathlib import Path
 from typing import Any
 
-from recrepro.errors import LedgerUnreachable, RecreproError, SealError
-from recrepro.run.executors import TRY_AGAIN
+from recrepro.errors import RecreproError, SealError
+from recrepro.run.executors import attempt
 
 
 def main() -> None:
@@ -59,14 +58,9 @@ def main() -> None:
             if "stored" not in answer:
                 raise RecreproError(answer["refused"])
 
-    try:
-        run_cell(job, unseal, emit, deliver)
-    except Exception as error:  # noqa: BLE001 - whatever went wrong, the coordinator records it
-        traceback.print_exc()
-        own = isinstance(error, RecreproError)
-        reason = str(error) if own else f"{type(error).__name__}: {error}"
-        emit({"event": "failed", "reason": reason})
-        sys.exit(TRY_AGAIN if isinstance(error, LedgerUnreachable) else 1)
+    code = attempt(lambda: run_cell(job, unseal, emit, deliver), emit)
+    if code:
+        sys.exit(code)
 
 
 def _listen_to_coordinator(answers: "queue.SimpleQueue[dict[str, str]]") -> None:
