@@ -32,6 +32,7 @@ from filelock import FileLock
 from recrepro.errors import LedgerError, SealError
 from recrepro.failpoints import reach
 from recrepro.spec.budget import Budget
+from recrepro.spec.canonical import canonical_json
 from recrepro.spec.identity import Identity
 from recrepro.store import externals
 from recrepro.store import schema as tables
