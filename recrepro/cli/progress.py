@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from recrepro.run.executors import Event
+from recrepro.run.events import EpochFinished, Event, Lost, StageBegun, TrialFinished
 from recrepro.run.plan import Cell
 from recrepro.run.titles import short_titles
 from recrepro.words import count, duration
@@ -126,26 +126,23 @@ class Progress:
     def said(self, cell: Cell, event: Event) -> None:
         """Take note of a stage, a trial or an epoch."""
         _, state, _ = self._running[cell.key]
-        content = event.content
-        if content["event"] == "lost":
-            del self._running[cell.key]
-            self._totals.trials_done -= state.finished
-            self._line("lost", cell, f"{content['reason']}; goes on after its last trial")
-            return
-        if content["event"] == "stage":
-            state.stage, state.epoch = content["stage"], ""
-            return
-        if content["event"] == "epoch":
-            values = "".join(f", {name} {value:.4g}" for name, value in content["values"].items())
-            state.epoch = f"epoch {content['epoch']}{values}"
-            return
-        state.stage, state.epoch = "tuning", ""
-        self._totals.trials_done += content["finished"] - state.finished
-        state.finished, state.total = content["finished"], content["total"]
-        state.best = content["best"]
-        quarter, state.share = int(4 * state.share), content["share"]
-        if self._live is None and int(4 * state.share) > quarter:
-            self._line("tune", cell, f"trial {_tried(state)}, {self._best(state)}")
+        match event.content:
+            case Lost(reason=reason):
+                del self._running[cell.key]
+                self._totals.trials_done -= state.finished
+                self._line("lost", cell, f"{reason}; goes on after its last trial")
+            case StageBegun(stage=stage):
+                state.stage, state.epoch = stage, ""
+            case EpochFinished(epoch=epoch, values=values):
+                told = "".join(f", {name} {value:.4g}" for name, value in values.items())
+                state.epoch = f"epoch {epoch}{told}"
+            case TrialFinished() as trial:
+                state.stage, state.epoch = "tuning", ""
+                self._totals.trials_done += trial.finished - state.finished
+                state.finished, state.total, state.best = trial.finished, trial.total, trial.best
+                quarter, state.share = int(4 * state.share), trial.share
+                if self._live is None and int(4 * state.share) > quarter:
+                    self._line("tune", cell, f"trial {_tried(state)}, {self._best(state)}")
 
     def ended(self, cell: Cell, reason: str | None) -> None:
         """Take note of a cell that is done, or failed for a reason."""

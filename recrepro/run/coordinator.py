@@ -10,7 +10,8 @@ from typing import Protocol
 from recrepro.errors import LedgerError, RecreproError, SealError
 from recrepro.failpoints import reach
 from recrepro.run.admission import MemoryBudget
-from recrepro.run.executors import TRY_AGAIN, Event, Executor
+from recrepro.run.events import Event, Exited, Failed, Lost, UnsealAsked
+from recrepro.run.executors import TRY_AGAIN, Executor
 from recrepro.run.interrupts import signals_as_interrupt
 from recrepro.run.materials import Materials
 from recrepro.run.plan import Cell, Plan
@@ -162,20 +163,20 @@ class Grid:
     def _handle(self, event: Event) -> None:
         self._keep_leases()  # where a cell runs in this thread, its events are all there is
         cell = self._cells[event.cell]
-        match event.content["event"]:
-            case "failed":
-                self._reasons[cell.key] = event.content["reason"]
-            case "unseal":
+        match event.content:
+            case Failed(reason=reason):
+                self._reasons[cell.key] = reason
+            case UnsealAsked():
                 self._unseal(cell)
-            case "exit":
+            case Exited(code=code):
                 self._executor.forget(cell.key)
-                if event.content["code"] == TRY_AGAIN:
+                if code == TRY_AGAIN:
                     self._lost(cell, self._reasons.pop(cell.key, "the ledger was out of reach"))
                 else:
-                    self._end(cell, event.content["code"])
-            case "lost":
+                    self._end(cell, code)
+            case Lost(reason=reason):
                 self._executor.forget(cell.key)
-                self._lost(cell, event.content["reason"])
+                self._lost(cell, reason)
             case _:
                 self._observer.said(cell, event)
 
@@ -209,7 +210,7 @@ class Grid:
             self._reasons[cell.key] = reason
             self._end(cell, 1)
             return
-        self._observer.said(cell, Event(cell.key, {"event": "lost", "reason": reason}))
+        self._observer.said(cell, Event(cell.key, Lost(reason=reason)))
         self._ledger.release(cell.key, self._tokens.pop(cell.key))
         self._waiting.append(cell)
 

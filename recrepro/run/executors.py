@@ -9,11 +9,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
+
+from pydantic import ValidationError
 
 from recrepro.errors import LedgerUnreachable, RecreproError
+from recrepro.run.events import SAID, Event, Exited, Failed, Said
 
 if TYPE_CHECKING:  # it loads much, and `recrepro run` starts a process before it has done so
     from recrepro.run.job import Job
@@ -28,23 +30,8 @@ THREAD_VARIABLES = (
 )
 
 
-SAYINGS = frozenset({"stage", "trial", "epoch", "failed", "unseal", "blob"})
-"""The events that a job's process may send; anything else on its standard output is ignored."""
-
 TRY_AGAIN = 75
 """Exit code of a job's process that could not reach the ledger: nothing is wrong with its cell."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something a job's process said, or its end.
-
-    The end is ``{"event": "exit", "code": ...}``; or, if the machine that it ran on has gone,
-    ``{"event": "lost", "reason": ...}``: then it may be started again.
-    """
-
-    cell: str
-    content: dict[str, Any]
 
 
 class Executor(Protocol):
@@ -89,7 +76,7 @@ class Eventful:
             handle(self.events.get(timeout=1.0))
 
 
-def attempt(run: Callable[[], None], emit: Callable[[dict[str, Any]], None]) -> int:
+def attempt(run: Callable[[], None], emit: Callable[[Said], None]) -> int:
     """Run a cell, and tell of the error that it may end with.
 
     Parameters
@@ -110,7 +97,7 @@ def attempt(run: Callable[[], None], emit: Callable[[dict[str, Any]], None]) -> 
         traceback.print_exc()
         own = isinstance(error, RecreproError)
         reason = str(error) if own else f"{type(error).__name__}: {error}"
-        emit({"event": "failed", "reason": reason})
+        emit(Failed(reason=reason))
         return TRY_AGAIN if isinstance(error, LedgerUnreachable) else 1
     return 0
 
@@ -154,17 +141,16 @@ def send_line(process: subprocess.Popen[str], line: str) -> None:
         process.stdin.flush()
 
 
-def sayings(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+def sayings(process: subprocess.Popen[str]) -> Iterator[Said]:
     """Yield what a process says, until it closes its standard output."""
     assert process.stdout is not None
     with process.stdout as lines:
         for line in lines:
             try:
-                content = json.loads(line)
-            except ValueError:
-                continue  # the process was killed inside a line
-            if isinstance(content, dict) and content.get("event") in SAYINGS:
-                yield content
+                said = SAID.validate_json(line)
+            except ValidationError:
+                continue  # it comes from something else, or a kill has cut it off
+            yield said
 
 
 def end_process(process: subprocess.Popen[str]) -> None:
@@ -254,7 +240,7 @@ class LocalProcesses(Eventful):
     def _listen(self, cell: str, process: subprocess.Popen[str]) -> None:
         for content in sayings(process):
             self.events.put(Event(cell, content))
-        self.events.put(Event(cell, {"event": "exit", "code": process.wait()}))
+        self.events.put(Event(cell, Exited(code=process.wait())))
 
     def forget(self, cell: str) -> None:
         """Let go of a process that has ended."""

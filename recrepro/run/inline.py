@@ -5,11 +5,11 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 from recrepro.errors import SealError
 from recrepro.run.cell import run_cell
-from recrepro.run.executors import Event, attempt
+from recrepro.run.events import Event, Exited, Said, UnsealAsked
+from recrepro.run.executors import attempt
 from recrepro.run.job import Job
 from recrepro.run.plan import Plan
 
@@ -62,11 +62,11 @@ class Inline:
             return
         job = next(iter(self._jobs.values()))
 
-        def emit(content: dict[str, Any]) -> None:
+        def emit(content: Said | Exited) -> None:
             handle(Event(job.cell, content))
 
         def unseal() -> bytes:
-            emit({"event": "unseal"})  # the coordinator answers before this returns
+            emit(UnsealAsked())  # the coordinator answers before this returns
             if "key" not in self._answer:
                 raise SealError(self._answer["refused"])
             return bytes.fromhex(self._answer["key"])
@@ -79,7 +79,7 @@ class Inline:
 
         with _environment(self._variables):
             code = attempt(run, emit)
-        emit({"event": "exit", "code": code})
+        emit(Exited(code=code))
 
     def answer(self, cell: str, content: dict[str, str]) -> None:
         """Keep what the running job has asked for."""

@@ -16,9 +16,9 @@ import queue
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 from recrepro.errors import RecreproError, SealError
+from recrepro.run.events import BlobWritten, Said, UnsealAsked
 from recrepro.run.executors import attempt
 
 
@@ -41,11 +41,11 @@ def main() -> None:
     answers: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
     threading.Thread(target=_listen_to_coordinator, args=(answers,), daemon=True).start()
 
-    def emit(event: dict[str, Any]) -> None:
-        events.write(json.dumps(event) + "\n")
+    def emit(event: Said) -> None:
+        events.write(event.model_dump_json() + "\n")
 
     def unseal() -> bytes:
-        emit({"event": "unseal"})
+        emit(UnsealAsked())
         answer = answers.get()
         if "key" not in answer:
             raise SealError(answer["refused"])
@@ -53,7 +53,7 @@ def main() -> None:
 
     def deliver(digest: str) -> None:
         if job.deliver_blobs:
-            emit({"event": "blob", "sha256": digest})
+            emit(BlobWritten(sha256=digest))
             answer = answers.get()
             if "stored" not in answer:
                 raise RecreproError(answer["refused"])

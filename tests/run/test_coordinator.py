@@ -5,7 +5,8 @@ import contextlib
 import pytest
 
 from recrepro.run.coordinator import MOST_LOSSES, Grid
-from recrepro.run.executors import TRY_AGAIN, Event, Eventful
+from recrepro.run.events import Event, Exited, Lost
+from recrepro.run.executors import TRY_AGAIN, Eventful
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
 from recrepro.store.ledger import Ledger
