@@ -5,16 +5,7 @@ from typing import Any
 
 from recrepro.charts import figures as charts
 from recrepro.report.board import Board
-from recrepro.report.parts import (
-    Chart,
-    Section,
-    Table,
-    TableCell,
-    columns,
-    moment,
-    number,
-    seconds,
-)
+from recrepro.report.parts import Chart, Section, Table, TableCell, columns, moment, number, seconds
 from recrepro.spec.canonical import canonical_json
 from recrepro.store.results import Result
 

@@ -16,11 +16,7 @@ from recrepro.tables.words import count
 from recrepro.templates import render as render_template
 
 Outcome = Literal["beaten", "better", "no difference shown", "not run"]
-OUTCOMES: dict[str, Outcome] = {
-    "no": "beaten",
-    "yes": "better",
-    "not shown": "no difference shown",
-}
+OUTCOMES: dict[str, Outcome] = {"no": "beaten", "yes": "better", "not shown": "no difference shown"}
 
 FEW_TRIALS = 5
 """A method with fewer is marked: it has hardly been tuned."""

@@ -26,9 +26,7 @@ def cell_text(text: str) -> str:
 
 
 def write_csv(
-    boards: list[Leaderboard],
-    _verdicts: list[Verdict],
-    _judged: list[BoardVerdict],
+    boards: list[Leaderboard], _verdicts: list[Verdict], _judged: list[BoardVerdict]
 ) -> str:
     """Write one line for each model and metric."""
     buffer = io.StringIO()
