@@ -12,9 +12,7 @@ from rich.text import Text
 
 from recrepro.charts.files import check_picture, draw_popularity
 from recrepro.cli.console import make_console
-from recrepro.cli.options import (
-    data_option,
-)
+from recrepro.cli.options import data_option, format_option
 from recrepro.data.formats.columns import parse_columns
 from recrepro.data.formats.read import read_published
 from recrepro.data.load import unavailable
@@ -51,14 +49,7 @@ STYLES = {"leaking": "bold red", "suspicious": "yellow", "note": "dim", "clean":
     type=click.Choice(["none", "user", "global"]),
     help="What these files promise about time.  [default: what they look like]",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "md", "json"]),
-    default="text",
-    show_default=True,
-    help="How to write it.",
-)
+@format_option("md", "json")
 @click.option(
     "--picture",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -150,11 +141,7 @@ def audit_files(
     split = dataset.published
     assert split is not None
     audit = audit_split(
-        split.train,
-        split.test,
-        validation=split.validation,
-        negatives=split.negatives,
-        order=order,
+        split.train, split.test, validation=split.validation, negatives=split.negatives, order=order
     )
     return [(f"{train.name} / {test.name}", audit)]
 

@@ -15,11 +15,7 @@ from recrepro.templates import render as render_template
 from recrepro.words import count
 
 Outcome = Literal["beaten", "better", "no difference shown", "not run"]
-OUTCOMES: dict[str, Outcome] = {
-    "no": "beaten",
-    "yes": "better",
-    "not shown": "no difference shown",
-}
+OUTCOMES: dict[str, Outcome] = {"no": "beaten", "yes": "better", "not shown": "no difference shown"}
 
 FEW_TRIALS = 5
 """A method with fewer is marked: it has hardly been tuned."""
