@@ -32,7 +32,7 @@ from recrepro.spec.budget import how
 from recrepro.spec.experiment import load_experiment
 from recrepro.store.ledger import Ledger
 from recrepro.tables.console import plain_table
-from recrepro.words import count, duration, size
+from recrepro.text.words import count, duration, size
 
 RULE = (
     "Time: trials x the median of the model's trials in this workspace, plus the final fit; from "

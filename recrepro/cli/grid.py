@@ -34,10 +34,10 @@ from recrepro.store.ledger import Ledger
 from recrepro.store.results import results_in
 from recrepro.store.workspace import Workspace
 from recrepro.tables.terminal import show_leaderboard
+from recrepro.text.words import count, size
 from recrepro.tracking.background import BackgroundMirror
 from recrepro.tracking.mirror import MlflowMirror
 from recrepro.tracking.store import tracking_uri, without_password
-from recrepro.words import count, size
 
 MIRROR_SECONDS = 60.0
 """How long the end of a run waits for a server that is slow."""

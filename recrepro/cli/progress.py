@@ -15,7 +15,7 @@ from rich.text import Text
 from recrepro.run.events import EpochFinished, Event, Lost, StageBegun, TrialFinished
 from recrepro.run.plan import Cell
 from recrepro.run.titles import short_titles
-from recrepro.words import count, duration
+from recrepro.text.words import count, duration
 
 
 @dataclass

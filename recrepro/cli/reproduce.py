@@ -25,7 +25,7 @@ from recrepro.run.plan import Cell, Plan
 from recrepro.spec.identity import differences
 from recrepro.store.records import Provenance, Record
 from recrepro.tables.console import plain_table
-from recrepro.words import count
+from recrepro.text.words import count
 
 STYLES = {"identical": "bold green", "within tolerance": "bold yellow", "different": "bold red"}
 

@@ -13,8 +13,8 @@ from recrepro.store.ledger import Ledger
 from recrepro.store.results import Result, result_of, results_in
 from recrepro.store.workspace import Workspace
 from recrepro.tables.terminal import show_leaderboard
+from recrepro.text.words import count
 from recrepro.tracking.reader import results_from_mlflow
-from recrepro.words import count
 
 
 def say_left_out(inline: int) -> None:

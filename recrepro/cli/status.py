@@ -25,9 +25,9 @@ from recrepro.store.leases import Lease
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 from recrepro.tables.console import plain_table
+from recrepro.text.words import count, duration
 from recrepro.tracking.mirror import MlflowMirror
 from recrepro.tracking.store import without_password
-from recrepro.words import count, duration
 
 DisplayState = Literal["done", "running", "dead", "failed", "left"]
 

@@ -17,9 +17,9 @@ from recrepro.errors import RecreproError, first_line
 from recrepro.store.entries import Planned
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
+from recrepro.text.words import count
 from recrepro.tracking.mirror import MlflowMirror
 from recrepro.tracking.store import require_answer, tracking_uri, without_password
-from recrepro.words import count
 
 
 @click.command()

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from recrepro.compute.checkpoint import Checkpoint
+from recrepro.compute.failpoints import reach
 from recrepro.evaluation.evaluator import Evaluator
-from recrepro.failpoints import reach
 from recrepro.features import Features
 from recrepro.model import EpochStats, IterativeRecommender, Recommender
 from recrepro.models import MODELS

@@ -7,8 +7,8 @@ from collections import Counter, deque
 from collections.abc import Collection
 from typing import Protocol
 
+from recrepro.compute.failpoints import reach
 from recrepro.errors import LedgerError, RecreproError, SealError
-from recrepro.failpoints import reach
 from recrepro.run.admission import MemoryBudget
 from recrepro.run.events import Event, Exited, Failed, Lost, UnsealAsked
 from recrepro.run.executors import TRY_AGAIN, Executor

@@ -29,8 +29,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import sqlalchemy as sa
 from filelock import FileLock
 
+from recrepro.compute.failpoints import reach
 from recrepro.errors import LedgerError, SealError
-from recrepro.failpoints import reach
 from recrepro.spec.budget import Budget
 from recrepro.spec.canonical import canonical_json
 from recrepro.spec.identity import Identity

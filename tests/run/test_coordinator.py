@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from recrepro.run.coordinator import MOST_LOSSES, Grid
-from recrepro.run.events import Event, Exited, Lost
+from recrepro.run.events import Event
 from recrepro.run.executors import TRY_AGAIN, Eventful
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
