@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 from numpy.typing import ArrayLike
 from sqlalchemy import make_url
+from support.inprocess import cells_here
 from support.places import Place, install_plugin
 from support.servers import postgresql, serving, started, unused_port, wait_until
 
@@ -122,6 +123,12 @@ def place(tmp_path):
 def make_place(tmp_path_factory):
     """Make a place with another experiment."""
     return lambda text: Place(tmp_path_factory.mktemp("place"), text)
+
+
+@pytest.fixture(scope="session", name="cells_here")
+def _cells_here():
+    """Give `cells_here` to tests."""
+    return cells_here
 
 
 @pytest.fixture(scope="session")

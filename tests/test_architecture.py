@@ -26,6 +26,7 @@ LAYERS = (
     "data evaluation",
     "spec testing",
     "(root) compute",
+    "text",
 )
 FOR_MODELS = {"interactions", "features", "model", "space", "errors", "randomness", "compute"}
 
@@ -138,6 +139,10 @@ def test_heavy_libraries_are_never_imported_at_module_level():
         if target.split(".")[0] in {"torch", "mlflow", "optuna", "dask", "distributed"}
     ]
     assert wrong == []
+
+
+def test_the_root_of_the_package_has_few_files():
+    assert len(list((ROOT / "recrepro").glob("*.py"))) <= 12
 
 
 LONGEST = 350

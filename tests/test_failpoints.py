@@ -10,8 +10,8 @@ import pytest
 
 import recrepro
 from recrepro.cli import cli
+from recrepro.compute.failpoints import POINTS, VARIABLE, chosen, reach
 from recrepro.errors import UnknownName, UsageError
-from recrepro.failpoints import POINTS, VARIABLE, chosen, reach
 
 
 def test_each_fail_point_is_at_one_place():
@@ -31,7 +31,7 @@ def test_each_fail_point_is_at_one_place():
 )
 def test_the_process_is_killed_on_the_chosen_pass_of_the_chosen_point(fail_at, passes):
     code = (
-        "from recrepro.failpoints import reach\n"
+        "from recrepro.compute.failpoints import reach\n"
         "for _ in range(4):\n"
         "    reach('blob-stored')\n"
         "    print('passed', flush=True)\n"

@@ -1,7 +1,7 @@
 import pytest
 
 from recrepro.errors import first_line
-from recrepro.words import count, duration, size
+from recrepro.text.words import count, duration, size
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from recrepro.store.ledger import Ledger
 from recrepro.store.results import results_in
 from recrepro.store.workspace import Workspace
 from recrepro.study.records import StudyRecord, StudyValue, archived
-from recrepro.templates import render as render_template
+from recrepro.text.templates import render as render_template
 
 HERE = Path(__file__).parent
 RECORDS = HERE.parent / "records"

@@ -244,9 +244,14 @@ def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
     failed = [s for s in statuses if s.state == "failed"]
     if failed:
         notes.append(f"{len(failed)} of {len(statuses)} repeats failed: {failed[0].reason}")
+    inline = sum(s.inline for s in statuses)
+    if inline:
+        notes.append(inline_note(inline, published=bool(records)))
     if not records:
         words = {"failed": "failed", "leased": "running"}
         return Row(model, {}, {}, 0, words.get(statuses[0].state, "not run"), tuple(notes))
+    if any(r.identity.is_inline for r in records):
+        notes.append("inline: not for publication")
     if any(s.alarmed for s in statuses):
         notes.append("determinism alarm: a second run gave another result; the first one is shown")
     edges = sorted({n for r in records if r.tuning for n in r.tuning.at_edge})
@@ -275,6 +280,14 @@ def reopened_note(times: int) -> str:
     """Say that the test part was opened again on request."""
     how_often = "once" if times == 1 else f"{times} times"
     return f"test part opened again on request, {how_often}"
+
+
+def inline_note(times: int, *, published: bool) -> str:
+    """Say that the test part was opened inline, and how to get a result if there is none."""
+    if not published:
+        return "run inline only, not for publication: run it without --executor inline"
+    how_often = "once" if times == 1 else f"{times} times"
+    return f"test part opened inline, {how_often}"
 
 
 def _checks(expected: Iterable[Expected], board: Leaderboard) -> list[ExpectationCheck]:

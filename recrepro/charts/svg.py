@@ -33,10 +33,7 @@ _LONG = re.compile(r"-?\d+\.\d{3,}")
 
 
 def draw(
-    name: str,
-    description: str,
-    size: tuple[float, float],
-    paint: "Callable[[Figure], None]",
+    name: str, description: str, size: tuple[float, float], paint: "Callable[[Figure], None]"
 ) -> Markup:
     """Draw a figure for a page.
 

@@ -10,7 +10,8 @@ from typing import NoReturn
 
 import click
 
-from recrepro import __version__, failpoints
+from recrepro import __version__
+from recrepro.compute import failpoints
 from recrepro.errors import RecreproError, first_line
 from recrepro.tracking.background import THREAD
 

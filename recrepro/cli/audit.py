@@ -12,9 +12,7 @@ from rich.text import Text
 
 from recrepro.charts.files import check_picture, draw_popularity
 from recrepro.cli.console import make_console
-from recrepro.cli.options import (
-    data_option,
-)
+from recrepro.cli.options import data_option, format_option
 from recrepro.data.formats.columns import parse_columns
 from recrepro.data.formats.read import read_published
 from recrepro.data.load import unavailable
@@ -25,6 +23,7 @@ from recrepro.run.resolve import check_names
 from recrepro.spec.experiment import load_experiment
 from recrepro.splits.audit import Audit, AuditOutcome, audit_split
 from recrepro.splits.base import Order
+from recrepro.tables import markdown
 from recrepro.tables.console import plain_table
 
 Audits = list[tuple[str, Audit]]
@@ -50,14 +49,7 @@ STYLES = {"leaking": "bold red", "suspicious": "yellow", "note": "dim", "clean":
     type=click.Choice(["none", "user", "global"]),
     help="What these files promise about time.  [default: what they look like]",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "md", "json"]),
-    default="text",
-    show_default=True,
-    help="How to write it.",
-)
+@format_option("md", "json")
 @click.option(
     "--picture",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -149,11 +141,7 @@ def audit_files(
     split = dataset.published
     assert split is not None
     audit = audit_split(
-        split.train,
-        split.test,
-        validation=split.validation,
-        negatives=split.negatives,
-        order=order,
+        split.train, split.test, validation=split.validation, negatives=split.negatives, order=order
     )
     return [(f"{train.name} / {test.name}", audit)]
 
@@ -176,12 +164,9 @@ def to_markdown(audits: Audits) -> str:
     lines = []
     for name, audit in audits:
         lines += [f"### {name}: {audit.verdict}", ""]
-        for row in (_FINDINGS, tuple("---" for _ in _FINDINGS), *_finding_rows(audit)):
-            lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |")
-        lines.append("")
-        for row in (_POPULARITY, tuple("---" for _ in _POPULARITY), *_popularity_rows(audit)):
-            lines.append(f"| {' | '.join(row)} |")
-        lines.append("")
+        findings = ([cell.replace("|", r"\|") for cell in row] for row in _finding_rows(audit))
+        lines += [*markdown.table(_FINDINGS, findings), ""]
+        lines += [*markdown.table(_POPULARITY, _popularity_rows(audit)), ""]
     return "\n".join(lines)
 
 

@@ -13,10 +13,10 @@ from recrepro.cli.console import make_console
 from recrepro.cli.options import (
     data_option,
     experiment_argument,
+    format_option,
     jobs_option,
     ledger_url,
     memory_option,
-    text_or_json,
     threads_option,
     workspace_option,
 )
@@ -32,7 +32,7 @@ from recrepro.spec.budget import how
 from recrepro.spec.experiment import load_experiment
 from recrepro.store.ledger import Ledger
 from recrepro.tables.console import plain_table
-from recrepro.words import count, duration, size
+from recrepro.text.words import count, duration, size
 
 RULE = (
     "Time: trials x the median of the model's trials in this workspace, plus the final fit; from "
@@ -56,7 +56,7 @@ UNKNOWN = "Where it is unknown, --time tries the model on a sample of train and 
     is_flag=True,
     help="Time a trial on a sample of train and validation, of models that were never run here.",
 )
-@text_or_json
+@format_option("json")
 def check(
     experiment: Path,
     data_dir: Path | None,

@@ -8,11 +8,10 @@ from recrepro.cli.options import (
     experiment_argument,
     workspace_option,
 )
-from recrepro.cli.workspaces import existing
+from recrepro.cli.results import results_of
 from recrepro.publish.citation import bibtex
 from recrepro.publish.snapshot import write_snapshot
 from recrepro.spec.experiment import load_experiment
-from recrepro.store.results import results_in
 
 
 @click.command()
@@ -36,8 +35,7 @@ def cite(
     which the BibTeX entry names. The same results give the same bytes.
     """
     spec = load_experiment(experiment)
-    place, ledger = existing(workspace)
-    results = results_in(place, ledger, spec, experiment.stem)
+    results = results_of(experiment, spec, workspace)
     citation = write_snapshot(
         experiment, results, target, reference=reference, authors=authors, url=url
     )

@@ -2,26 +2,22 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import click
-import numpy as np
 from rich.console import Console
 from rich.text import Text
 
 from recrepro.analysis.comparison import ComparedBoard, compare_models
 from recrepro.analysis.significance import TESTS
 from recrepro.cli.console import make_console
-from recrepro.cli.options import (
-    experiment_argument,
-    mlflow_option,
-    workspace_option,
-)
+from recrepro.cli.options import experiment_argument, format_option, mlflow_option, workspace_option
 from recrepro.cli.results import results_of
 from recrepro.spec.experiment import load_experiment
+from recrepro.tables import markdown
 from recrepro.tables.cells import p_text
 from recrepro.tables.console import plain_table
+from recrepro.tables.verdicts import plain_boards
 
 COLUMNS = (
     *("model", "mean", "95 % interval", "difference", "95 % interval", "effect"),
@@ -35,14 +31,7 @@ COLUMNS = (
 @mlflow_option
 @click.option("--metric", help="What to compare.  [default: the one that was tuned for]")
 @click.option("--reference", help="Compare with this model.  [default: the best of each table]")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "md", "json"]),
-    default="text",
-    show_default=True,
-    help="How to write it.",
-)
+@format_option("md", "json")
 def compare(
     experiment: Path,
     workspace: Path,
@@ -54,9 +43,7 @@ def compare(
     """Test whether an experiment's models differ: intervals, paired tests, effect sizes."""
     spec = load_experiment(experiment)
     boards = compare_models(
-        results_of(experiment, spec, workspace, uri),
-        metric or spec.selection_metric,
-        reference,
+        results_of(experiment, spec, workspace, uri), metric or spec.selection_metric, reference
     )
     if form == "text":
         show_comparison(make_console(), boards)
@@ -114,18 +101,11 @@ def to_markdown(boards: list[ComparedBoard]) -> str:
     """Write the tables in Markdown."""
     lines = []
     for board in boards:
-        lines += [f"### {_heading(board)}", ""]
-        for cells in (COLUMNS, ["---", *["---:"] * (len(COLUMNS) - 1)], *_cells(board)):
-            lines.append(f"| {' | '.join(cells)} |")
-        lines.append("")
+        table = markdown.table(COLUMNS, _cells(board), right=range(1, len(COLUMNS)))
+        lines += [f"### {_heading(board)}", "", *table, ""]
     return "\n".join([*lines, EXPLANATION])
 
 
 def to_json(boards: list[ComparedBoard]) -> str:
     """Write everything, unrounded; an infinite effect is null."""
-    content = [asdict(board) for board in boards]
-    for board in content:
-        for row in board["models"]:
-            if row["comparison"] and not np.isfinite(row["comparison"]["effect"]):
-                row["comparison"]["effect"] = None
-    return json.dumps(content, indent=1, allow_nan=False)
+    return json.dumps(plain_boards(boards), indent=1, allow_nan=False)

@@ -13,7 +13,7 @@ from recrepro.cli.workspaces import existing
 from recrepro.store import garbage
 from recrepro.store.garbage import KINDS, Waste
 from recrepro.store.workspace import Workspace
-from recrepro.words import count, size
+from recrepro.text.words import count, size
 
 
 @click.command("gc")

@@ -15,6 +15,7 @@ from recrepro.analysis import leaderboard
 from recrepro.analysis.verdict import BoardVerdict, judge, may_be_judged
 from recrepro.cli.console import make_console
 from recrepro.cli.progress import Progress
+from recrepro.cli.results import print_inline
 from recrepro.compute.memory import available_bytes
 from recrepro.compute.threads import cores, share_cores
 from recrepro.errors import RecreproError, UsageError, first_line
@@ -22,6 +23,7 @@ from recrepro.run.admission import MemoryBudget, default_budget, expected_memory
 from recrepro.run.coordinator import Grid
 from recrepro.run.dask_executor import DaskCluster, check_address
 from recrepro.run.executors import Executor, LocalProcesses
+from recrepro.run.inline import Inline, as_inline
 from recrepro.run.plan import Cell, Plan, make_plan
 from recrepro.run.titles import cells_to_reopen
 from recrepro.spec.budget import in_all
@@ -32,10 +34,10 @@ from recrepro.store.ledger import Ledger
 from recrepro.store.results import results_in
 from recrepro.store.workspace import Workspace
 from recrepro.tables.terminal import show_leaderboard
+from recrepro.text.words import count, size
 from recrepro.tracking.background import BackgroundMirror
 from recrepro.tracking.mirror import MlflowMirror
 from recrepro.tracking.store import tracking_uri, without_password
-from recrepro.words import count, size
 
 MIRROR_SECONDS = 60.0
 """How long the end of a run waits for a server that is slow."""
@@ -53,6 +55,7 @@ def run_experiment(
     keep_models: bool = False,
     ledger_url: str | None = None,
     scheduler: str | None = None,
+    inline: bool = False,
     ready: subprocess.Popen[str] | None = None,
 ) -> None:
     """Run what is left of an experiment and print its leaderboard.
@@ -80,6 +83,8 @@ def run_experiment(
         Address of the ledger, if it is not in the workspace.
     scheduler : str, optional
         Address of a Dask scheduler whose workers run the cells.
+    inline : bool
+        Whether the cells run in this process, and nothing of them is published.
     ready : subprocess.Popen, optional
         A worker's process that was started ahead.
 
@@ -104,11 +109,16 @@ def run_experiment(
         source = path.read_text(encoding="utf-8")
         members = [(cell.member, cell.identity) for cell in plan.cells]
         ledger.plan(path.stem, experiment.grid_hash, source, members)
+        if inline:
+            plan = as_inline(plan)
+            ledger.add_unlisted({cell.key: cell.identity for cell in plan.cells})
+            executor = Inline(ledger.address.secrets)
         again = cells_to_reopen(reopen, plan.cells, ledger.states())
         mirror = BackgroundMirror(
             MlflowMirror(ledger, place, path.stem, experiment.grid_hash, source)
         )
-        progress = _announce(console, plan, ledger, place, path.stem, mirror, again)
+        copy = None if inline else mirror
+        progress = _announce(console, plan, ledger, place, path.stem, copy, again)
         budget = None
         if executor is None:
             jobs, n_threads = share_cores(jobs, threads)
@@ -133,14 +143,19 @@ def run_experiment(
         except KeyboardInterrupt:
             _say_how_to_go_on(console, plan, ledger)
             raise
-        failed = print_leaderboard(console, experiment, path.stem, ledger, place)
-        failed = list(dict.fromkeys([*failed, *grid.failed]))
-        finish_mirror(console, mirror, place, workspace)
+        if inline:
+            print_inline(console, plan, ledger, place)
+            failed = grid.failed
+        else:
+            failed = print_leaderboard(console, experiment, path.stem, ledger, place)
+            failed = list(dict.fromkeys([*failed, *grid.failed]))
+            finish_mirror(console, mirror, place, workspace)
     if failed:
         logs = ", ".join(str(place.log(cell)) for cell in failed)
+        printed = "" if inline else f" What their processes printed: {logs}."
         raise RecreproError(
-            f"{len(failed)} of {len(plan.cells)} cells failed (see the notes above). What their "
-            f"processes printed: {logs}. Running the same file again retries them."
+            f"{len(failed)} of {len(plan.cells)} cells failed (see the notes above).{printed} "
+            "Running the same file again retries them."
         )
 
 
@@ -213,10 +228,13 @@ def _announce(
     ledger: Ledger,
     place: Workspace,
     name: str,
-    mirror: BackgroundMirror,
+    mirror: BackgroundMirror | None,
     again: list[str],
 ) -> Progress:
-    """Print what is going to be done; return the display that follows it."""
+    """Print what is going to be done; return the display that follows it.
+
+    Without a mirror the cells run inline.
+    """
     states = ledger.states()
     left = [cell for cell in plan.cells if not _done(cell, states)]
     reopened = [cell for cell in plan.cells if cell.key in again]
@@ -241,7 +259,8 @@ def _announce(
         trials_of=plan.n_trials,
         metric=plan.experiment.selection_metric,
         # Not before a cell runs: loading MLflow would keep it waiting.
-        on_change=mirror.poke,
+        on_change=mirror.poke if mirror else lambda: None,
+        live=mirror is not None,
     )
 
 

@@ -6,11 +6,7 @@ import click
 
 from recrepro.analysis.leaderboard import build
 from recrepro.cli.console import make_console
-from recrepro.cli.options import (
-    experiment_argument,
-    mlflow_option,
-    workspace_option,
-)
+from recrepro.cli.options import experiment_argument, format_option, mlflow_option, workspace_option
 from recrepro.cli.results import results_of
 from recrepro.errors import UsageError
 from recrepro.spec.experiment import load_experiment
@@ -22,14 +18,7 @@ from recrepro.tables.terminal import show_groups, show_leaderboard
 @experiment_argument
 @workspace_option
 @mlflow_option
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", *formats.FORMATS]),
-    default="text",
-    show_default=True,
-    help="How to write it.",
-)
+@format_option(*formats.FORMATS)
 @click.option("--reference", help="Mark what differs from this model, beside the best.")
 @click.option(
     "--intervals/--no-intervals",

@@ -131,14 +131,16 @@ memory_option = click.option(
 )
 
 
-text_or_json = click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to write it.",
-)
+def format_option(*names: str) -> Callable[[Command], Command]:
+    """Return the option --format: text, or one of the named formats."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(["text", *names]),
+        default="text",
+        show_default=True,
+        help="How to write it.",
+    )
 
 
 run_argument = click.argument("run")

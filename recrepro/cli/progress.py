@@ -12,10 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from recrepro.run.executors import Event
+from recrepro.run.events import EpochFinished, Event, Lost, StageBegun, TrialFinished
 from recrepro.run.plan import Cell
 from recrepro.run.titles import short_titles
-from recrepro.words import count, duration
+from recrepro.text.words import count, duration
 
 
 @dataclass
@@ -71,6 +71,8 @@ class Progress:
         The selection metric.
     on_change : callable
         Called when a cell has started or ended.
+    live : bool
+        Whether a terminal may get a live display; no where a model or a debugger prints to it.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Progress:
         trials_of: Callable[[Cell], int],
         metric: str,
         on_change: Callable[[], None],
+        live: bool = True,
     ) -> None:
         self._console = console
         self._totals = _Totals(len(cells), n_trials)
@@ -91,9 +94,10 @@ class Progress:
         self._on_change = on_change
         self._running: dict[str, tuple[Cell, _Running, float]] = {}
         self._live: Live | None = None
+        self._may_be_live = live
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._console.is_terminal and self._may_be_live:
             self._live = Live(
                 get_renderable=self._render,
                 console=self._console,
@@ -122,26 +126,23 @@ class Progress:
     def said(self, cell: Cell, event: Event) -> None:
         """Take note of a stage, a trial or an epoch."""
         _, state, _ = self._running[cell.key]
-        content = event.content
-        if content["event"] == "lost":
-            del self._running[cell.key]
-            self._totals.trials_done -= state.finished
-            self._line("lost", cell, f"{content['reason']}; goes on after its last trial")
-            return
-        if content["event"] == "stage":
-            state.stage, state.epoch = content["stage"], ""
-            return
-        if content["event"] == "epoch":
-            values = "".join(f", {name} {value:.4g}" for name, value in content["values"].items())
-            state.epoch = f"epoch {content['epoch']}{values}"
-            return
-        state.stage, state.epoch = "tuning", ""
-        self._totals.trials_done += content["finished"] - state.finished
-        state.finished, state.total = content["finished"], content["total"]
-        state.best = content["best"]
-        quarter, state.share = int(4 * state.share), content["share"]
-        if self._live is None and int(4 * state.share) > quarter:
-            self._line("tune", cell, f"trial {_tried(state)}, {self._best(state)}")
+        match event.content:
+            case Lost(reason=reason):
+                del self._running[cell.key]
+                self._totals.trials_done -= state.finished
+                self._line("lost", cell, f"{reason}; goes on after its last trial")
+            case StageBegun(stage=stage):
+                state.stage, state.epoch = stage, ""
+            case EpochFinished(epoch=epoch, values=values):
+                told = "".join(f", {name} {value:.4g}" for name, value in values.items())
+                state.epoch = f"epoch {epoch}{told}"
+            case TrialFinished() as trial:
+                state.stage, state.epoch = "tuning", ""
+                self._totals.trials_done += trial.finished - state.finished
+                state.finished, state.total, state.best = trial.finished, trial.total, trial.best
+                quarter, state.share = int(4 * state.share), trial.share
+                if self._live is None and int(4 * state.share) > quarter:
+                    self._line("tune", cell, f"trial {_tried(state)}, {self._best(state)}")
 
     def ended(self, cell: Cell, reason: str | None) -> None:
         """Take note of a cell that is done, or failed for a reason."""

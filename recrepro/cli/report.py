@@ -8,10 +8,9 @@ from recrepro.cli.options import (
     experiment_argument,
     workspace_option,
 )
-from recrepro.cli.workspaces import existing
+from recrepro.cli.results import results_of
 from recrepro.report import write_report
 from recrepro.spec.experiment import load_experiment
-from recrepro.store.results import results_in
 
 
 @click.command()
@@ -32,8 +31,7 @@ def report(experiment: Path, workspace: Path, output: Path | None) -> None:
     run so far.
     """
     spec = load_experiment(experiment)
-    place, ledger = existing(workspace)
-    results = results_in(place, ledger, spec, experiment.stem)
+    results = results_of(experiment, spec, workspace)
     path = output or Path("report.html")
     write_report(spec, results, path, source=experiment.read_text(encoding="utf-8"))
     click.echo(path)

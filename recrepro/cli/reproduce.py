@@ -20,12 +20,12 @@ from recrepro.cli.progress import Progress
 from recrepro.reproduce.agreement import Agreement, MetricAgreement, compare_results
 from recrepro.reproduce.locate import FoundRun, find_run
 from recrepro.reproduce.refit import look_up, plan_again, refit
-from recrepro.run.executors import Event
+from recrepro.run.events import Event
 from recrepro.run.plan import Cell, Plan
 from recrepro.spec.identity import differences
 from recrepro.store.records import Provenance, Record
 from recrepro.tables.console import plain_table
-from recrepro.words import count
+from recrepro.text.words import count
 
 STYLES = {"identical": "bold green", "within tolerance": "bold yellow", "different": "bold red"}
 

@@ -49,10 +49,11 @@ from recrepro.run.executors import end_waiting, start_process
 )
 @click.option(
     "--executor",
-    type=click.Choice(["local", "dask"]),
+    type=click.Choice(["local", "dask", "inline"]),
     default="local",
     show_default=True,
-    help="Where the cells are run: on this machine, or by the workers of a Dask cluster.",
+    help="Where the cells are run: each in a process on this machine, by the workers of a Dask "
+    "cluster, or one after another inside this process, for debuggers: not for publication.",
 )
 @click.option(
     "--scheduler",
@@ -96,6 +97,11 @@ def run(
             "--threads auto and --memory divide what this machine has. With --executor dask, give "
             "a number of threads, and each worker its memory: dask worker --resources MEMORY=8e9."
         )
+    if executor == "inline" and (jobs is not None or threads != 1 or memory is not None):
+        raise UsageError(
+            "--jobs, --threads and --memory are for processes, and --executor inline starts none: "
+            "leave them out. Set the threads of the libraries before, such as OMP_NUM_THREADS=1."
+        )
     with _started_ahead(here=executor == "local", threads=threads) as ready:
         from recrepro.cli.grid import run_experiment
 
@@ -110,6 +116,7 @@ def run(
             keep_models=keep_models,
             ledger_url=ledger_url(),
             scheduler=scheduler if executor == "dask" else None,
+            inline=executor == "inline",
             ready=ready,
         )
 

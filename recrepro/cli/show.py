@@ -20,7 +20,7 @@ from recrepro.reproduce.locate import find_run
 from recrepro.spec.budget import how
 from recrepro.store.records import Provenance, Record
 from recrepro.tables.console import plain_table
-from recrepro.words import size
+from recrepro.text.words import size
 
 
 @click.command()

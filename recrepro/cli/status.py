@@ -14,8 +14,8 @@ from rich.text import Text
 
 from recrepro.cli.console import make_console
 from recrepro.cli.options import (
+    format_option,
     some_experiment,
-    text_or_json,
     workspace_option,
 )
 from recrepro.cli.workspaces import existing, planned_versions
@@ -25,9 +25,9 @@ from recrepro.store.leases import Lease
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 from recrepro.tables.console import plain_table
+from recrepro.text.words import count, duration
 from recrepro.tracking.mirror import MlflowMirror
 from recrepro.tracking.store import without_password
-from recrepro.words import count, duration
 
 DisplayState = Literal["done", "running", "dead", "failed", "left"]
 
@@ -45,7 +45,7 @@ STATES: dict[DisplayState, str] = {
 @click.command()
 @some_experiment
 @workspace_option
-@text_or_json
+@format_option("json")
 def status(experiment: Path | None, workspace: Path, form: str) -> None:
     """Say how far an experiment is, or all of a workspace.
 

@@ -11,14 +11,15 @@ from recrepro.cli.options import (
     some_experiment,
     workspace_option,
 )
+from recrepro.cli.results import say_left_out
 from recrepro.cli.workspaces import existing, planned_versions
 from recrepro.errors import RecreproError, first_line
 from recrepro.store.entries import Planned
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
+from recrepro.text.words import count
 from recrepro.tracking.mirror import MlflowMirror
 from recrepro.tracking.store import require_answer, tracking_uri, without_password
-from recrepro.words import count
 
 
 @click.command()
@@ -33,6 +34,7 @@ from recrepro.words import count
 def sync(experiment: Path | None, workspace: Path, uri: str | None) -> None:
     """Send to MLflow what it lacks of an experiment, or of all in a workspace; each run once."""
     place, ledger = existing(workspace)
+    say_left_out(len({member.cell for member in ledger.only_inline()}))
     send(make_console(), place, ledger, planned_versions(ledger, experiment), uri)
 
 

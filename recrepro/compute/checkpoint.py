@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recrepro.compute.failpoints import reach
 from recrepro.durable import new_file
-from recrepro.failpoints import reach
 
 SECONDS_BETWEEN = 60.0
 """How much work may be lost, unless an epoch takes longer."""

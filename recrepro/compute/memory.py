@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 
 from recrepro.errors import ModelError
-from recrepro.words import size
+from recrepro.text.words import size
 
 CGROUP = Path("/sys/fs/cgroup")
 """Where Linux says what a container may use."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from recrepro.evaluation.definitions import DEFINITIONS, KINDS, SYMBOLS, parse_metric
 from recrepro.evaluation.metrics import Hits, Ranking
-from recrepro.templates import render
+from recrepro.text.templates import render
 
 
 def to_markdown() -> str:

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import recrepro
+from recrepro.compute.failpoints import reach
 from recrepro.durable import new_folder
 from recrepro.errors import RecreproError, UsageError
-from recrepro.failpoints import reach
 from recrepro.publish.citation import Citation, bibtex, citation_file, croissant
 from recrepro.spec.experiment import Experiment, load_experiment
 from recrepro.store.entries import CellStatus

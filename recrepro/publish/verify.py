@@ -128,6 +128,8 @@ def _wrong_record(result: Result) -> Iterator[str]:
     name = result.status.cell[:16]
     if not result.status.cell == record.cell == record.identity.key:
         yield f"the record {name} is not that of its cell"
+    if record.identity.is_inline:
+        yield f"the record {name} was made inline, which is not for publication"
     if hashlib.sha256(result.read_per_user()).hexdigest() != record.per_user:
         yield f"the values of users of {name} are not those of its record"
     tuning = record.tuning

@@ -10,7 +10,7 @@ from recrepro.spec.experiment import Experiment
 from recrepro.tables.cells import number as with_spread
 from recrepro.tables.cells import verdict_cells
 from recrepro.tables.verdicts import EXPLANATION, heading, times
-from recrepro.words import count
+from recrepro.text.words import count
 
 LONG = 12
 """Of longer lists of expected values, those as expected are folded."""

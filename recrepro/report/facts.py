@@ -4,19 +4,10 @@ from collections.abc import Sequence
 
 from recrepro.charts import figures as charts
 from recrepro.report.board import Board
-from recrepro.report.parts import (
-    Chart,
-    Section,
-    Table,
-    TableCell,
-    columns,
-    moment,
-    number,
-    seconds,
-)
+from recrepro.report.parts import Chart, Section, Table, TableCell, columns, moment, number, seconds
 from recrepro.store.records import Provenance, RecordedAudit, SplitFacts
 from recrepro.store.results import Result
-from recrepro.words import size
+from recrepro.text.words import size
 
 KINDS = {"clean": "good", "suspicious": "warn", "leaking": "bad", "note": "plain"}
 MEASURES = {

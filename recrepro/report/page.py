@@ -21,8 +21,8 @@ from recrepro.spec.experiment import Experiment
 from recrepro.store.records import Record
 from recrepro.store.results import Result
 from recrepro.tables import formats
-from recrepro.templates import render as render_template
-from recrepro.words import size
+from recrepro.text.templates import render as render_template
+from recrepro.text.words import size
 
 FOLDER = files("recrepro.report")
 

@@ -64,11 +64,7 @@ def _history(
     head = columns(["trial"], ["value", "best so far", "epochs", "time"])
     caption = f"{model}: trials, {metric} on validation"
     table = Table(
-        f"{name}-table",
-        caption,
-        (*head, *columns(["values"])),
-        tuple(rows),
-        folded="Numbers",
+        f"{name}-table", caption, (*head, *columns(["values"])), tuple(rows), folded="Numbers"
     )
     drawn = charts.search(f"{name}-svg", [t.to_json() for t in trials], metric, model)
     yield Chart(f"{model}: search", drawn, table, small=True)

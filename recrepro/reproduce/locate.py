@@ -21,6 +21,10 @@ HOW = (
     "A run is a record file, a cell (dataset/split/model/seed N, or 8 or more characters of its "
     "key), or the id of an MLflow run."
 )
+NOT_PUBLISHED = (
+    "run inline only, which is not for publication. Run its experiment without --executor inline: "
+    "that runs it anew."
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ def find_run(name: str, workspace: Path, ledger_url: str | None = None) -> Found
             found = CellNames(known).find(name)
             if len(found) == 1:
                 return _from_ledger(ledger, place, found.pop())
+            if not found and CellNames(ledger.only_inline()).find(name):
+                raise UsageError(f"{name!r} was {NOT_PUBLISHED}")
         if found:
             fitting = ", ".join(sorted(c.name.path for c in known if c.cell in found))
             raise UsageError(
@@ -110,9 +116,12 @@ def _from_file(path: Path) -> FoundRun:
 
 def _parsed(content: bytes, place: str) -> Record:
     try:
-        return Record.read(content, place)
+        record = Record.read(content, place)
     except DataError as error:
         raise UsageError(f"{error} {HOW}") from error
+    if record.identity.is_inline:
+        raise UsageError(f"{place} was {NOT_PUBLISHED}")
+    return record
 
 
 def _checked(record: Record, content: bytes | None, place: str) -> bytes | None:

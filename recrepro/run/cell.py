@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from recrepro.compute.checkpoint import Checkpoint
+from recrepro.compute.failpoints import reach
 from recrepro.evaluation.evaluator import Evaluator
-from recrepro.failpoints import reach
 from recrepro.features import Features
 from recrepro.model import EpochStats, IterativeRecommender, Recommender
 from recrepro.models import MODELS
 from recrepro.randomness import generator
 from recrepro.run.energy import EnergyMeter
+from recrepro.run.events import EpochFinished, Said, StageBegun, TrialFinished
 from recrepro.run.job import Job
 from recrepro.run.outcome import measured, per_user_table, result_digest
 from recrepro.run.provenance import code_state, environment, packages, peak_memory_bytes
@@ -39,7 +40,7 @@ from recrepro.tuning.hindsight import look_back, looks_back
 from recrepro.tuning.suggestions import load_ahead
 from recrepro.tuning.tuner import Tuner, best_of, chosen_params, search_space
 
-Emit = Callable[[dict[str, Any]], None]
+Emit = Callable[[Said], None]
 
 
 class _Stopwatch:
@@ -91,7 +92,7 @@ def run_cell(
     code_state()  # looked at now, because files may be edited while the cell runs
     watch, energy = _Stopwatch(), EnergyMeter()
 
-    def say(event: dict[str, Any]) -> None:
+    def say(event: Said) -> None:
         energy.read()
         emit(event)
 
@@ -99,7 +100,7 @@ def run_cell(
     trials = _tune(job, model_class, split, evaluator, ledger, workspace, say, features)
     watch.lap("tune")
 
-    say({"event": "stage", "stage": "final fit"})
+    say(StageBegun(stage="final fit"))
     config = chosen_params(model_class, job.model_spec, trials)
     known = split.known(bytes.fromhex(job.tuning_key))
     model = model_class(config).with_features(features)
@@ -111,7 +112,7 @@ def run_cell(
         model.fit(known, rng)
     watch.lap("fit")
 
-    say({"event": "stage", "stage": "test"})
+    say(StageBegun(stage="test"))
     opened = split.sealed(unseal).open()
     shown = histories(known, opened.shown)
     evaluation = evaluator.evaluate(model, known, shown, opened.test, opened.negatives)
@@ -121,7 +122,7 @@ def run_cell(
 
     optional: dict[str, Any] = {}
     if looks_back(job.tune_spec, model_class):
-        say({"event": "stage", "stage": "hindsight"})
+        say(StageBegun(stage="hindsight"))
         assert job.tune_spec is not None
         seen = TuningView(known, opened.test, opened.negatives, opened.shown)
         optional["hindsight"] = look_back(
@@ -219,20 +220,19 @@ def _tune(
     return tuner.run(tuple(trials), on_trial)
 
 
-def _progress(trials: list[Trial], budget: Budget) -> dict[str, Any]:
+def _progress(trials: list[Trial], budget: Budget) -> TrialFinished:
     best = best_of(trials)
-    return {
-        "event": "trial",
-        "finished": len(trials),
-        "total": budget.trials,
-        "share": budget.share([trial.seconds for trial in trials]),
-        "best": best.value if best else None,
-        "seconds": trials[-1].seconds if trials else None,
-    }
+    return TrialFinished(
+        finished=len(trials),
+        total=budget.trials,
+        share=budget.share([trial.seconds for trial in trials]),
+        best=best.value if best else None,
+        seconds=trials[-1].seconds if trials else None,
+    )
 
 
-def _epoch(stats: EpochStats) -> dict[str, Any]:
-    return {"event": "epoch", "epoch": stats.epoch, "values": stats.values}
+def _epoch(stats: EpochStats) -> EpochFinished:
+    return EpochFinished(epoch=stats.epoch, values=dict(stats.values))
 
 
 def _status(

@@ -1,17 +1,17 @@
 """An experiment's cells as jobs: which are done, which are left; hands them to an executor."""
 
 import contextlib
-import queue
 import signal
 import time
 from collections import Counter, deque
 from collections.abc import Collection
 from typing import Protocol
 
+from recrepro.compute.failpoints import reach
 from recrepro.errors import LedgerError, RecreproError, SealError
-from recrepro.failpoints import reach
 from recrepro.run.admission import MemoryBudget
-from recrepro.run.executors import TRY_AGAIN, Event, Executor
+from recrepro.run.events import Event, Exited, Failed, Lost, UnsealAsked
+from recrepro.run.executors import TRY_AGAIN, Executor
 from recrepro.run.interrupts import signals_as_interrupt
 from recrepro.run.materials import Materials
 from recrepro.run.plan import Cell, Plan
@@ -94,6 +94,7 @@ class Grid:
         self._reasons: dict[str, str] = {}
         self._reopen = frozenset(reopen)
         self._prepared = ""
+        self._renewed = time.monotonic()
         self.failed: list[str] = []
 
     def run(self) -> None:
@@ -102,22 +103,24 @@ class Grid:
         Cells that another process is working on are waited for. On Ctrl-C (or SIGTERM, SIGHUP) the
         processes are ended, their leases given back, and the interrupt goes on to the caller.
         """
-        renewed = time.monotonic()
         with signals_as_interrupt():
             try:
                 while self._waiting or self._executor.running:
                     self._start_what_fits()
                     if self._waiting and self._executor.running:
                         self._prepare_next()
-                    with contextlib.suppress(queue.Empty):
-                        self._handle(self._executor.events.get(timeout=1.0))
-                    if time.monotonic() - renewed > LEASE_SECONDS / 4:
-                        self._ledger.renew(list(self._tokens.values()))
-                        renewed = time.monotonic()
+                    self._executor.listen(self._handle)
+                    self._keep_leases()
             finally:
                 self._executor.stop()
                 for cell, token in self._tokens.items():
                     self._ledger.release(cell, token)
+
+    def _keep_leases(self) -> None:
+        """Renew the leases that are held, if a part of their time is over."""
+        if time.monotonic() - self._renewed > LEASE_SECONDS / 4:
+            self._ledger.renew(list(self._tokens.values()))
+            self._renewed = time.monotonic()
 
     def _start_what_fits(self) -> None:
         for _ in range(len(self._waiting)):
@@ -158,21 +161,22 @@ class Grid:
         self._observer.started(cell)
 
     def _handle(self, event: Event) -> None:
+        self._keep_leases()  # where a cell runs in this thread, its events are all there is
         cell = self._cells[event.cell]
-        match event.content["event"]:
-            case "failed":
-                self._reasons[cell.key] = event.content["reason"]
-            case "unseal":
+        match event.content:
+            case Failed(reason=reason):
+                self._reasons[cell.key] = reason
+            case UnsealAsked():
                 self._unseal(cell)
-            case "exit":
+            case Exited(code=code):
                 self._executor.forget(cell.key)
-                if event.content["code"] == TRY_AGAIN:
+                if code == TRY_AGAIN:
                     self._lost(cell, self._reasons.pop(cell.key, "the ledger was out of reach"))
                 else:
-                    self._end(cell, event.content["code"])
-            case "lost":
+                    self._end(cell, code)
+            case Lost(reason=reason):
                 self._executor.forget(cell.key)
-                self._lost(cell, event.content["reason"])
+                self._lost(cell, reason)
             case _:
                 self._observer.said(cell, event)
 
@@ -206,7 +210,7 @@ class Grid:
             self._reasons[cell.key] = reason
             self._end(cell, 1)
             return
-        self._observer.said(cell, Event(cell.key, {"event": "lost", "reason": reason}))
+        self._observer.said(cell, Event(cell.key, Lost(reason=reason)))
         self._ledger.release(cell.key, self._tokens.pop(cell.key))
         self._waiting.append(cell)
 

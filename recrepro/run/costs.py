@@ -24,7 +24,7 @@ from recrepro.splits.sealed import StoredSplit
 from recrepro.store.entries import CellWork
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
-from recrepro.words import size
+from recrepro.text.words import size
 
 PARTS = ("train", "validation", "test")
 START_SECONDS = 3.0

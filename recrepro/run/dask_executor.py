@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 from recrepro.errors import DataError, RecreproError, UsageError
 from recrepro.run.dask_worker import hear, read_blob, run_job, versions
-from recrepro.run.executors import Event
+from recrepro.run.events import SAID, Event, Exited, Failed, Lost
+from recrepro.run.executors import Eventful
 from recrepro.run.job import Job
 from recrepro.run.transfer import Manifest, manifest, read_chunk
 from recrepro.store.address import LedgerAddress
@@ -109,7 +110,7 @@ class _Submitted:
     over: bool = False
 
 
-class DaskCluster:
+class DaskCluster(Eventful):
     """Runs every job as a task on a Dask cluster, there in a process of its own.
 
     Parameters
@@ -129,7 +130,7 @@ class DaskCluster:
     """
 
     def __init__(self, address: str, workspace: Workspace, threads: int = 1) -> None:
-        self.events: queue.Queue[Event] = queue.Queue()
+        super().__init__()
         self._address = address
         self._workspace = workspace
         self._threads = threads
@@ -279,10 +280,10 @@ class DaskCluster:
             elif event == "exit":
                 if word["log"]:
                     self._workspace.log(one.job.cell).write_text(word["log"], encoding="utf-8")
-                self._end(one, {"event": "exit", "code": word["code"]})
+                self._end(one, Exited(code=word["code"]))
             else:
                 said = {k: v for k, v in word.items() if k not in ("cell", "attempt")}
-                self.events.put(Event(one.job.cell, said))
+                self.events.put(Event(one.job.cell, SAID.validate_python(said)))
         except (OSError, RecreproError) as error:
             self._tell(one, {"refused": f"{type(error).__name__}: {error}"})
 
@@ -310,13 +311,13 @@ class DaskCluster:
             self._lose(one, f"the connection to the scheduler {self._address} was lost")
 
     def _lose(self, one: _Submitted, reason: str) -> None:
-        self._end(one, {"event": "lost", "reason": reason})
+        self._end(one, Lost(reason=reason))
 
     def _fail(self, one: _Submitted, reason: str) -> None:
-        self.events.put(Event(one.job.cell, {"event": "failed", "reason": reason}))
-        self._end(one, {"event": "exit", "code": 1})
+        self.events.put(Event(one.job.cell, Failed(reason=reason)))
+        self._end(one, Exited(code=1))
 
-    def _end(self, one: _Submitted, content: dict[str, Any]) -> None:
+    def _end(self, one: _Submitted, content: Exited | Lost) -> None:
         one.over = True
         self.events.put(Event(one.job.cell, content))
 

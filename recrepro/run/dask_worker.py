@@ -168,7 +168,7 @@ def _run(line: _Line, job: str, process: subprocess.Popen[str]) -> int:
 
     def relay() -> None:
         for content in sayings(process):
-            line.say(content)
+            line.say(content.model_dump())
         line.inbox.put({"ended": True})
 
     threading.Thread(target=relay, daemon=True).start()

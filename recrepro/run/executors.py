@@ -7,10 +7,15 @@ import queue
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
+
+from pydantic import ValidationError
+
+from recrepro.errors import LedgerUnreachable, RecreproError
+from recrepro.run.events import SAID, Event, Exited, Failed, Said
 
 if TYPE_CHECKING:  # it loads much, and `recrepro run` starts a process before it has done so
     from recrepro.run.job import Job
@@ -25,29 +30,12 @@ THREAD_VARIABLES = (
 )
 
 
-SAYINGS = frozenset({"stage", "trial", "epoch", "failed", "unseal", "blob"})
-"""The events that a job's process may send; anything else on its standard output is ignored."""
-
 TRY_AGAIN = 75
 """Exit code of a job's process that could not reach the ledger: nothing is wrong with its cell."""
 
 
-@dataclass(frozen=True)
-class Event:
-    """Something a job's process said, or its end.
-
-    The end is ``{"event": "exit", "code": ...}``; or, if the machine that it ran on has gone,
-    ``{"event": "lost", "reason": ...}``: then it may be started again.
-    """
-
-    cell: str
-    content: dict[str, Any]
-
-
 class Executor(Protocol):
-    """Runs jobs side by side and tells what happens to them in `events`."""
-
-    events: queue.Queue[Event]
+    """Runs jobs and tells what happens to them."""
 
     @property
     def running(self) -> list[str]:
@@ -63,6 +51,9 @@ class Executor(Protocol):
     def prepare(self) -> None:
         """Get ready for a job that will be started later."""
 
+    def listen(self, handle: Callable[[Event], None]) -> None:
+        """Hand over what has happened; return after a second at most if nothing does."""
+
     def answer(self, cell: str, content: dict[str, str]) -> None:
         """Send a line to a job's process."""
 
@@ -71,6 +62,44 @@ class Executor(Protocol):
 
     def stop(self) -> None:
         """End all jobs."""
+
+
+class Eventful:
+    """The part of an executor that keeps what other threads hear of the jobs, in its order."""
+
+    def __init__(self) -> None:
+        self.events: queue.Queue[Event] = queue.Queue()
+
+    def listen(self, handle: Callable[[Event], None]) -> None:
+        """Hand over the next event; return after a second if there is none."""
+        with contextlib.suppress(queue.Empty):
+            handle(self.events.get(timeout=1.0))
+
+
+def attempt(run: Callable[[], None], emit: Callable[[Said], None]) -> int:
+    """Run a cell, and tell of the error that it may end with.
+
+    Parameters
+    ----------
+    run : callable
+        Runs the cell.
+    emit : callable
+        Is told why it failed, in the event ``failed``.
+
+    Returns
+    -------
+    int
+        Exit code: 0 if the cell has a result, `TRY_AGAIN` if nothing is wrong with it.
+    """
+    try:
+        run()
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, the coordinator records it
+        traceback.print_exc()
+        own = isinstance(error, RecreproError)
+        reason = str(error) if own else f"{type(error).__name__}: {error}"
+        emit(Failed(reason=reason))
+        return TRY_AGAIN if isinstance(error, LedgerUnreachable) else 1
+    return 0
 
 
 def start_process(
@@ -112,17 +141,16 @@ def send_line(process: subprocess.Popen[str], line: str) -> None:
         process.stdin.flush()
 
 
-def sayings(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+def sayings(process: subprocess.Popen[str]) -> Iterator[Said]:
     """Yield what a process says, until it closes its standard output."""
     assert process.stdout is not None
     with process.stdout as lines:
         for line in lines:
             try:
-                content = json.loads(line)
-            except ValueError:
-                continue  # the process was killed inside a line
-            if isinstance(content, dict) and content.get("event") in SAYINGS:
-                yield content
+                said = SAID.validate_json(line)
+            except ValidationError:
+                continue  # it comes from something else, or a kill has cut it off
+            yield said
 
 
 def end_process(process: subprocess.Popen[str]) -> None:
@@ -145,7 +173,7 @@ def end_waiting(process: subprocess.Popen[str]) -> None:
     process.stdout.close()
 
 
-class LocalProcesses:
+class LocalProcesses(Eventful):
     """Runs every job in a process of its own, so that a crash touches one cell only.
 
     It takes seconds until a process has loaded what it needs. So one can be started ahead
@@ -172,7 +200,7 @@ class LocalProcesses:
         variables: Mapping[str, str] | None = None,
         ready: subprocess.Popen[str] | None = None,
     ) -> None:
-        self.events: queue.Queue[Event] = queue.Queue()
+        super().__init__()
         self._log_path = log_path
         self._threads = threads
         self._variables = variables
@@ -212,7 +240,7 @@ class LocalProcesses:
     def _listen(self, cell: str, process: subprocess.Popen[str]) -> None:
         for content in sayings(process):
             self.events.put(Event(cell, content))
-        self.events.put(Event(cell, {"event": "exit", "code": process.wait()}))
+        self.events.put(Event(cell, Exited(code=process.wait())))
 
     def forget(self, cell: str) -> None:
         """Let go of a process that has ended."""

@@ -15,12 +15,11 @@ import os
 import queue
 import sys
 import threading
-import traceback
 from pathlib import Path
-from typing import Any
 
-from recrepro.errors import LedgerUnreachable, RecreproError, SealError
-from recrepro.run.executors import TRY_AGAIN
+from recrepro.errors import RecreproError, SealError
+from recrepro.run.events import BlobWritten, Said, UnsealAsked
+from recrepro.run.executors import attempt
 
 
 def main() -> None:
@@ -42,11 +41,11 @@ def main() -> None:
     answers: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
     threading.Thread(target=_listen_to_coordinator, args=(answers,), daemon=True).start()
 
-    def emit(event: dict[str, Any]) -> None:
-        events.write(json.dumps(event) + "\n")
+    def emit(event: Said) -> None:
+        events.write(event.model_dump_json() + "\n")
 
     def unseal() -> bytes:
-        emit({"event": "unseal"})
+        emit(UnsealAsked())
         answer = answers.get()
         if "key" not in answer:
             raise SealError(answer["refused"])
@@ -54,19 +53,14 @@ def main() -> None:
 
     def deliver(digest: str) -> None:
         if job.deliver_blobs:
-            emit({"event": "blob", "sha256": digest})
+            emit(BlobWritten(sha256=digest))
             answer = answers.get()
             if "stored" not in answer:
                 raise RecreproError(answer["refused"])
 
-    try:
-        run_cell(job, unseal, emit, deliver)
-    except Exception as error:  # noqa: BLE001 - whatever went wrong, the coordinator records it
-        traceback.print_exc()
-        own = isinstance(error, RecreproError)
-        reason = str(error) if own else f"{type(error).__name__}: {error}"
-        emit({"event": "failed", "reason": reason})
-        sys.exit(TRY_AGAIN if isinstance(error, LedgerUnreachable) else 1)
+    code = attempt(lambda: run_cell(job, unseal, emit, deliver), emit)
+    if code:
+        sys.exit(code)
 
 
 def _listen_to_coordinator(answers: "queue.SimpleQueue[dict[str, str]]") -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recrepro.words import count
+from recrepro.text.words import count
 
 SAMPLERS = {"tpe": "TPE", "random": "random search", "gp": "Gaussian process"}
 """What tables call them."""

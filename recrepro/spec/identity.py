@@ -73,10 +73,12 @@ class Identity(Plain):
     """All that decides the numbers of a cell, or of a run file that was scored like one.
 
     A cell has `model` and `tuning` (None if nothing is searched), a run file has `external`.
-    `features` holds the fingerprints of the feature sets of models that need some.
+    `features` holds the fingerprints of the feature sets of models that need some. `executor` is
+    "inline" where the model runs in the caller's process: see `inline`.
     """
 
     data: DataIdentity
+    executor: Literal["inline"] | None = None
     external: ExternalIdentity | None = None
     features: dict[str, str] | None = None
     harness: int
@@ -90,6 +92,24 @@ class Identity(Plain):
     def key(self) -> str:
         """The key of the cell: the hash of its identity."""
         return canonical_hash(self.to_json())
+
+    @property
+    def is_inline(self) -> bool:
+        """True for a cell that runs in the caller's process."""
+        return self.executor == "inline"
+
+    def inline(self) -> "Identity":
+        """Return the identity that a cell has when its model runs in the caller's process.
+
+        Nothing made that way is for publication: the model runs beside the keys of the test part,
+        with the caller's threads and hash seed. With an identity, and so a key, of its own it
+        shares no trial, checkpoint or record with the cell that it stands for.
+        """
+        return Identity.model_validate(self.to_json() | {"executor": "inline"})
+
+    def published(self) -> "Identity":
+        """Return the identity of the cell that an inline one stands for."""
+        return Identity.model_validate({k: v for k, v in self.to_json().items() if k != "executor"})
 
     @property
     def search_budget(self) -> tuple[int | None, float | None]:
@@ -108,11 +128,8 @@ class Identity(Plain):
         That is data, split but for seed and fold, metrics, ranking and harness.
         """
         whole = self.to_json()
-        protocol = {
-            part: whole[part] for part in ("data", "split", "metrics", "ranking", "harness")
-        }
-        protocol["split"] = {k: v for k, v in whole["split"].items() if k not in ("seed", "fold")}
-        return protocol
+        split = {k: v for k, v in whole["split"].items() if k not in ("seed", "fold")}
+        return {part: whole[part] for part in PROTOCOL} | {"split": split}
 
     @property
     def protocol_fingerprint(self) -> str:

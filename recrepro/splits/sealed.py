@@ -16,9 +16,9 @@ from typing import Any
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from recrepro.compute.failpoints import reach
 from recrepro.durable import new_folder
 from recrepro.errors import SealError
-from recrepro.failpoints import reach
 from recrepro.interactions import Interactions
 from recrepro.splits.base import Parts
 from recrepro.splits.keys import SplitKeys, read_locked, write_locked

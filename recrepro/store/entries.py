@@ -44,6 +44,11 @@ class CellStatus:
         """How often the test part was opened for run files of this name."""
         return sum(opening.reason == "external" for opening in self.openings)
 
+    @property
+    def inline(self) -> int:
+        """How often the test part was opened inline, for numbers that are not published."""
+        return sum(opening.reason == "inline" for opening in self.openings)
+
 
 @dataclass(frozen=True)
 class CellWork:

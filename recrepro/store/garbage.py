@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from recrepro.compute.failpoints import reach
 from recrepro.durable import DRAFT
-from recrepro.failpoints import reach
 from recrepro.store.entries import CellWork
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace

@@ -21,7 +21,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -29,8 +29,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import sqlalchemy as sa
 from filelock import FileLock
 
+from recrepro.compute.failpoints import reach
 from recrepro.errors import LedgerError, SealError
-from recrepro.failpoints import reach
 from recrepro.spec.budget import Budget
 from recrepro.spec.canonical import canonical_json
 from recrepro.spec.identity import Identity
@@ -192,15 +192,14 @@ class Ledger:
                         **key, place=place, cell=member.cell, titles=member.name.model_dump_json()
                     )
                 )
-                known = sa.select(tables.CELLS.c.cell).where(tables.CELLS.c.cell == member.cell)
-                if connection.scalar(known) is None:
-                    connection.execute(
-                        tables.CELLS.insert().values(
-                            cell=member.cell,
-                            identity=canonical_json(identity.to_json()),
-                            state="pending",
-                        )
-                    )
+                _add_cell(connection, member.cell, identity)
+
+    @_idempotent
+    def add_unlisted(self, identities: Mapping[str, Identity]) -> None:
+        """Write down cells, by key, that no experiment lists: nothing is published of them."""
+        with self._writing(alone=True) as connection:
+            for cell, identity in identities.items():
+                _add_cell(connection, cell, identity)
 
     def add_external(self, experiment: str, record: Record) -> None:
         """Write a result that was scored from a file, and the opening of the test part for it.
@@ -242,6 +241,19 @@ class Ledger:
         return [_member(*row) for row in found]
 
     @_idempotent
+    def only_inline(self) -> list[Member]:
+        """Return the cells without a result whose test part was opened inline, with each title."""
+        members, cells, openings = tables.MEMBERS, tables.CELLS, tables.OPENINGS
+        opened = sa.select(openings.c.cell).where(openings.c.reason == "inline")
+        query = (
+            sa.select(members.c.cell, members.c.titles)
+            .join(cells, cells.c.cell == members.c.cell)
+            .where(cells.c.state != "done", cells.c.cell.in_(opened))
+        )
+        with self._engine.connect() as connection:
+            return [_member(*row) for row in connection.execute(query)]
+
+    @_idempotent
     def planned(self) -> list[Planned]:
         """Return every version of every experiment, the latest first."""
         table = tables.EXPERIMENTS
@@ -281,12 +293,13 @@ class Ledger:
 
     @_idempotent
     def records(self, latest: int = 1000) -> list[Record]:
-        """Return the records of the cells that were done last."""
+        """Return the records of the cells that were done last, without those made inline."""
         cells = tables.CELLS
         query = sa.select(cells.c.record).where(cells.c.state == "done")
         query = query.order_by(cells.c.ended_at.desc()).limit(latest)
         with self._engine.connect() as connection:
-            return [self._record(text) for text in connection.scalars(query)]
+            found = [self._record(text) for text in connection.scalars(query)]
+        return [record for record in found if not record.identity.is_inline]
 
     @_idempotent
     def referenced(self) -> set[str]:
@@ -523,6 +536,15 @@ def _member(cell: str, titles: str) -> Member:
 
 def _row(connection: sa.Connection, cell: str) -> Any:
     return connection.execute(sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell)).one()
+
+
+def _add_cell(connection: sa.Connection, cell: str, identity: Identity) -> None:
+    """Write a cell down as pending, unless it is there."""
+    known = sa.select(tables.CELLS.c.cell).where(tables.CELLS.c.cell == cell)
+    if connection.scalar(known) is None:
+        written = canonical_json(identity.to_json())
+        values = {"cell": cell, "identity": written, "state": "pending"}
+        connection.execute(tables.CELLS.insert().values(values))
 
 
 def _forget_failed_trials(connection: sa.Connection, cell: str) -> None:

@@ -11,12 +11,14 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from recrepro.spec.budget import Budget
+from recrepro.spec.identity import Identity
 from recrepro.store import schema as tables
 
-Reason = Literal["first", "resumed", "reopened", "refused", "external"]
+Reason = Literal["first", "resumed", "reopened", "refused", "external", "inline"]
 """Why the test part was opened: for the first time; again, because an attempt that had opened it
 ended without a result; again, on request, though there was a result; for a run file that another
-program made. Or it was asked for before tuning was over, and was not opened."""
+program made; for the same cell in the caller's process (`--executor inline`). Or it was asked for
+before tuning was over, and was not opened."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,12 @@ def ask(connection: sa.Connection, row: Any, token: str, budget: Budget, now: fl
     if not refused:
         reason = _reason(row, openings(connection, row.cell))
     if before is None:
-        connection.execute(
-            table.insert().values(cell=row.cell, token=token, opened_at=now, reason=reason)
-        )
+        attempt = {"token": token, "opened_at": now}
+        connection.execute(table.insert().values(cell=row.cell, reason=reason, **attempt))
+        identity = Identity.model_validate_json(row.identity)
+        if not refused and identity.is_inline:  # the cell that it stands for tells of it, too
+            published = identity.published().key
+            connection.execute(table.insert().values(cell=published, reason="inline", **attempt))
     if refused:
         spent = "" if budget.seconds is None else f" trials in {sum(times):.1f} s"
         return f"{name} stays sealed: {len(times)}{spent} of {budget} of its tuning are finished."

@@ -8,7 +8,7 @@ import pandas as pd
 
 from recrepro.errors import RecreproError
 from recrepro.spec.experiment import Experiment
-from recrepro.store.entries import CellStatus
+from recrepro.store.entries import CellStatus, Member
 from recrepro.store.ledger import Ledger
 from recrepro.store.names import CellName
 from recrepro.store.records import Record, Trial
@@ -65,14 +65,15 @@ def results_in(
             f"nothing of {name!r}, as the file is now, was run in this workspace. Run it: "
             f"recrepro run {name}.toml (results of equal cells are reused)."
         )
-    return [
-        _result(workspace, ledger, member.name, ledger.status(member.cell)) for member in members
-    ]
+    return [result_of(workspace, ledger, member) for member in members]
 
 
-def _result(workspace: Workspace, ledger: Ledger, name: CellName, status: CellStatus) -> Result:
+def result_of(workspace: Workspace, ledger: Ledger, member: Member) -> Result:
+    """Return a cell of an experiment and what came of it."""
+    status = ledger.status(member.cell)
+
     def read_per_user() -> bytes:
         assert status.record is not None
         return workspace.read_blob(status.record.per_user)
 
-    return Result(name, status, lambda: ledger.trials(status.cell), read_per_user)
+    return Result(member.name, status, lambda: ledger.trials(status.cell), read_per_user)

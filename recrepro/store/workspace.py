@@ -8,9 +8,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from recrepro.compute.failpoints import reach
 from recrepro.durable import new_file
 from recrepro.errors import RecreproError, UsageError
-from recrepro.failpoints import reach
 from recrepro.spec.canonical import canonical_hash
 from recrepro.spec.identity import SplitIdentity
 

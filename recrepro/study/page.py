@@ -11,15 +11,11 @@ from recrepro.study.records import StudyModel, StudyRecord
 from recrepro.study.spec import Loaded, Paper
 from recrepro.tables.cells import p_text
 from recrepro.tables.verdicts import times
-from recrepro.templates import render as render_template
-from recrepro.words import count
+from recrepro.text.templates import render as render_template
+from recrepro.text.words import count
 
 Outcome = Literal["beaten", "better", "no difference shown", "not run"]
-OUTCOMES: dict[str, Outcome] = {
-    "no": "beaten",
-    "yes": "better",
-    "not shown": "no difference shown",
-}
+OUTCOMES: dict[str, Outcome] = {"no": "beaten", "yes": "better", "not shown": "no difference shown"}
 
 FEW_TRIALS = 5
 """A method with fewer is marked: it has hardly been tuned."""

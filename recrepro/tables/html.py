@@ -6,7 +6,7 @@ from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, best_va
 from recrepro.analysis.verdict import BoardVerdict
 from recrepro.tables import verdicts as judgements
 from recrepro.tables.cells import heading, interval, legend, marks, number, verdict_cells
-from recrepro.templates import render
+from recrepro.text.templates import render
 
 
 def write(

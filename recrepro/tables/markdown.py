@@ -1,9 +1,9 @@
 """Tables in Markdown."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 
-from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, best_values
+from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, Row, best_values
 from recrepro.analysis.verdict import BoardVerdict
 from recrepro.tables import verdicts as judgements
 from recrepro.tables.cells import heading, interval, legend, marks, number, verdict_cells
@@ -14,9 +14,22 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*\[\]<>|])", r"\\\1", " ".join(text.split()))
 
 
-def markdown_row(cells: Iterable[str]) -> str:
-    """Write a row of a table; the cells are Markdown."""
-    return f"| {' | '.join(cells)} |"
+def table(
+    columns: Sequence[str], rows: Iterable[Iterable[str]], *, right: Container[int] = ()
+) -> list[str]:
+    """Return the lines of a table.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Heads, in Markdown.
+    rows : iterable of iterable of str
+        Cells, in Markdown.
+    right : container of int
+        Places of the columns that are set to the right.
+    """
+    rule = ["---:" if place in right else "---" for place in range(len(columns))]
+    return [f"| {' | '.join(cells)} |" for cells in (columns, rule, *rows)]
 
 
 def write(
@@ -25,13 +38,18 @@ def write(
     """Write the tables; the best value of each column is bold."""
     lines: list[str] = []
     for board in boards:
+        best = best_values(board)
+        columns = [escape(name) for name in ("model", *board.metrics, "status", "notes")]
+        rows = [
+            [
+                escape(row.model),
+                *(_value(row, metric, best) for metric in board.metrics),
+                *(escape(row.status), escape("; ".join(row.notes))),
+            ]
+            for row in board.rows
+        ]
         lines += [f"### {escape(heading(board))}", ""]
-        lines.append(markdown_row(map(escape, ["model", *board.metrics, "status", "notes"])))
-        lines.append(markdown_row(["---", *["---:"] * len(board.metrics), "---", "---"]))
-        for row in board.rows:
-            cells = [_value(board, row.model, metric) for metric in board.metrics]
-            told = [escape(row.status), escape("; ".join(row.notes))]
-            lines.append(markdown_row([escape(row.model), *cells, *told]))
+        lines += table(columns, rows, right=range(1, 1 + len(board.metrics)))
         lines += ["", *(f"{escape(note)}.\n" for note in (*legend(board), *board.notes))]
     written = judgements.lines(judged)
     if written:
@@ -41,17 +59,14 @@ def write(
             lines.append(f"- {escape(line)}" if indented == line else f"  - {escape(indented)}")
         lines += ["", judgements.EXPLANATION, ""]
     if verdicts:
-        lines += ["### Expected against got", ""]
-        rows = [verdict_cells(one) for one in verdicts]
-        lines += [markdown_row(rows[0]), markdown_row(["---"] * len(rows[0]))]
-        lines += [markdown_row(map(escape, row.values())) for row in rows]
-        lines.append("")
+        cells = [verdict_cells(one) for one in verdicts]
+        escaped = (map(escape, row.values()) for row in cells)
+        lines += ["### Expected against got", "", *table(list(cells[0]), escaped), ""]
     return "\n".join(lines)
 
 
-def _value(board: Leaderboard, model: str, metric: str) -> str:
-    row = next(row for row in board.rows if row.model == model)
+def _value(row: Row, metric: str, best: dict[str, float]) -> str:
     text = number(row, metric)
-    if metric in row.means and row.means[metric] == best_values(board).get(metric):
+    if metric in row.means and row.means[metric] == best.get(metric):
         text = f"**{text}**"
     return " ".join(filter(None, [text + marks(row, metric), escape(interval(row, metric))]))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from recrepro.analysis.comparison import ComparedBoard
 from recrepro.analysis.verdict import BoardVerdict, ModelVerdict, tally
 from recrepro.tables.cells import p_text
 
@@ -72,14 +73,19 @@ EXPLANATION = (
 )
 
 
-def as_json(boards: Iterable[BoardVerdict]) -> dict[str, Any]:
+def plain_boards(boards: Iterable[BoardVerdict | ComparedBoard]) -> list[dict[str, Any]]:
     """Return plain values; an infinite effect (the same difference for every user) is null."""
-    judged = list(boards)
-    written = [asdict(board) for board in judged]
+    written = [asdict(board) for board in boards]
     for model in (model for board in written for model in board["models"]):
         if model["comparison"] and not np.isfinite(model["comparison"]["effect"]):
             model["comparison"]["effect"] = None
-    return {"boards": written, "counts": tally(judged)}
+    return written
+
+
+def as_json(boards: Iterable[BoardVerdict]) -> dict[str, Any]:
+    """Return plain values, and how often each model was better."""
+    judged = list(boards)
+    return {"boards": plain_boards(judged), "counts": tally(judged)}
 
 
 def to_json(boards: Iterable[BoardVerdict]) -> str:

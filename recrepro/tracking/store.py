@@ -13,9 +13,9 @@ from urllib.parse import quote, urlencode
 
 from filelock import FileLock
 
+from recrepro.compute.failpoints import reach
 from recrepro.durable import DRAFT, new_file
 from recrepro.errors import RecreproError, first_line
-from recrepro.failpoints import reach
 from recrepro.store.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from recrepro.charts.files import draw_tuning
-from recrepro.failpoints import reach
+from recrepro.compute.failpoints import reach
 from recrepro.store.entries import CellStatus, Member
 from recrepro.store.ledger import Ledger
 from recrepro.store.names import CellName

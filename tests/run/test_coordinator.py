@@ -1,12 +1,12 @@
 """What the grid does before a cell starts and when its machine is lost, with false executors."""
 
 import contextlib
-import queue
 
 import pytest
 
 from recrepro.run.coordinator import MOST_LOSSES, Grid
-from recrepro.run.executors import TRY_AGAIN, Event
+from recrepro.run.events import Event
+from recrepro.run.executors import TRY_AGAIN, Eventful
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
 from recrepro.store.ledger import Ledger
@@ -29,13 +29,14 @@ name = "toppopular"
 LOST = {"event": "lost", "reason": "its worker has gone"}
 
 
-class Careless:
+class Careless(Eventful):
     """Writes a trial, and loses each cell a number of times before it commits a result."""
 
     slots = 2
 
     def __init__(self, ledger, losses, end):
-        self.events, self.running = queue.Queue(), []
+        super().__init__()
+        self.running = []
         self.ledger, self.losses, self.end = ledger, losses, end
         self.started = []
 

@@ -12,7 +12,7 @@ import pytest
 from support import forks
 from support.crashes import check_nothing_is_torn, mlflow_runs, openings
 
-from recrepro.failpoints import POINTS, VARIABLE
+from recrepro.compute.failpoints import POINTS, VARIABLE
 from recrepro.store.workspace import Workspace
 from recrepro.tracking.store import set_up_store
 

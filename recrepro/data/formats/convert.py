@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recrepro.errors import DataError
-from recrepro.words import count
+from recrepro.text.words import count
 
 _LARGEST = {"value": float(np.finfo(np.float32).max), "time": 2.0**62}
 """What `Interactions` can hold."""

@@ -1,0 +1,1 @@
+"""Text for people: numbers in words, pages from templates."""
