@@ -2,9 +2,9 @@
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, SkipValidation, ValidationError
+from pydantic import Field, ValidationError
 
 from recrepro.errors import DataError
 from recrepro.spec.explain import explain
@@ -12,7 +12,7 @@ from recrepro.spec.identity import Identity, Plain
 from recrepro.store.names import CellName
 from recrepro.store.openings import Opening
 
-Curve = list[dict[str, Annotated[float, SkipValidation]]]
+Curve = list[dict[str, int | float]]
 """One row for each epoch: its number, which stays an int, and what was reported after it."""
 
 
