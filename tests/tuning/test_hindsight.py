@@ -72,19 +72,19 @@ def looked_back(chosen, seconds=None):
 )
 def test_the_gain_is_the_best_look_at_the_test_part_less_the_chosen_one(chosen, value, gain):
     found = looked_back(chosen)
-    assert (found["epoch"], found["best_epoch"], found["best_value"]) == (chosen, 4, 1.0)
-    assert found["value"] == pytest.approx(value)
-    assert found["gain"] == pytest.approx(gain)
-    assert [row["epoch"] for row in found["curve"]] == [2, 4, 6, 8, 9]
-    assert found["epochs"] == 9
+    assert (found.epoch, found.best_epoch, found.best_value) == (chosen, 4, 1.0)
+    assert found.value == pytest.approx(value)
+    assert found.gain == pytest.approx(gain)
+    assert [row["epoch"] for row in found.curve] == [2, 4, 6, 8, 9]
+    assert found.epochs == 9
 
 
 @pytest.mark.parametrize("chosen", [2, 4, 8])
 def test_when_the_time_of_a_search_is_up_no_more_is_looked_at_than_the_chosen_epoch(chosen):
     found = looked_back(chosen, seconds=1e-9)
-    assert [row["epoch"] for row in found["curve"]] == list(range(2, chosen + 1, 2))
-    assert found["epochs"] == chosen
-    assert found["best_epoch"] == min(chosen, 4)
+    assert [row["epoch"] for row in found.curve] == list(range(2, chosen + 1, 2))
+    assert found.epochs == chosen
+    assert found.best_epoch == min(chosen, 4)
 
 
 def test_only_neural_models_are_looked_back_at_and_only_on_request():
