@@ -5,9 +5,11 @@ from collections import deque
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.results import make_identity, make_record
 
 from recrepro.compute.memory import parse_bytes
 from recrepro.run.admission import DATA_COPIES, PROCESS_BYTES, MemoryBudget, expected_memory
+from recrepro.run.materials import memory_needed
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
 
@@ -63,23 +65,20 @@ def test_a_cell_needs_a_process_its_data_and_what_its_model_says(plan):
     columns = (interactions.users, interactions.items, interactions.values, interactions.times)
     data = DATA_COPIES * sum(column.nbytes for column in columns if column is not None)
     assert needs[popular.key] == PROCESS_BYTES + data
-    assert needs[ease.key] - needs[popular.key] == plan.memory_needed(ease) > 0
+    assert needs[ease.key] - needs[popular.key] == memory_needed(plan, ease) > 0
 
 
 def test_what_a_model_needed_before_counts_if_it_was_more(plan):
     popular, ease = plan.cells
 
-    def record(cell, peak, **model):
-        return {
-            "model": {"name": "toppopular", **model},
-            "identity": cell,
-            "peak_memory_bytes": peak,
-        }
+    def record(identity, peak, **more):
+        changes = {"peak_memory_bytes": peak}
+        return make_record("toppopular", identity=identity, changes=changes, **more)
 
     there = popular.identity
-    elsewhere = {"data": {"fingerprint": "other"}}
+    elsewhere = there.model_copy(update={"data": make_identity().data})
     records = [record(there, 10**10), record(there, 7 * 10**9), record(elsewhere, 10**12)]
-    records.append(record(there, 10**12, family="external"))
+    records.append(record(there, 10**12, status="external"))
     needs = expected_memory(plan, records)
     assert needs[popular.key] == 10**10
     assert needs[ease.key] == expected_memory(plan, [])[ease.key]

@@ -3,13 +3,15 @@
 import contextlib
 
 import pytest
+from support.results import make_record
 
 from recrepro.run.coordinator import MOST_LOSSES, Grid
-from recrepro.run.events import Event
+from recrepro.run.events import Event, Exited, Lost
 from recrepro.run.executors import TRY_AGAIN, Eventful
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
 from recrepro.store.ledger import Ledger
+from recrepro.store.records import Trial
 from recrepro.store.workspace import Workspace
 
 TOY = """
@@ -26,7 +28,7 @@ metrics = ["ndcg@10"]
 [[models]]
 name = "toppopular"
 """
-LOST = {"event": "lost", "reason": "its worker has gone"}
+LOST = Lost(reason="its worker has gone")
 
 
 class Careless(Eventful):
@@ -45,12 +47,14 @@ class Careless(Eventful):
         self.started.append(job.cell)
         attempt = self.started.count(job.cell)
         assert len(self.ledger.trials(job.cell)) == attempt - 1
-        self.ledger.add_trial(job.cell, job.token, attempt, {"number": attempt})
+        self.ledger.add_trial(job.cell, job.token, Trial(attempt, {}, "complete"))
         if attempt <= self.losses:
             self.events.put(Event(job.cell, self.end))
             return
-        self.ledger.commit(job.cell, job.token, {"attempt": attempt}, "digest")
-        self.events.put(Event(job.cell, {"event": "exit", "code": 0}))
+        changes = {"model": {"params": {"attempt": attempt}}}
+        record = make_record("toppopular", identity=job.identity, changes=changes)
+        self.ledger.commit(job.token, record)
+        self.events.put(Event(job.cell, Exited(code=0)))
 
     def prepare(self):
         pass
@@ -87,7 +91,7 @@ class Silent:
         self.told.append("started")
 
     def said(self, cell, event):
-        self.told.append(event.content["event"])
+        self.told.append(event.content.event)
 
     def ended(self, cell, reason):
         self.told.append(reason)
@@ -120,10 +124,11 @@ def test_the_split_of_the_next_cell_is_there_before_the_cell_before_it_ends(run)
     assert executor.splits == [2, 2]
 
 
-@pytest.mark.parametrize("end", [LOST, {"event": "exit", "code": TRY_AGAIN}])
+@pytest.mark.parametrize("end", [LOST, Exited(code=TRY_AGAIN)])
 def test_a_lost_cell_is_taken_up_again_with_its_trials(run, end):
     executor, told, states = run(MOST_LOSSES - 1, end)
-    assert [status.record for status in states] == [{"attempt": MOST_LOSSES}] * 2
+    attempts = [status.record.model.params["attempt"] for status in states]
+    assert attempts == [MOST_LOSSES] * 2
     assert len(executor.started) == 2 * MOST_LOSSES
     assert told.count("lost") == 2 * (MOST_LOSSES - 1)
     assert told.count(None) == 2
@@ -131,6 +136,6 @@ def test_a_lost_cell_is_taken_up_again_with_its_trials(run, end):
 
 def test_a_cell_that_is_lost_again_and_again_fails_with_the_reason(run):
     executor, told, states = run(MOST_LOSSES, LOST)
-    assert [(s.state, s.reason) for s in states] == [("failed", LOST["reason"])] * 2
+    assert [(s.state, s.reason) for s in states] == [("failed", LOST.reason)] * 2
     assert len(executor.started) == 2 * MOST_LOSSES
-    assert told.count(LOST["reason"]) == 2
+    assert told.count(LOST.reason) == 2

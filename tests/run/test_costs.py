@@ -7,13 +7,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.results import make_record, merged
 
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
-from recrepro.run import costs, paces, plan
+from recrepro.models import MODELS
+from recrepro.run import costs, paces
+from recrepro.run.materials import Materials, draw
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
+from recrepro.spec.identity import Identity
 from recrepro.splits.sealed import TuningView
 from recrepro.store.ledger import Ledger
+from recrepro.store.records import Trial
 from recrepro.store.workspace import Workspace
 
 EXPERIMENT = """
@@ -62,28 +67,30 @@ class Case:
         self.ledger.plan("e", experiment.grid_hash, "", members)
 
     def finish(self, cell, seconds, final, n_train, **identity):
-        """Write a cell as done: how long its trials took, and its final fit."""
+        """Write a cell as done: how long its trials took, and its final fit.
+
+        `identity` has what is different in the identity of the record.
+        """
         token = self.ledger.lease(cell.key)
         self.try_trials(cell, token, seconds)
-        record = {
+        changes = {
             "cell": cell.key,
-            "identity": {**cell.identity, **identity},
-            "model": {"name": cell.model.name},
             "times": {"fit": {"wall_s": final - 1.0}, "score": {"wall_s": 1.0}},
             "split": {"parts": {"train": {"interactions": n_train}}},
         }
-        self.ledger.commit(cell.key, token, record, "digest")
+        other = Identity.model_validate(merged(cell.identity.to_json(), identity))
+        self.ledger.commit(token, make_record(cell.model.name, identity=other, changes=changes))
 
     def try_trials(self, cell, token, seconds):
         for number, each in enumerate(seconds):
             state = "failed" if each is None else "complete"
-            trial = {"state": state, "seconds": each or 99.0}
-            self.ledger.add_trial(cell.key, token, number, trial)
+            trial = Trial(number, {}, state, seconds=each or 99.0)
+            self.ledger.add_trial(cell.key, token, trial)
 
     def estimate(self, **options):
         options = {"jobs": 1, "threads": 1} | options
         found = costs.estimate(self.plan, self.workspace.root, self.ledger, **options)
-        return {(c.cell.model.name, c.cell.seed): c for c in found.cells}, found
+        return {(c.cell.model.name, c.cell.name.seed): c for c in found.cells}, found
 
 
 @pytest.fixture
@@ -94,7 +101,7 @@ def case(tmp_path):
 
 
 def n_train(case, cell):
-    return len(case.plan.draw(cell).parts.train)
+    return len(draw(case.plan, cell).parts.train)
 
 
 def test_nothing_is_known_of_a_model_that_was_never_run(case):
@@ -125,7 +132,7 @@ def test_settings_are_equal_also_where_there_are_options_to_choose_from(case):
     ("identity", "source"),
     [
         ({"data": {"fingerprint": "x"}}, "earlier cells, other data"),
-        ({"model": {"name": "ease", "params": {}}}, "earlier cells, other settings"),
+        ({"model": {"params": {"l2": 1.0}}}, "earlier cells, other settings"),
     ],
 )
 def test_the_source_says_where_a_time_is_a_guess(case, identity, source):
@@ -159,7 +166,8 @@ def test_a_failed_cell_starts_from_its_first_trial(case):
 def test_a_split_takes_the_disk_that_it_was_said_to_take(case):
     _, found = case.estimate()
     said = [split.disk for split in found.splits]
-    stored = {case.plan.stored_split(cell, case.workspace) for cell in case.plan.cells}
+    materials = Materials(case.plan, case.workspace)
+    stored = {materials.split(cell) for cell in case.plan.cells}
     took = [sum(f.stat().st_size for f in split.folder.glob("*.bin")) for split in stored]
     assert sum(said) == pytest.approx(sum(took), rel=0.2)
     _, found = case.estimate()
@@ -189,10 +197,10 @@ class Spy(Recommender):
 
 
 def test_a_timed_trial_never_sees_the_test_part(case, monkeypatch):
-    monkeypatch.setattr(plan.MODELS, "resolve", lambda _: Spy)
+    monkeypatch.setattr(MODELS, "resolve", lambda _: Spy)
     cells, _ = case.estimate(time_trials=True)
     assert {cell.source for cell in cells.values()} == {"a timed trial"}
-    parts = case.plan.draw(case.plan.cells[0]).parts
+    parts = draw(case.plan, case.plan.cells[0]).parts
     train, test = (
         set(zip(part.users.tolist(), part.items.tolist(), strict=True))
         for part in (parts.train, parts.test)

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from recrepro.cli import cli
 from recrepro.cli.split import write_parts
 from recrepro.errors import DataError, UsageError
+from recrepro.run.materials import draw
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
 
@@ -89,7 +90,7 @@ def test_parts_hold_all_that_a_final_fit_may_use_and_none_of_the_test(tmp_path):
     path.write_text(TOY.replace("random-holdout", "unseen-users").replace("[1, 2]", "[1]"))
     experiment = load_experiment(path)
     plan = make_plan(experiment, tmp_path, None)
-    parts = plan.draw(plan.cells[0]).parts
+    parts = draw(plan, plan.cells[0]).parts
     (folder,) = write_parts(path, tmp_path / "parts", None)
 
     def written(title):

@@ -56,11 +56,11 @@ def test_a_run_from_its_features_to_the_same_again(make_place):
     done = place.run()
     assert done.returncode == 0, done.stderr
     ledger = Ledger.in_workspace(place.workspace)
-    records = {record["model"]["name"]: record for record in ledger.records()}
+    records = {record.model.name: record for record in ledger.records()}
     ledger.close()
-    assert records["itemknncbf"]["identity"]["features"].keys() == {"item topics"}
-    assert records["userknncfcbf"]["identity"]["features"].keys() == {"user tastes"}
-    assert "features" not in records["itemknn"]["identity"]
+    assert records["itemknncbf"].identity.features.keys() == {"item topics"}
+    assert records["userknncfcbf"].identity.features.keys() == {"user tastes"}
+    assert "features" not in records["itemknn"].identity.to_json()
     again = place.call("reproduce", "toy/random-holdout/itemknncbf", "--workspace", "runs")
     assert again.returncode == 0, again.stderr
     assert "identical" in again.stdout

@@ -78,7 +78,7 @@ def boards(every_kind):
 
 
 def of(records, split, model="itemknn"):
-    return [r for r in records if (r["titles"]["split"], r["titles"]["model"]) == (split, model)]
+    return [r for r in records if (r.name.split, r.name.model) == (split, model)]
 
 
 @pytest.mark.parametrize(("split", "repeats"), REPEATS.items())
@@ -88,15 +88,15 @@ def test_each_seed_and_fold_is_a_cell_and_a_row_averages_them(boards, records, s
     (row,) = (r for r in boards[split]["rows"] if r["model"] == "itemknn")
     assert row["repeats"] == repeats
     for metric in ("ndcg@10", "recall@5"):
-        values = [cell["metrics"][metric] for cell in cells]
+        values = [cell.metrics[metric] for cell in cells]
         assert row["means"][metric] == pytest.approx(mean(values), abs=1e-12)
         if repeats > 1:
             assert row["spreads"][metric] == pytest.approx(stdev(values), abs=1e-12)
 
 
 def test_folds_are_counted_from_one_and_named(every_kind, records):
-    titles = [record["titles"] for record in of(records, "k-fold")]
-    assert sorted((t["seed"], t["fold"]) for t in titles) == [
+    names = [record.name for record in of(records, "k-fold")]
+    assert sorted((name.seed, name.fold) for name in names) == [
         (seed, fold) for seed in (1, 2) for fold in (1, 2, 3)
     ]
     assert "k-fold / itemknn / seed 2 / fold 3" in every_kind[1].stdout
@@ -105,15 +105,15 @@ def test_folds_are_counted_from_one_and_named(every_kind, records):
 
 def test_folds_of_a_seed_test_every_interaction_once(records):
     for seed in (1, 2):
-        folds = [r for r in of(records, "k-fold") if r["titles"]["seed"] == seed]
-        tested = [r["split"]["parts"]["test"]["interactions"] for r in folds]
-        dropped = [n for r in folds for why, n in r["split"]["dropped"].items() if "test" in why]
+        folds = [r for r in of(records, "k-fold") if r.name.seed == seed]
+        tested = [r.split.parts["test"].interactions for r in folds]
+        dropped = [n for r in folds for why, n in r.split.dropped.items() if "test" in why]
         assert sum(tested) + sum(dropped) == 900
 
 
 def test_nobody_else_is_evaluated_than_the_unseen_users(records):
     (record,) = of(records, "unseen-users")
-    assert record["users"] == 12
+    assert record.users == 12
 
 
 @pytest.mark.parametrize("split", REPEATS)

@@ -29,7 +29,7 @@ name = "itemknn"
 
 def records(place):
     ledger = Ledger.in_workspace(place.workspace)
-    found = {r["model"]["name"]: r for r in ledger.records()}
+    found = {r.model.name: r for r in ledger.records()}
     ledger.close()
     return found
 
@@ -42,12 +42,12 @@ def test_looking_back_comes_after_the_result(make_place):
         assert done.returncode == 0, done.stderr
     with_it, without = records(asked), records(plain)
     for name in ("gmf", "itemknn"):
-        assert with_it[name]["metrics"] == without[name]["metrics"]
-        assert len(with_it[name]["openings"]) == 1
-    assert with_it["itemknn"]["cell"] == without["itemknn"]["cell"]
-    assert "hindsight" not in with_it["itemknn"] | without["gmf"]
-    seen = with_it["gmf"]["hindsight"]
-    assert [row["epoch"] for row in seen["curve"]] == [1, 2, 3, 4, 5, 6]
-    assert seen["best_value"] == max(row["ndcg@10"] for row in seen["curve"])
-    assert seen["gain"] >= 0
-    assert with_it["gmf"]["times"]["hindsight"]["wall_s"] > 0
+        assert with_it[name].metrics == without[name].metrics
+        assert len(with_it[name].openings) == 1
+    assert with_it["itemknn"].cell == without["itemknn"].cell
+    assert "hindsight" not in with_it["itemknn"].to_json() | without["gmf"].to_json()
+    seen = with_it["gmf"].hindsight
+    assert [row["epoch"] for row in seen.curve] == [1, 2, 3, 4, 5, 6]
+    assert seen.best_value == max(row["ndcg@10"] for row in seen.curve)
+    assert seen.gain >= 0
+    assert with_it["gmf"].times["hindsight"].wall_s > 0

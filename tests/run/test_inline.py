@@ -15,8 +15,8 @@ from recrepro.errors import RecreproError, UsageError
 from recrepro.publish.verify import problems_of
 from recrepro.reproduce.locate import find_run
 from recrepro.run import inline as module
-from recrepro.run.executors import Event
-from recrepro.spec.identity import cell_key
+from recrepro.run.events import Event, Exited
+from recrepro.spec.identity import Identity
 from recrepro.store.ledger import Ledger
 
 GRID = """
@@ -79,7 +79,7 @@ def cells(place):
     ledger = Ledger.in_workspace(place.workspace)
     found = {}
     for key, work in ledger.work().items():
-        name = (work.identity["model"]["name"], "executor" in work.identity)
+        name = (work.identity.model.name, work.identity.is_inline)
         found[name] = (ledger.status(key), len(ledger.trials(key)))
     ledger.close()
     return found
@@ -107,13 +107,14 @@ def test_an_inline_cell_is_marked_and_shares_nothing_with_the_one_it_stands_for(
     for model, n_trials in (("toppopular", 1), ("itemknn", 2)):
         status, trials = found[model, True]
         assert (status.state, trials) == ("done", n_trials)
-        assert status.record["identity"]["executor"] == "inline"
+        assert status.record.identity.executor == "inline"
         assert reasons(status) == ["first"]
         published, trials = found[model, False]
         assert (published.state, published.record, trials) == ("pending", None, 0)
         assert reasons(published) == ["inline"]
-        identity = {k: v for k, v in status.record["identity"].items() if k != "executor"}
-        assert cell_key(identity) == published.cell
+        identity = status.record.identity.to_json()
+        del identity["executor"]
+        assert Identity.model_validate(identity).key == published.cell
 
 
 def test_what_is_published_leaves_it_out_and_says_so(inlined, tmp_path):
@@ -135,7 +136,7 @@ def test_what_is_published_leaves_it_out_and_says_so(inlined, tmp_path):
     reported = call(inlined, "report", str(inlined.file), "--output", str(page))
     assert left_out in reported.stderr
     record = cells(inlined)["itemknn", True][0].record
-    assert f"{record['metrics']['ndcg@10']:.4f}" not in page.read_text()
+    assert f"{record.metrics['ndcg@10']:.4f}" not in page.read_text()
     sent = call(inlined, "sync")
     assert left_out in sent.stderr
     assert "0 cells in MLflow, 0 sent now" in sent.stdout
@@ -151,7 +152,7 @@ def test_an_inline_run_cannot_be_shown_or_repeated(inlined, verb):
 
 def test_a_record_that_was_taken_out_by_hand_is_refused(inlined, tmp_path):
     path = tmp_path / "record.json"
-    path.write_text(json.dumps(cells(inlined)["itemknn", True][0].record))
+    path.write_text(cells(inlined)["itemknn", True][0].record.dumps())
     with pytest.raises(UsageError, match="not for publication"):
         find_run(str(path), inlined.workspace)
 
@@ -171,9 +172,9 @@ def test_a_real_run_runs_the_cells_anew_and_tables_tell_of_the_openings(inlined,
     for model in ("toppopular", "itemknn"):
         status, _ = found[model, False]
         assert reasons(status) == ["inline", "resumed"]
-        assert [o["reason"] for o in status.record["openings"]] == ["inline", "resumed"]
-        assert "executor" not in status.record["identity"]
-        assert status.record["metrics"] == found[model, True][0].record["metrics"]
+        assert [opening.reason for opening in status.record.openings] == ["inline", "resumed"]
+        assert "executor" not in status.record.identity.to_json()
+        assert status.record.metrics == found[model, True][0].record.metrics
     shown = call(inlined, "leaderboard", str(inlined.file))
     assert "itemknn: test part opened inline, once" in shown.stdout
     assert "left out" not in shown.stderr
@@ -269,5 +270,5 @@ def test_variables_are_set_while_a_cell_runs(monkeypatch, before):
     events = []
     executor.listen(events.append)
     assert seen == ["secret"]
-    assert events == [Event("a" * 64, {"event": "exit", "code": 0})]
+    assert events == [Event("a" * 64, Exited(code=0))]
     assert os.environ.get("PGPASSWORD") == before

@@ -3,6 +3,7 @@
 import pytest
 
 from recrepro.errors import UsageError
+from recrepro.run.materials import draw
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
 
@@ -48,7 +49,7 @@ def test_each_choice_makes_another_cell(plan, tmp_path):
 
 def test_drawing_by_popularity_makes_another_split(plan):
     uniform, popular = plan("candidates = 5"), plan('candidates = 5\nsampling = "popularity"')
-    drawn = [p.draw(p.cells[0]) for p in (uniform, popular)]
+    drawn = [draw(p, p.cells[0]) for p in (uniform, popular)]
     assert drawn[0].parts.test.fingerprint == drawn[1].parts.test.fingerprint
     counts = drawn[0].parts.known.item_counts
     means = [float(counts[d.test_negatives.indices].mean()) for d in drawn]

@@ -28,7 +28,7 @@ def checkout(tmp_path, monkeypatch):
 
 
 def state():
-    return provenance.code_state.__wrapped__()
+    return provenance.code_state.__wrapped__().to_json()
 
 
 def test_commit_and_changes_of_the_checkout(checkout):
@@ -47,7 +47,7 @@ def test_commit_and_changes_of_the_checkout(checkout):
 
 def test_locks_are_hashes_of_the_pins_and_of_what_is_installed(checkout, monkeypatch):
     monkeypatch.setattr(provenance, "all_installed", lambda: {"a": "1", "b": "2"})
-    assert provenance.environment()["locks"] == {
+    assert provenance.environment().locks == {
         "constraints": hashlib.sha256(b"a==1\n").hexdigest(),
         "installed": hashlib.sha256(b"a==1\nb==2\n").hexdigest(),
     }
@@ -56,7 +56,7 @@ def test_locks_are_hashes_of_the_pins_and_of_what_is_installed(checkout, monkeyp
 def test_an_installed_package_has_no_commit(monkeypatch):
     monkeypatch.setattr(provenance, "checkout", lambda: None)
     assert state() == {"commit": None, "dirty": None, "diff": None}
-    assert provenance.environment()["locks"]["constraints"] is None
+    assert provenance.environment().locks["constraints"] is None
 
 
 def test_gpus_are_those_that_their_tool_lists(tmp_path, monkeypatch):
@@ -64,7 +64,7 @@ def test_gpus_are_those_that_their_tool_lists(tmp_path, monkeypatch):
     tool.write_text("#!/bin/sh\necho 'Card One, 600.1'\necho 'Card Two, 600.1'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    names = [(gpu["name"], gpu["driver"]) for gpu in provenance.environment()["gpus"]]
+    names = [(gpu["name"], gpu["driver"]) for gpu in provenance.environment().gpus]
     assert names == [("Card One", "600.1"), ("Card Two", "600.1")]
     tool.write_text("#!/bin/sh\nexit 9\n")
-    assert provenance.environment()["gpus"] == []
+    assert provenance.environment().gpus == []

@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+from support.results import make_identity, make_name
 
 from recrepro.cli.grid import _without_reopen
 from recrepro.errors import UsageError
@@ -55,10 +56,10 @@ def openings(place):
     found = {}
     for cell in ledger.states():
         status = ledger.status(cell)
-        titles = status.record["titles"]
+        name = status.record.name
         written = [opening.reason for opening in status.openings]
-        assert [o["reason"] for o in status.record["openings"]] == written
-        found[titles["model"], titles["seed"]] = written
+        assert [opening.reason for opening in status.record.openings] == written
+        found[name.model, name.seed] = written
     ledger.close()
     return found
 
@@ -124,8 +125,10 @@ def test_a_name_that_nothing_has_is_refused_before_anything_runs(reopened):
     assert place.outcome() == before
 
 
-def cell(model, seed, fold=None):
-    return Cell({"n": [model, seed, fold]}, "toy", "k-fold", ModelSpec(name=model), seed, fold)
+def cell(model, seed, fold=1):
+    name = make_name(model, split="k-fold", seed=seed, fold=fold)
+    identity = make_identity(model, seed=seed, changes={"split": {"fold": fold - 1}})
+    return Cell(name, identity, ModelSpec(name=model))
 
 
 @pytest.mark.parametrize(
@@ -136,11 +139,11 @@ def cell(model, seed, fold=None):
         ("toy / k-fold / ease / seed 1", [0, 1]),
         ("toy/k-fold/ease/seed 1/fold 2", [1]),
         ("ease / seed 2 / fold 1", [2]),
-        (cell("pop", 2, 0).key[:8], [3]),
+        (cell("pop", 2).key[:8], [3]),
     ],
 )
 def test_cells_are_named_by_model_by_path_or_by_key(name, found):
-    cells = [cell("ease", 1, 0), cell("ease", 1, 1), cell("ease", 2, 0), cell("pop", 2, 0)]
+    cells = [cell("ease", 1), cell("ease", 1, 2), cell("ease", 2), cell("pop", 2)]
     states = {c.key: "done" for c in cells}
     assert cells_to_reopen([name], cells, states) == [cells[n].key for n in found]
 

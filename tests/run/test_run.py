@@ -52,7 +52,7 @@ def test_every_tuned_model_got_the_same_budget(finished):
     budgets = {}
     for cell in ledger.states():
         record = ledger.status(cell).record
-        budgets.setdefault(record["titles"]["model"], set()).add(len(ledger.trials(cell)))
+        budgets.setdefault(record.name.model, set()).add(len(ledger.trials(cell)))
     ledger.close()
     assert budgets == {"toppopular": {1}, "itemknn": {4}, "ease": {4}}
 
@@ -62,17 +62,17 @@ def test_the_record_says_how_the_number_came_about(finished):
     ledger = Ledger.in_workspace(place.workspace)
     records = [ledger.status(cell).record for cell in ledger.states()]
     ledger.close()
-    record = next(r for r in records if r["titles"]["model"] == "ease")
-    assert record["model"]["status"] == "tuned"
-    assert [opening["reason"] for opening in record["openings"]] == ["first"]
-    assert record["split"]["parts"]["test"]["interactions"] > 0
-    assert {"tune", "fit", "score"} <= set(record["times"])
-    assert record["provenance"]["packages"]["optuna"].startswith("5.")
-    assert all(p["num_threads"] == 1 for p in record["provenance"]["thread_pools"])
-    table = Workspace(place.workspace).blob(record["per_user"]).read_bytes()
+    record = next(r for r in records if r.name.model == "ease")
+    assert record.model.status == "tuned"
+    assert [opening.reason for opening in record.openings] == ["first"]
+    assert record.split.parts["test"].interactions > 0
+    assert {"tune", "fit", "score"} <= set(record.times)
+    assert record.provenance.packages["optuna"].startswith("5.")
+    assert all(p["num_threads"] == 1 for p in record.provenance.thread_pools)
+    table = Workspace(place.workspace).blob(record.per_user).read_bytes()
     per_user = pd.read_parquet(io.BytesIO(table))
-    assert len(per_user) == record["users"]
-    assert per_user["ndcg@10"].mean() == pytest.approx(record["metrics"]["ndcg@10"], abs=1e-12)
+    assert len(per_user) == record.users
+    assert per_user["ndcg@10"].mean() == pytest.approx(record.metrics["ndcg@10"], abs=1e-12)
 
 
 def test_running_again_does_nothing_that_is_done(finished):

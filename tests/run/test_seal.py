@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from recrepro.run.materials import draw
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
 from recrepro.store.ledger import Ledger
@@ -38,13 +39,13 @@ def hostile(make_place, plugin, tmp_path_factory):
     plan = make_plan(load_experiment(place.file), place.root, None, progress=False)
     place.workspace.mkdir()
     for cell in plan.cells:
-        parts = plan.draw(cell).parts
+        parts = draw(plan, cell).parts
         for name in ("train", "test"):
             part = getattr(parts, name)
             codes = part.users.astype(np.int64) * part.n_items + part.items
-            np.save(secret / f"{name}-{cell.seed}.npy", np.append(part.n_items, codes ^ MASK))
+            np.save(secret / f"{name}-{cell.name.seed}.npy", np.append(part.n_items, codes ^ MASK))
             # So that the search of files is seen to find something.
-            decoy = place.workspace / f"decoy-{name}-{cell.seed}.npz"
+            decoy = place.workspace / f"decoy-{name}-{cell.name.seed}.npz"
             np.savez_compressed(decoy, users=part.users, items=part.items)
     models = "".join(f'[[models]]\nname = "{name}"\n' for name in HOSTILE)
     place.file.write_text(HONEST + models)
@@ -90,9 +91,9 @@ def cells(place):
     found = {}
     for member in ledger.members("toy", experiment.grid_hash):
         status = ledger.status(member.cell)
-        if member.titles["seed"] == 1:
+        if member.name.seed == 1:
             reasons = [opening.reason for opening in status.openings]
-            found[member.titles["model"]] = (status.state, status.reason, reasons)
+            found[member.name.model] = (status.state, status.reason, reasons)
     ledger.close()
     return found
 

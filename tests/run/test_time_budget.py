@@ -39,22 +39,22 @@ def hasty(make_place):
 
 def records(place):
     ledger = Ledger.in_workspace(place.workspace)
-    found = {m.titles["model"]: ledger.status(m.cell).record for m in ledger.done()}
+    found = {m.name.model: ledger.status(m.cell).record for m in ledger.done()}
     ledger.close()
     return found
 
 
 def test_the_seal_opens_and_the_last_trial_has_ended_in_time(hasty):
     place, _ = hasty
-    found = {model: record["tuning"] for model, record in records(place).items()}
-    assert {model: tuning["trials"] for model, tuning in found.items()} == dict.fromkeys(found, 1)
-    assert {m: t["stopped"] for m, t in found.items()} == {
+    found = {model: record.tuning for model, record in records(place).items()}
+    assert {model: tuning.trials for model, tuning in found.items()} == dict.fromkeys(found, 1)
+    assert {m: t.stopped for m, t in found.items()} == {
         "toppopular": None,
         "ease": None,
         "gmf": 2,
     }
-    assert found["gmf"]["best"]["epochs"] == 2
-    assert found["ease"]["seconds"] == found["ease"]["best"]["seconds"] >= 0.0001
+    assert found["gmf"].best.epochs == 2
+    assert found["ease"].seconds == found["ease"].best.seconds >= 0.0001
 
 
 def test_the_budget_is_said_before_and_after(hasty):
@@ -70,7 +70,7 @@ def test_the_budget_is_said_before_and_after(hasty):
 @pytest.mark.parametrize("more", [(), ("--retune",)])
 def test_the_result_is_reproduced_with_as_many_trials_and_epochs_as_were_made(hasty, more):
     place, _ = hasty
-    cell = records(place)["gmf"]["cell"]
+    cell = records(place)["gmf"].cell
     again = place.call("reproduce", cell, "--workspace", str(place.workspace), *more)
     assert again.returncode == 0, again.stderr
     assert "identical: " in again.stdout

@@ -6,6 +6,8 @@ import pytest
 
 from recrepro.run.dask_executor import DaskCluster
 from recrepro.run.dask_worker import hear, run_job, versions
+from recrepro.run.events import Exited, Lost, StageBegun, UnsealAsked
+from recrepro.run.materials import Materials
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
 from recrepro.store.address import LedgerAddress
@@ -80,10 +82,11 @@ def at_work(tmp_path, clients):
     place = Workspace.create(tmp_path / "runs")
     address = LedgerAddress("postgresql://me:s3cret@db.example/ledger")
     (cell,) = plan.cells
-    job = plan.job(cell, "a lease", place, str(address))
+    materials = Materials(plan, place)
+    job = materials.job(cell, "a lease", str(address))
     cluster = DaskCluster("tcp://127.0.0.1:1", place)
     cluster.start(job)
-    yield cluster, job, plan.split_keys(cell)
+    yield cluster, job, materials.keys(cell)
     cluster.stop()
     assert clients[-1].closed
 
@@ -109,7 +112,7 @@ def test_answers_go_to_the_attempt_that_has_begun(at_work, clients):
     begin(cluster, job, "first")
     cluster._mail.put({"event": "unseal", "cell": job.cell, "attempt": "other"})
     cluster._mail.put({"event": "unseal", "cell": job.cell, "attempt": "first"})
-    assert cluster.events.get(timeout=60).content == {"event": "unseal"}
+    assert cluster.events.get(timeout=60).content == UnsealAsked()
     cluster.answer(job.cell, {"key": "00"})
     assert clients[0].ran == [
         (hear, ("first", {"split": None, "features": None}), ["tcp://w:1"]),
@@ -125,7 +128,7 @@ def test_a_task_that_dask_starts_again_is_lost_and_its_second_start_is_not_answe
     begin(cluster, job, "first")
     begin(cluster, job, "second", worker="tcp://w:2")
     event = cluster.events.get(timeout=60)
-    assert event.content == {"event": "lost", "reason": "the worker tcp://w:1 has gone"}
+    assert event.content == Lost(reason="the worker tcp://w:1 has gone")
     cluster.forget(job.cell)
     assert clients[0].submitted[0][-1].status == "cancelled"
     assert [arguments[0] for _, arguments, _ in clients[0].ran] == ["first"]
@@ -136,8 +139,8 @@ def test_a_worker_with_another_version_is_refused(at_work, clients):
     cluster, job, _ = at_work
     begin(cluster, job, "first", versions={**versions(), "optuna": "0.1"})
     failed, end = (cluster.events.get(timeout=60).content for _ in range(2))
-    assert "has optuna 0.1 (here" in failed["reason"]
-    assert end == {"event": "exit", "code": 1}
+    assert "has optuna 0.1 (here" in failed.reason
+    assert end == Exited(code=1)
     assert clients[0].ran == []
 
 
@@ -148,8 +151,8 @@ def test_only_files_of_the_split_are_sent(at_work, clients):
     cluster._mail.put({**ask, "name": "../../ledger.db"})
     cluster._mail.put({**ask, "name": "split.json"})
     cluster._mail.put({**ask, "of": "ledger", "name": "split.json"})
-    cluster._mail.put({"event": "stage", "cell": job.cell, "attempt": "first"})
-    cluster.events.get(timeout=60)
+    cluster._mail.put({"event": "stage", "stage": "fit", "cell": job.cell, "attempt": "first"})
+    assert cluster.events.get(timeout=60).content == StageBegun(stage="fit")
     told = [arguments[1] for _, arguments, _ in clients[0].ran]
     assert set(told[0]["split"]) == {"known.bin", "sealed.bin", "split.json", "tuning.bin"}
     assert "is no file of the split" in told[1]["refused"]
@@ -162,7 +165,7 @@ def test_after_a_lost_connection_the_next_start_makes_a_new_one(at_work, clients
     (future,) = (submitted[-1] for submitted in clients[0].submitted)
     future.status = "cancelled"
     future.done(future)
-    assert "connection to the scheduler" in cluster.events.get(timeout=60).content["reason"]
+    assert "connection to the scheduler" in cluster.events.get(timeout=60).content.reason
     cluster.forget(job.cell)
     cluster.start(job)
     assert (len(clients), clients[0].closed) == (2, True)
@@ -177,6 +180,6 @@ def test_what_is_too_large_for_every_worker_fails_at_once(at_work, clients):
     cluster.forget(job.cell)
     cluster.start(job)
     failed, end = (cluster.events.get(timeout=60).content for _ in range(2))
-    assert "no worker of the cluster declares as much" in failed["reason"]
-    assert end == {"event": "exit", "code": 1}
+    assert "no worker of the cluster declares as much" in failed.reason
+    assert end == Exited(code=1)
     assert len(clients[0].submitted) == 1
