@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 from numpy.typing import ArrayLike
 from sqlalchemy import make_url
+from support.cpu_limit import pytest_runtest_makereport, pytest_runtest_protocol  # noqa: F401
 from support.places import Place, install_plugin
 from support.results import make_result
 from support.servers import postgresql, serving, started, unused_port, wait_until
