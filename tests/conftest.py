@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 from numpy.typing import ArrayLike
 from sqlalchemy import make_url
+from support.cpu_limit import pytest_runtest_makereport, pytest_runtest_protocol  # noqa: F401
 from support.inprocess import cells_here
 from support.places import Place, install_plugin
 from support.servers import postgresql, serving, started, unused_port, wait_until
@@ -26,9 +27,11 @@ from recrepro.testing import interactions_from
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-# No test is judged by its wall time: the first call of a kernel compiles it.
-settings.register_profile("recrepro", deadline=None)
-settings.load_profile("recrepro")
+# No test is judged by its wall time: the first call of a kernel compiles it. A push has the same
+# examples each time; `make nightly` draws others, with --hypothesis-profile nightly.
+settings.register_profile("push", deadline=None, max_examples=15, derandomize=True)
+settings.register_profile("nightly", deadline=None, max_examples=200, print_blob=True)
+settings.load_profile("push")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

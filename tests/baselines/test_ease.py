@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -37,7 +37,6 @@ def test_ratings_use_the_true_diagonal(item_weights):
     np.testing.assert_allclose(weights[0], [0, 0.384615, -0.052632], atol=1e-6)
 
 
-@settings(deadline=None, derandomize=True)
 @given(ratings, st.sampled_from([0.5, 3.0, 200.0]))
 def test_weights_follow_the_dense_formula(item_weights, x, l2):
     x = x.astype(np.float64)

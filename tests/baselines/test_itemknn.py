@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_array
@@ -42,7 +42,6 @@ def test_without_normalising_shrinkage_only_rescales(item_weights):
     )
 
 
-@settings(deadline=None, derandomize=True)
 @given(ratings, models)
 def test_scores_follow_the_dense_formula(scores, largest, x, model):
     cosine = model.config.similarity == "cosine"

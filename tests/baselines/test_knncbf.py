@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
@@ -48,7 +48,6 @@ def drawn(seed, n_users=12, n_items=9, n_features=5):
 
 
 @given(st.integers(0, 1000), st.integers(0, 50))
-@settings(max_examples=25)
 def test_cosine_of_features_by_the_definition(interactions, seed, shrinkage):
     matrix, of_items, of_users = drawn(seed)
     train = interactions(matrix)
@@ -84,7 +83,6 @@ OPTIONS = st.fixed_dictionaries(
 
 
 @given(st.integers(0, 1000), OPTIONS)
-@settings(max_examples=60)
 def test_without_weight_for_features_a_hybrid_is_collaborative(interactions, seed, options):
     matrix, of_items, of_users = drawn(seed)
     train = interactions(matrix)
@@ -107,7 +105,6 @@ def test_without_weight_for_features_a_hybrid_is_collaborative(interactions, see
     st.sampled_from(["cosine", "asymmetric"]),
     st.sampled_from(["none", "tfidf"]),
 )
-@settings(max_examples=30)
 def test_with_all_weight_on_features_a_hybrid_ranks_by_content(
     interactions, seed, similarity, weighting
 ):

@@ -4,7 +4,7 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_array, csr_matrix
@@ -59,7 +59,6 @@ def similarity(x, i, j, config):
     return product / ((y[:, i] ** 2).sum() ** a * (y[:, j] ** 2).sum() ** (1 - a) + h)
 
 
-@settings(deadline=None, derandomize=True)
 @given(ratings, configs)
 def test_every_similarity_follows_its_formula(x, config):
     n = x.shape[1]
@@ -72,7 +71,6 @@ def test_every_similarity_follows_its_formula(x, config):
     np.testing.assert_allclose(got.toarray(), expected, rtol=1e-5, atol=1e-6)
 
 
-@settings(deadline=None, derandomize=True)
 @given(ratings, configs)
 def test_the_nearest_are_the_largest_of_all(largest, x, config):
     everyone = config.model_copy(update={"n_neighbors": x.shape[1]})

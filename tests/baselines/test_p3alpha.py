@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -37,7 +37,6 @@ def test_worked_scores(scores):
     np.testing.assert_allclose(scores(P3alpha(), TOY)[2], [0, 0.25, 0])
 
 
-@settings(deadline=None, derandomize=True)
 @given(ratings, models)
 def test_weights_follow_the_dense_formula(item_weights, largest, x, model):
     alpha, k = model.config.alpha, model.config.n_neighbors

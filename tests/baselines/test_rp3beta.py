@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -32,7 +32,6 @@ def test_worked_normalised_row_and_score(item_weights, scores):
     np.testing.assert_allclose(got, [0, 0.176777, 0], atol=1e-6)
 
 
-@settings(deadline=None, derandomize=True)
 @given(ratings, st.integers(1, 9), st.sampled_from([0.0, 0.5, 1.3]), st.booleans())
 def test_beta_zero_is_p3alpha_to_the_bit(item_weights, x, k, alpha, normalise):
     shared = {"alpha": alpha, "n_neighbors": k, "normalise": normalise}
@@ -41,7 +40,6 @@ def test_beta_zero_is_p3alpha_to_the_bit(item_weights, x, k, alpha, normalise):
     )
 
 
-@settings(deadline=None, derandomize=True)
 @given(ratings, st.sampled_from([0.3, 1.0, 2.0]))
 def test_beta_divides_columns_by_popularity(item_weights, x, beta):
     degrees = np.maximum((x > 0).sum(axis=0), 1)

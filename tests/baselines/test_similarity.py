@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_array
@@ -20,7 +20,6 @@ few_levels = arrays(
 numbers = st.floats(0.1, 5)
 
 
-@settings(deadline=None, derandomize=True)
 @given(few_levels, st.integers(1, 42), st.data())
 def test_the_largest_products_are_kept_and_of_equal_ones_the_leftmost(largest, x, k, data):
     n = x.shape[1]
@@ -39,7 +38,6 @@ def test_the_largest_products_are_kept_and_of_equal_ones_the_leftmost(largest, x
     np.testing.assert_array_equal(kept.toarray(), largest(expected, k))
 
 
-@settings(deadline=None, derandomize=True)
 @given(few_levels, st.integers(1, 42))
 def test_the_largest_values_are_kept_and_of_equal_ones_the_leftmost(largest, values, k):
     kept = largest_values(csr_array(values), k)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.linear_model import ElasticNet
@@ -102,7 +102,6 @@ def test_weights_are_those_of_scikit_learn(item_weights, monkeypatch, kind, alph
         np.testing.assert_allclose(weights[:, j], reference.coef_, rtol=1e-5, atol=1e-6)
 
 
-@settings(derandomize=True)
 @given(
     st.one_of(ratings, signed_ratings),
     st.sampled_from([1e-3, 0.05, 1.0]),

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_array
@@ -102,7 +102,6 @@ def test_worked_first_step_with_symmetry():
     np.testing.assert_allclose(s, [[0, 0.05, -0.05], [0.05, 0, -0.05], [-0.05, -0.05, 0]], 1e-6)
 
 
-@settings(derandomize=True)
 @given(
     st.integers(0, 10_000),
     st.sampled_from(OPTIMIZERS),
@@ -213,7 +212,6 @@ def test_similarities_are_cut_in_rows_and_then_in_columns(interactions):
     np.testing.assert_allclose(got, x @ expected, rtol=1e-5, atol=1e-6)
 
 
-@settings(derandomize=True)
 @given(
     arrays(
         np.float32, st.tuples(st.integers(1, 6), st.integers(1, 6)), elements=st.integers(-3, 3)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -39,7 +39,6 @@ def test_worked_similarities(interactions):
     np.testing.assert_allclose(model.user_weights.toarray(), expected, atol=2e-6)
 
 
-@settings(deadline=None, derandomize=True)
 @given(ratings, models)
 def test_scores_follow_the_dense_formula(scores, largest, x, model):
     cosine = model.config.similarity == "cosine"

@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="neural models need torch")
@@ -105,7 +105,6 @@ def in_rows(rows, values, n):
     return torch.sparse_coo_tensor(torch.tensor([rows]), values, shape, check_invariants=True)
 
 
-@settings(max_examples=50)
 @given(seeds, st.integers(1, 20))
 def test_what_is_read_and_its_gradients_are_those_of_torch(seed, width):
     rng = np.random.default_rng(seed)
@@ -120,7 +119,6 @@ def test_what_is_read_and_its_gradients_are_those_of_torch(seed, width):
     assert torch.isfinite(torch.cat(found[0])).all()
 
 
-@settings(max_examples=30)
 @given(seeds, st.integers(1, 6))
 def test_blocks_of_a_gpu_change_nothing(seed, at_once):
     rng = np.random.default_rng(seed)
@@ -351,7 +349,6 @@ def test_each_gradient_is_cut_by_itself():
     torch.testing.assert_close(table.grad.to_dense(), whole * 0.5 / whole.norm())
 
 
-@settings(max_examples=30)
 @given(seeds, st.floats(0, 0.9))
 def test_rmsprop_changes_the_rows_of_a_sparse_gradient_and_no_others(seed, momentum):
     rng = np.random.default_rng(seed)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
@@ -95,7 +95,6 @@ def test_scores_are_those_of_the_definition(train, model):
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=20)
 def test_with_equal_weights_a_pool_is_the_mean_or_the_sum_over_a_root(seed):
     rows = (np.random.default_rng(seed).random((5, 6)) < 0.5).astype(np.float32)
     rows[0] = 0

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array, random_array
 
@@ -33,7 +33,6 @@ def residuals(observed, confidences, users, items):
     return slopes @ items, slopes.T @ users
 
 
-@settings(max_examples=25)
 @given(seeds, shapes, st.sampled_from([0.0, 0.01, 0.9, 1.0]))
 def test_each_step_ends_where_its_gradient_is_zero(seed, shape, unseen):
     problem, observed, confidences, items, means = world(seed, *shape, unseen=unseen)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, log_expit
 
@@ -52,7 +52,6 @@ def tensors(*arrays):
     return [torch.tensor(array) for array in arrays]
 
 
-@settings(max_examples=30)
 @given(seeds)
 def test_the_laplacian_is_similar_to_that_of_the_random_walk(seed):
     train = some(seed)
@@ -95,7 +94,6 @@ def test_the_filter_of_the_code_is_what_a_general_solver_gives():
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-@settings(max_examples=30)
 @given(seeds)
 def test_no_signal_passes_between_separate_parts_of_the_graph(seed):
     one, other = some(seed, (4, 3)), some(seed + 1, (3, 5))
@@ -183,7 +181,6 @@ def test_a_batch_has_different_users_as_long_as_there_are_some():
     assert len(batch[0]) == 61
 
 
-@settings(max_examples=30)
 @given(seeds)
 def test_samples_are_an_item_of_the_user_and_one_that_is_not(seed):
     matrix = some(seed).matrix.toarray()

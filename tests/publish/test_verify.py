@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.results import make_result
 
@@ -80,7 +80,6 @@ def test_a_snapshot_that_was_not_changed_is_whole(whole):
     assert "another snapshot" in problems_of(whole, "0" * 64)[0]
 
 
-@settings(max_examples=60)
 @given(data=st.data())
 def test_a_changed_byte_is_found_in_every_file(whole, data):
     names = sorted(p.relative_to(whole).as_posix() for p in whole.rglob("*") if p.is_file())

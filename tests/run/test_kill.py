@@ -1,6 +1,7 @@
 """Runs are struck at random moments, in each way a run can end, and run again until all is done.
 
-``RECREPRO_KILLS=50 pytest tests/run/test_kill.py`` strikes fifty times; by default it is a few.
+A sweep for the night: `test_crash_safety.py` kills at every promise, one after the other.
+``RECREPRO_KILLS=4 pytest tests/run/test_kill.py`` strikes four times; by default it is fifty.
 """
 
 import contextlib
@@ -15,11 +16,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from support.crashes import check_nothing_is_torn, mlflow_runs, openings
 
-from recrepro.store.ledger import Ledger
-from recrepro.store.workspace import Workspace
-
-KILLS = int(os.environ.get("RECREPRO_KILLS", "4"))
+KILLS = int(os.environ.get("RECREPRO_KILLS", "50"))
 SEED = 20261123
 GRID = """
 schema = 1
@@ -132,46 +131,6 @@ def tables(place):
     return place.board()["leaderboards"]
 
 
-def openings(place):
-    """Return why the test part of each cell was opened; its record says the same."""
-    ledger = Ledger.in_workspace(place.workspace)
-    found = {}
-    for cell in ledger.states():
-        status = ledger.status(cell)
-        found[cell] = tuple(opening.reason for opening in status.openings)
-        assert not status.alarmed
-        assert tuple(o["reason"] for o in status.record["openings"]) == found[cell]
-    ledger.close()
-    return found
-
-
-def mlflow_runs(place):
-    """Return what MLflow has of cells and trials, without times; each cell is there as a whole."""
-    from recrepro.tracking.store import connect
-
-    client = connect(Workspace(place.workspace).mlflow_store)
-    experiment = client.get_experiment_by_name("toy").experiment_id
-    found = []
-    for run in client.search_runs([experiment], max_results=1000):
-        tags = run.data.tags
-        assert tags["recrepro.kind"] == "trial" or tags["recrepro.complete"]
-        metrics = {k: v for k, v in run.data.metrics.items() if not k.endswith("_seconds")}
-        trial = tags.get("recrepro.trial")
-        found.append((run.info.status, run.info.run_name, trial, run.data.params, metrics))
-    return sorted(found, key=str)
-
-
-def check_nothing_is_torn(place):
-    """Whatever the ledger calls done is whole, record and blob, at any time."""
-    if not place.workspace.joinpath("ledger.db").is_file():
-        return
-    ledger = Ledger.in_workspace(place.workspace)
-    for cell, state in ledger.states().items():
-        if state == "done":
-            Workspace(place.workspace).read_blob(ledger.status(cell).record["per_user"])
-    ledger.close()
-
-
 def run_and_strike(place, strike, seconds, rng):
     """Start the run, strike after some seconds; return its exit code and whether it was hit."""
     process = place.start("run", str(place.file), "--workspace", str(place.workspace))
@@ -190,7 +149,7 @@ def run_and_strike(place, strike, seconds, rng):
     return code, hit
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_run_that_is_struck_anywhere_ends_like_an_undisturbed_one(
     eager, undisturbed, record_property
 ):
@@ -213,21 +172,3 @@ def test_a_run_that_is_struck_anywhere_ends_like_an_undisturbed_one(
             assert (first, set(more)) in [("first", set()), ("first", {"resumed"})]
             assert len(more) < attempts
     record_property("strikes", dict(hits))
-
-
-@pytest.mark.slow
-def test_a_killed_worker_fails_its_cell_and_the_next_run_mends_it(place, finished):
-    process = place.start(
-        "run", str(place.file), "--workspace", str(place.workspace), "--jobs", "1"
-    )
-    for line in process.stdout:
-        if " start " in line:
-            # The younger one, if there are two, waits for the next cell.
-            min(workers(psutil.Process(process.pid)), key=psutil.Process.create_time).kill()
-            break
-    out, err = process.communicate(timeout=900)
-    assert process.returncode == 3, out
-    assert "ended by SIGKILL" in out
-    assert "1 of 6 cells failed" in err
-    assert place.run().returncode == 0
-    assert place.outcome() == finished[0].outcome()

@@ -131,11 +131,30 @@ def says_what_is_full(done):
     return False
 
 
+ENOUGH = 2**19
+"""KiB of a disk that everything fits on."""
+
+
 @pytest.mark.slow
+def test_a_disk_that_is_full_during_a_cell_and_during_the_copy_to_mlflow_loses_nothing(
+    cramped, roomy, small_disk
+):
+    place, (folder, grow) = cramped, small_disk
+    place.workspace = folder / "runs"
+    for kib, done in ((192, False), (512, True)):
+        assert grow(kib) == 0
+        assert not says_what_is_full(place.run())
+        assert [state == "done" for state, _ in cells(place).values()] == [done]
+    assert grow(ENOUGH) == 0
+    assert says_what_is_full(place.run())
+    assert (place.outcome(), place.board()) == roomy
+
+
+@pytest.mark.nightly
 def test_a_disk_that_is_full_anywhere_loses_nothing(cramped, roomy, small_disk):
     place, (folder, grow) = cramped, small_disk
     place.workspace = folder / "runs"
-    sizes = iter(2**n for n in range(7, 20))
+    sizes = iter([2**n for n in range(7, 19)] + [ENOUGH])
     tried = 1
     while not says_what_is_full(place.run()):
         assert grow(next(sizes)) == 0
@@ -144,7 +163,7 @@ def test_a_disk_that_is_full_anywhere_loses_nothing(cramped, roomy, small_disk):
     assert (place.outcome(), place.board()) == roomy
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_files_that_must_not_grow_lose_nothing(cramped, roomy):
     place = cramped
     for size in (2, 16, 40, 120, 600):

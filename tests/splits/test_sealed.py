@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
@@ -282,7 +282,6 @@ def test_two_writers_of_the_same_split_both_succeed(tmp_path, parts, monkeypatch
 
 
 @pytest.mark.parametrize("damage", ["split.json", *FILES])
-@settings(max_examples=20)
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_split_that_is_cut_off_anywhere_is_known_and_replaced_as_a_whole(
     tmp_path_factory, parts, damage, share

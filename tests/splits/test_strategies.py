@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from recrepro.data.dataset import Dataset, PublishedSplit
@@ -62,8 +62,6 @@ ROWS = st.lists(
     unique_by=lambda row: row[:2],
 )
 COLD = st.sampled_from(["drop", "keep"])
-OFTEN = settings(max_examples=40)
-"""For tests that are made for every fold of every strategy."""
 KEPT = {"cold_users": "keep", "cold_items": "keep"}
 
 ALL_FINGERPRINTS = """
@@ -135,7 +133,6 @@ def test_every_registered_strategy_is_tested_here():
 
 
 @pytest.mark.parametrize(("name", "fold"), FOLDS)
-@OFTEN
 @given(ROWS, COLD, COLD)
 def test_parts_are_disjoint_and_with_what_was_dropped_are_the_whole(
     log, name, fold, made, user, item
@@ -162,7 +159,6 @@ def test_parts_are_disjoint_and_with_what_was_dropped_are_the_whole(
 
 
 @pytest.mark.parametrize(("name", "fold"), FOLDS)
-@OFTEN
 @given(ROWS)
 def test_cold_rows_are_dropped_and_counted_or_kept(log, name, fold, made):
     def by(rule):
@@ -186,7 +182,6 @@ def test_cold_rows_are_dropped_and_counted_or_kept(log, name, fold, made):
 
 
 @pytest.mark.parametrize(("name", "fold"), IN_TIME)
-@OFTEN
 @given(ROWS, COLD)
 def test_nothing_fitted_on_is_later_than_what_is_held_out(log, name, fold, made, cold):
     strategy = EVERY[name].model_copy(update={"cold_users": cold, "cold_items": cold})
@@ -205,7 +200,6 @@ def test_nothing_fitted_on_is_later_than_what_is_held_out(log, name, fold, made,
 
 
 @pytest.mark.parametrize("name", [n for n, s in EVERY.items() if s.unseen_users])
-@OFTEN
 @given(ROWS)
 def test_nobody_is_fitted_on_who_is_to_be_unseen(log, name, made):
     parts = split_if_possible(EVERY[name].model_copy(update=KEPT), log(made))
@@ -218,7 +212,6 @@ def test_nobody_is_fitted_on_who_is_to_be_unseen(log, name, made):
 
 
 @pytest.mark.parametrize("name", EVERY)
-@OFTEN
 @given(ROWS, st.integers(0, 5))
 def test_every_interaction_has_one_role_in_every_fold(log, name, made, seed):
     whole, strategy = log(made), EVERY[name]
@@ -259,7 +252,6 @@ def test_another_validation_part_leaves_the_test_part_as_it_was(busy, name):
 
 
 @pytest.mark.parametrize(("name", "fold"), FOLDS)
-@OFTEN
 @given(ROWS, st.integers(0, 99))
 def test_the_order_of_the_input_rows_changes_nothing(name, fold, made, seed):
     frame = pd.DataFrame(made, columns=["user", "item", "time"])

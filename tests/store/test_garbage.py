@@ -120,7 +120,7 @@ def age(path):
     os.utime(path, (time.time() - DAY - 60,) * 2)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     cells=st.dictionaries(
         st.sampled_from(MODELS), st.tuples(st.sampled_from(STATES), st.integers(0, 1))

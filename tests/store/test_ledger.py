@@ -9,7 +9,7 @@ from itertools import takewhile
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.results import external_identity, make_identity, make_name, make_record
 
@@ -133,7 +133,6 @@ def test_trials_survive_a_release(ledger):
     assert ledger.trials(CELL) == [TRIAL]
 
 
-@settings(max_examples=20)
 @given(states=st.lists(st.sampled_from(["complete", "failed"]), max_size=5))
 def test_a_cell_that_failed_goes_on_with_the_trials_before_the_first_failed_one(
     tmp_path_factory, states
@@ -337,7 +336,6 @@ def whole(tmp_path_factory):
     return (folder / "ledger.db").read_bytes(), content(folder)
 
 
-@settings(max_examples=50)
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_a_ledger_that_was_cut_off_anywhere_is_named_and_never_read_wrongly(
     tmp_path_factory, whole, share

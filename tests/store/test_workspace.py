@@ -4,7 +4,7 @@ import errno
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recrepro.errors import RecreproError
@@ -16,7 +16,6 @@ def workspace(tmp_path_factory):
     return Workspace.create(tmp_path_factory.mktemp("runs"))
 
 
-@settings(max_examples=50)
 @given(content=st.binary(min_size=1, max_size=200), data=st.data())
 def test_a_blob_that_was_cut_off_or_altered_is_named_and_written_anew(workspace, content, data):
     digest = workspace.write_blob(content)

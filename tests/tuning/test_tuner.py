@@ -12,7 +12,7 @@ from unittest.mock import PropertyMock, patch
 import numpy as np
 import pytest
 from annotated_types import Gt
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recrepro.compute.checkpoint import Checkpoint
@@ -361,7 +361,6 @@ class Resumable(Peaked):
             yield EpochStats(epoch, {"loss": 1 / epoch})
 
 
-@settings(max_examples=20)  # each writes to the disk after every epoch
 @given(
     until=st.integers(1, 20),
     every=st.integers(1, 7),
@@ -506,7 +505,6 @@ def test_pruning_goes_on_as_it_would_have_after_a_search_was_cut_off(search, sto
     assert plain(resumed.run(stored(whole[:stop]))) == plain(whole)
 
 
-@settings(max_examples=10)
 @given(until=st.integers(1, 40), stop=st.integers(5, 13))
 def test_a_trial_that_was_cut_off_is_pruned_as_it_would_have_been(tmp_path_factory, until, stop):
     whole = undisturbed(Peaked, "tpe", pruner="median", patience=20)

@@ -1,0 +1,67 @@
+"""A test without a mark that takes long fails: `make test` has to stay short.
+
+CPU time counts, of the test with its fixtures and of the processes that they have waited for. It
+hardly depends on what else the machine does, as wall time would. Time in numba's compiler does not
+count: it is spent once per machine, by whichever test comes first.
+"""
+
+import os
+import time
+
+import pytest
+from numba.core import event
+
+LIMIT = 10.0
+"""CPU seconds."""
+MARKS = ("slow", "nightly", "realdata")
+
+_BEGAN = pytest.StashKey[float]()
+
+
+class _Compilation(event.Listener):
+    """CPU seconds in numba's compiler."""
+
+    def __init__(self):
+        self.seconds, self._depth, self._began = 0.0, 0, 0.0
+
+    def on_start(self, event):
+        if self._depth == 0:
+            self._began = time.process_time()
+        self._depth += 1
+
+    def on_end(self, event):
+        self._depth -= 1
+        if self._depth == 0:
+            self.seconds += time.process_time() - self._began
+
+
+_COMPILATION = _Compilation()
+event.register("numba:compile", _COMPILATION)
+
+
+def _spent() -> float:
+    return sum(os.times()[:4]) - _COMPILATION.seconds
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Note when a test begins."""
+    item.stash[_BEGAN] = _spent()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Let a test fail that has passed, but took too long."""
+    report = yield
+    if call.when == "call" and report.passed and not any(map(item.get_closest_marker, MARKS)):
+        spent = _spent() - item.stash[_BEGAN]
+        if spent > LIMIT:
+            report.outcome = "failed"
+            report.longrepr = (
+                f"{item.nodeid} took {spent:.1f} CPU seconds with its fixtures; without a mark, a "
+                f"test may take {LIMIT:g}. Make it cheaper (less data, a fixture for the whole "
+                "module, no subprocess), or mark it `slow` if every push needs it all the same, or "
+                "`nightly`, with the reason beside the mark."
+            )
+    return report
