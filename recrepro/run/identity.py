@@ -1,5 +1,6 @@
 """The identity of a cell, from the experiment and its data."""
 
+import json
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -15,12 +16,14 @@ from recrepro.tuning.tuner import search_space
 
 def model_identity(model: type[Recommender], spec: ModelSpec) -> ModelIdentity:
     """Return name, version, fixed hyperparameters and search space of a model."""
-    space = search_space(model, spec) if spec.tune else {}
+    ranges = search_space(model, spec) if spec.tune else {}
+    space = {name: {"kind": one.kind, **asdict(one)} for name, one in ranges.items()}
     return ModelIdentity(
         name=spec.name,
         version=model.version,
         params=model.Config(**spec.params).model_dump(mode="json"),
-        space={n: {"kind": r.kind, **asdict(r)} for n, r in space.items()},
+        # With lists for tuples, as a record of the cell has it, which it is compared with.
+        space=json.loads(json.dumps(space)),
     )
 
 
