@@ -202,6 +202,16 @@ def test_values_of_other_users_a_foreign_record_and_a_foreign_trial_are_found(wr
     assert "is not that of its cell" in found
 
 
+def test_a_record_that_was_made_inline_is_found(write):
+    def inlined(results):
+        identity = results[1].record.identity.inline()
+        values = {"ndcg@10": results[1].per_user()["ndcg@10"]}
+        return [results[0], make_result("net", values, family="neural", identity=identity)]
+
+    (problem,) = problems_of(write(inlined))
+    assert "was made inline, which is not for publication" in problem
+
+
 def test_a_forged_snapshot_that_cannot_be_read_is_one_problem(write):
     folder = write()
     (folder / "snapshot.json").write_text('{"schema": 1, "cells": [{}], "recrepro": "0", ')

@@ -183,16 +183,6 @@ def test_a_real_run_runs_the_cells_anew_and_tables_tell_of_the_openings(inlined,
     assert problems_of(folder) == []
 
 
-def test_a_snapshot_with_an_inline_record_does_not_verify(toy, cells_here, monkeypatch):
-    with cells_here():
-        assert call(toy, "run", str(toy.file)).exit_code == 0
-    assert call(toy, "cite", str(toy.file), str(toy.root / "cited")).exit_code == 0
-    monkeypatch.setattr("recrepro.publish.verify.is_inline", lambda _: True)
-    found = problems_of(toy.root / "cited")
-    assert len(found) == 2
-    assert all("was made inline, which is not for publication" in problem for problem in found)
-
-
 def test_a_breakpoint_in_a_model_stops_in_the_main_thread(toy, monkeypatch):
     fit, seen = TopPopular.fit, []
 
