@@ -118,6 +118,11 @@ def connect(uri: str) -> "MlflowClient":
     return MlflowClient(tracking_uri=uri)
 
 
+def make_database(path: Path) -> None:
+    """Make an MLflow database without runs, which takes MLflow seconds."""
+    connect(f"sqlite:///{path}").search_experiments()
+
+
 def set_up_store(workspace: Workspace) -> None:
     """Make the embedded store, if it is not there; the caller holds the lock ``mlflow.lock``.
 
@@ -131,7 +136,7 @@ def set_up_store(workspace: Workspace) -> None:
     # Another name each time: MLflow keeps connections to the files that it has seen.
     with tempfile.TemporaryDirectory(prefix=".mlflow-draft-", dir=workspace.root) as folder:
         draft = Path(folder) / path.name
-        connect(f"sqlite:///{draft}").search_experiments()
+        make_database(draft)
         for stale in workspace.root.glob(f"{path.name}-*"):  # of a store that was deleted
             stale.unlink()
         draft.replace(path)
