@@ -17,12 +17,15 @@ from hypothesis import settings
 from numpy.typing import ArrayLike
 from sqlalchemy import make_url
 from support.cpu_limit import pytest_runtest_makereport, pytest_runtest_protocol  # noqa: F401
-from support.inprocess import cells_here
+from support.inprocess import PlaceHere, cells_here
 from support.places import Place, install_plugin
 from support.servers import postgresql, serving, started, unused_port, wait_until
+from support.stores import copying, empty_store
 
 from recrepro.interactions import Interactions
+from recrepro.store.workspace import Workspace
 from recrepro.testing import interactions_from
+from recrepro.tracking.store import set_up_store
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -134,10 +137,46 @@ def _cells_here():
     return cells_here
 
 
+@pytest.fixture
+def place_here(tmp_path):
+    """A place whose commands and cells run in this process."""
+    return PlaceHere(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def make_place_here(tmp_path_factory):
+    """Make such a place with another experiment."""
+    return lambda text: PlaceHere(tmp_path_factory.mktemp("place"), text)
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory):
+    """Folder of the MLflow database that others are copies of; one for all workers."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "empty-store"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stores_are_copies(stores):
+    """Copy the MLflow database of each workspace that this process fills."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recrepro.tracking.store.make_database", copying(stores))
+        yield
+
+
+@pytest.fixture(scope="session", name="empty_store")
+def _empty_store(stores):
+    """An MLflow database without runs, to be copied."""
+    return empty_store(stores)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """The small grid, run once without disturbance."""
+    """The small grid, run once without disturbance, each cell in a process of its own."""
     place = Place(tmp_path_factory.mktemp("finished"))
+    set_up_store(Workspace.create(place.workspace))
     done = place.run()
     assert done.returncode == 0, done.stderr
     return place, done

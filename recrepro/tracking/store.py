@@ -132,6 +132,11 @@ def connect(uri: str) -> "MlflowClient":
     return MlflowClient(tracking_uri=uri)
 
 
+def make_database(path: Path) -> None:
+    """Make an MLflow database without runs, which takes MLflow seconds."""
+    connect(f"sqlite:///{path}").search_experiments()
+
+
 def set_up_store(workspace: Workspace) -> None:
     """Make the embedded store, if it is not there; the caller holds the lock ``mlflow.lock``.
 
@@ -144,7 +149,7 @@ def set_up_store(workspace: Workspace) -> None:
         left.unlink()
     # A draft has another name each time: MLflow keeps connections to the files that it has seen.
     with new_file(path) as draft:
-        connect(f"sqlite:///{draft}").search_experiments()
+        make_database(draft)
         for stale in workspace.root.glob(f"{path.name}-*"):  # of a store that was deleted
             stale.unlink()
         reach("mlflow-store-drafted")

@@ -32,9 +32,9 @@ name = "toppopular"
 
 
 @pytest.fixture(scope="module")
-def place(make_place):
+def place(make_place_here):
     """A place where the experiment was run, and its parts were written for others."""
-    made = make_place(TOY)
+    made = make_place_here(TOY)
     assert made.run().returncode == 0
     done = call("split", made.file, made.file.parent / "parts")
     assert done.exit_code == 0, done.output
@@ -69,7 +69,7 @@ def score(place, frame, *options):
 
 
 def board(place):
-    arguments = (place.file, "--workspace", place.workspace, "--format", "json")
+    arguments = (place.file, "--workspace", place.workspace, "--no-intervals", "--format", "json")
     return json.loads(call("leaderboard", *arguments).stdout)
 
 

@@ -51,8 +51,8 @@ def plan_of(place, text):
     return make_plan(load_experiment(place.file), place.root, None, progress=False)
 
 
-def test_a_run_from_its_features_to_the_same_again(make_place):
-    place = make_place(GRID)
+def test_a_run_from_its_features_to_the_same_again(make_place_here):
+    place = make_place_here(GRID)
     done = place.run()
     assert done.returncode == 0, done.stderr
     ledger = Ledger.in_workspace(place.workspace)
@@ -69,8 +69,8 @@ def test_a_run_from_its_features_to_the_same_again(make_place):
     assert not list((place.workspace / "features").glob("[!.]*"))
 
 
-def test_cells_of_other_models_do_not_depend_on_features(make_place):
-    place = make_place(GRID)
+def test_cells_of_other_models_do_not_depend_on_features(make_place_here):
+    place = make_place_here(GRID)
     beside = {c.model.name: c.key for c in plan_of(place, GRID).cells}
     alone = GRID.replace('[[models]]\nname = "itemknncbf"\n', "")
     alone = alone.replace('[[models]]\nname = "userknncfcbf"\n', "")
@@ -94,8 +94,8 @@ def test_cells_of_other_models_do_not_depend_on_features(make_place):
         ),
     ],
 )
-def test_what_a_data_set_lacks_is_said_before_any_work(make_place, old, new, said):
-    place = make_place(GRID.replace(old, new))
+def test_what_a_data_set_lacks_is_said_before_any_work(make_place_here, old, new, said):
+    place = make_place_here(GRID.replace(old, new))
     (place.root / "log.csv").write_text("user,item\n1,1\n2,1\n2,2\n")
     done = place.run()
     assert done.returncode == 2, done.stdout
@@ -103,8 +103,8 @@ def test_what_a_data_set_lacks_is_said_before_any_work(make_place, old, new, sai
     assert not place.workspace.exists()
 
 
-def test_features_from_ones_own_files(make_place):
-    place = make_place(OWN)
+def test_features_from_ones_own_files(make_place_here):
+    place = make_place_here(OWN)
     rows = [f"{user},{item}" for user in range(8) for item in range(12) if (user + item) % 2]
     (place.root / "log.csv").write_text("user,item\n" + "\n".join(rows) + "\n")
     kinds = "\n".join(f"{item},{'odd' if item % 2 else 'even'}" for item in range(12))

@@ -55,9 +55,9 @@ REPEATS = {
 
 
 @pytest.fixture(scope="module")
-def every_kind(make_place):
+def every_kind(make_place_here):
     """An experiment with splits of every kind, run."""
-    place = make_place(EVERY_KIND)
+    place = make_place_here(EVERY_KIND)
     done = place.run()
     assert done.returncode == 0, done.stderr
     return place, done
@@ -128,8 +128,8 @@ def test_a_second_run_has_nothing_to_do(every_kind):
     assert "24 cells (24 done before), 0 trials to run" in again.stdout
 
 
-def test_a_model_that_knows_fitted_users_only_is_refused_for_unseen_ones(make_place):
-    place = make_place(EVERY_KIND + '[[models]]\nname = "userknn"\n')
+def test_a_model_that_knows_fitted_users_only_is_refused_for_unseen_ones(make_place_here):
+    place = make_place_here(EVERY_KIND + '[[models]]\nname = "userknn"\n')
     done = place.run()
     assert done.returncode == 2
     assert "'userknn' cannot score users it was not fitted on" in done.stderr
@@ -153,8 +153,8 @@ params = { l2 = 20.0 }
 """
 
 
-def test_unseen_users_are_scored_from_what_is_shown_of_them_alone(make_place):
-    place = make_place(STRONG)
+def test_unseen_users_are_scored_from_what_is_shown_of_them_alone(make_place_here):
+    place = make_place_here(STRONG)
     assert place.run().returncode == 0
     (row,) = place.board()["leaderboards"][0]["rows"]
 

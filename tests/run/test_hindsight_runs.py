@@ -34,9 +34,9 @@ def records(place):
     return found
 
 
-def test_looking_back_comes_after_the_result(make_place):
+def test_looking_back_comes_after_the_result(make_place_here):
     pytest.importorskip("torch", reason="neural models need torch")
-    asked, plain = make_place(GRID), make_place(GRID.replace("hindsight = true", ""))
+    asked, plain = make_place_here(GRID), make_place_here(GRID.replace("hindsight = true", ""))
     for place in (asked, plain):
         done = place.run()
         assert done.returncode == 0, done.stderr

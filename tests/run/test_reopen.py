@@ -40,9 +40,9 @@ source = "nobody"
 
 
 @pytest.fixture(scope="module")
-def reopened(make_place):
+def reopened(make_place_here):
     """A run, then the same run with one cell reopened."""
-    place = make_place(SMALL)
+    place = make_place_here(SMALL)
     first = place.run()
     assert first.returncode == 0, first.stderr
     before, board = place.outcome(), place.board()

@@ -85,10 +85,11 @@ def test_running_again_does_nothing_that_is_done(finished):
     assert place.outcome() == before
 
 
-def test_adding_a_model_runs_only_that_model(place):
-    assert place.run().returncode == 0
-    place.file.write_text(place.text + '[[models]]\nname = "random"\n')
-    more = place.run()
+def test_cells_give_the_same_bits_here_and_adding_a_model_runs_only_that(place_here, finished):
+    assert place_here.run().returncode == 0
+    assert place_here.outcome() == finished[0].outcome()
+    place_here.file.write_text(place_here.text + '[[models]]\nname = "random"\n')
+    more = place_here.run()
     assert "8 cells (6 done before), 2 trials to run" in more.stdout
 
 
@@ -107,16 +108,16 @@ def test_the_number_of_workers_changes_no_bit(place, finished, jobs):
     assert place.outcome() == finished[0].outcome()
 
 
-def test_a_failing_model_fails_its_cell_only(place):
+def test_a_failing_model_fails_its_cell_only(place_here):
     rows = [
         f"{user},{item},{-1 if item % 2 else 1}" for user in range(9) for item in range(user, 12)
     ]
-    (place.root / "log.csv").write_text("user,item,rating\n" + "\n".join(rows))
-    place.file.write_text(NEGATIVE_VALUES)
-    done = place.run()
+    (place_here.root / "log.csv").write_text("user,item,rating\n" + "\n".join(rows))
+    place_here.file.write_text(NEGATIVE_VALUES)
+    done = place_here.run()
     assert done.returncode == 3
     assert "1 of 2 cells failed" in done.stderr
-    (board,) = place.board()["leaderboards"]
+    (board,) = place_here.board()["leaderboards"]
     assert {r["model"]: r["status"] for r in board["rows"]} == {
         "toppopular": "parameter-free",
         "p3alpha": "failed",

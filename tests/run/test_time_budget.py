@@ -30,8 +30,8 @@ params = { epochs = 9 }
 
 
 @pytest.fixture(scope="module")
-def hasty(make_place):
-    place = make_place(GRID)
+def hasty(make_place_here):
+    place = make_place_here(GRID)
     done = place.run()
     assert done.returncode == 0, done.stderr
     return place, done

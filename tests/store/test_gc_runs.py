@@ -14,38 +14,38 @@ CELL = "toy/random-holdout/ease/seed 1"
 
 
 @pytest.mark.slow
-def test_what_people_look_at_is_the_same_after_gc(finished, place):
-    shutil.copytree(finished[0].workspace, place.workspace)
-    workspace = ("--workspace", str(place.workspace))
+def test_what_people_look_at_is_the_same_after_gc(finished, place_here):
+    shutil.copytree(finished[0].workspace, place_here.workspace)
+    workspace = ("--workspace", str(place_here.workspace))
 
     def looked_at():
-        report = place.root / "report.html"
+        report = place_here.root / "report.html"
         commands = {
-            "board": ("leaderboard", str(place.file), "--format", "json"),
+            "board": ("leaderboard", str(place_here.file), "--format", "json"),
             "show": ("show", CELL),
             "reproduce": ("reproduce", CELL),
-            "report": ("report", str(place.file), "--output", str(report)),
+            "report": ("report", str(place_here.file), "--output", str(report)),
         }
         said = {}
         for name, command in commands.items():
-            done = place.call(*command, *workspace)
+            done = place_here.call(*command, *workspace)
             assert done.returncode == 0, done.stderr
             said[name] = done.stdout
         assert "identical" in said["reproduce"]
         return said, report.read_bytes()
 
-    before, outcome = looked_at(), place.outcome()
-    listed = place.call("gc", "--dry-run", *workspace)
-    assert list((place.workspace / "splits").glob("[!.]*"))
-    freed = place.call("gc", *workspace)
+    before, outcome = looked_at(), place_here.outcome()
+    listed = place_here.call("gc", "--dry-run", *workspace)
+    assert list((place_here.workspace / "splits").glob("[!.]*"))
+    freed = place_here.call("gc", *workspace)
     assert freed.stdout.splitlines()[-1] in listed.stdout.replace("Would free", "Freed")
-    assert not list((place.workspace / "splits").glob("[!.]*"))
-    assert not list((place.workspace / "logs").iterdir())
-    assert (looked_at(), place.outcome()) == (before, outcome)
-    place.file.write_text(place.text + '[[models]]\nname = "random"\n')
-    more = place.run()
+    assert not list((place_here.workspace / "splits").glob("[!.]*"))
+    assert not list((place_here.workspace / "logs").iterdir())
+    assert (looked_at(), place_here.outcome()) == (before, outcome)
+    place_here.file.write_text(place_here.text + '[[models]]\nname = "random"\n')
+    more = place_here.run()
     assert "8 cells (6 done before), 2 trials to run" in more.stdout
-    assert {cell: place.outcome()[cell] for cell in outcome} == outcome
+    assert {cell: place_here.outcome()[cell] for cell in outcome} == outcome
 
 
 @pytest.mark.slow

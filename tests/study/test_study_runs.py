@@ -76,14 +76,14 @@ needs = "Epinions has to be brought."
 
 
 @pytest.fixture
-def study(place):
-    (place.root / "tuned.toml").write_text(TUNED)
-    (place.root / "published.toml").write_text(PUBLISHED)
+def study(place_here):
+    (place_here.root / "tuned.toml").write_text(TUNED)
+    (place_here.root / "published.toml").write_text(PUBLISHED)
     elsewhere = TUNED.replace('name = "toy"\nsynthetic', 'name = "epinions"\n#')
-    (place.root / "elsewhere.toml").write_text(elsewhere)
-    (place.root / "study.toml").write_text(STUDY)
-    place.environment = {"RECREPRO_CACHE": str(place.root / "nothing")}
-    return place
+    (place_here.root / "elsewhere.toml").write_text(elsewhere)
+    (place_here.root / "study.toml").write_text(STUDY)
+    place_here.environment = {"RECREPRO_CACHE": str(place_here.root / "nothing")}
+    return place_here
 
 
 def call(place, *options):

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.places import Place
 
 from recrepro import cli
 from recrepro.compute.threads import limited
@@ -33,6 +34,14 @@ def cells_here():
             patch.setattr(f"{module}.LocalProcesses", lambda *_: Inline())
         patch.setattr("recrepro.cli.run._started_ahead", lambda **_: contextlib.nullcontext())
         yield
+
+
+class PlaceHere(Place):
+    """A place whose commands, and the cells that they start, run in this process."""
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Call the command line, as `Place.call` does in another process."""
+        return call_here(arguments, self.root, {"COLUMNS": "200"} | self.environment)
 
 
 def call_here(arguments, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support.inprocess import cells_here
 
 from recrepro.cli import cli
 from recrepro.spec.experiment import load_experiment
@@ -81,7 +82,8 @@ class Toy:
     def output(self, name: str, *arguments: str) -> str:
         """Return what a command prints about the experiment; its errors are raised."""
         whole = [name, str(self.file), "--workspace", str(self.workspace.root), *arguments]
-        done = CliRunner(env={"COLUMNS": "200"}).invoke(cli, whole, catch_exceptions=False)
+        with cells_here():
+            done = CliRunner(env={"COLUMNS": "200"}).invoke(cli, whole, catch_exceptions=False)
         assert done.exit_code == 0, done.output
         return done.stdout
 
@@ -105,21 +107,23 @@ def toy(tmp_path_factory):
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def server(request, tmp_path_factory, mlflow_serving):
+def server(request, tmp_path_factory, mlflow_serving, empty_store):
     """Address of an MLflow server on SQLite, and of one on PostgreSQL."""
     if request.param == "postgresql":
         yield request.getfixturevalue("mlflow_on_postgres")
         return
     folder = tmp_path_factory.mktemp("mlflow")
+    shutil.copy(empty_store, folder)
     with mlflow_serving(f"sqlite:///{folder / 'mlflow.db'}", folder) as url:
         yield url
 
 
 @pytest.fixture
-def late_server(tmp_path, free_port, mlflow_serving):
+def late_server(tmp_path, free_port, mlflow_serving, empty_store):
     """Address of an MLflow server that is not there yet, and what starts it."""
     folder, port = tmp_path / "late", free_port()
     folder.mkdir()
+    shutil.copy(empty_store, folder)
     with contextlib.ExitStack() as stack:
 
         def start() -> None:

@@ -31,14 +31,6 @@ def _own_store(monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """An MLflow database without runs: setting one up takes MLflow seconds."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    connect(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def workspace(tmp_path, empty_store):
     workspace = Workspace.create(tmp_path / "runs")
