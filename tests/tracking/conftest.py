@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from support.inprocess import cells_here
+from support.results import make_identity, make_name
 
 from recrepro.cli import cli
 from recrepro.spec.experiment import load_experiment
@@ -38,10 +39,8 @@ name = "ease"
 name = "gmf"
 params = { epochs = 4 }
 """
-FAILED = Member(
-    "f" * 64,
-    {"dataset": "synthetic-small", "split": "random-holdout", "model": "lost", "seed": 1},
-)
+LOST = make_identity("lost")
+FAILED = Member(LOST.key, make_name("lost", dataset="synthetic-small", split="random-holdout"))
 
 
 @pytest.fixture(autouse=True)
@@ -98,9 +97,9 @@ def toy(tmp_path_factory):
     toy.output("run", "--jobs", "1", "--keep-models")
     with toy.ledger() as ledger:
         hashed = toy.experiment.grid_hash
-        members = [*ledger.members("toy", hashed), FAILED]
-        cells = [(member, {}) for member in members]
-        ledger.plan("toy", hashed, GRID, cells)
+        work = ledger.work()
+        cells = [(m, work[m.cell].identity) for m in ledger.members("toy", hashed)]
+        ledger.plan("toy", hashed, GRID, [*cells, (FAILED, LOST)])
         ledger.fail(FAILED.cell, ledger.lease(FAILED.cell), "no memory left")
     assert toy.sync() == 1
     return toy

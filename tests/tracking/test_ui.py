@@ -87,12 +87,11 @@ def test_a_click_on_a_run_shows_its_metrics_its_data_and_its_curves(browser, ui,
     wait(lambda b: b.find_elements("link text", name))[0].click()
     with toy.ledger() as ledger:
         members = ledger.members("toy", toy.experiment.grid_hash)
-        titles = {"dataset": "synthetic-small", "split": "random-holdout", "model": "gmf"}
-        (cell,) = [m.cell for m in members if m.titles == {**titles, "seed": 2}]
+        (cell,) = [m.cell for m in members if (m.name.model, m.name.seed) == ("gmf", 2)]
         record = ledger.status(cell).record
-    shows(f"ndcg_at_10 {record['metrics']['ndcg@10']}")
+    shows(f"ndcg_at_10 {record.metrics['ndcg@10']}")
     shows("recrepro.family : neural")
-    shows(f"synthetic-small ({record['identity']['data']['fingerprint'][:32]})")
+    shows(f"synthetic-small ({record.identity.data.fingerprint[:32]})")
     shows("gmf · trial 0")
     wait(lambda b: b.find_elements("xpath", "//button[@role='tab' and . = 'Model metrics']"))[
         0
