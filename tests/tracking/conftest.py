@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from support.inprocess import cells_here
+from support.results import make_identity, make_name
 
 from recrepro.cli import cli
 from recrepro.spec.experiment import load_experiment
@@ -40,7 +41,7 @@ params = { epochs = 4 }
 """
 FAILED = Member(
     "f" * 64,
-    {"dataset": "synthetic-small", "split": "random-holdout", "model": "lost", "seed": 1},
+    make_name("lost", dataset="synthetic-small", split="random-holdout"),
 )
 
 
@@ -99,7 +100,7 @@ def toy(tmp_path_factory):
     with toy.ledger() as ledger:
         hashed = toy.experiment.grid_hash
         members = [*ledger.members("toy", hashed), FAILED]
-        cells = [(member, {}) for member in members]
+        cells = [(member, make_identity()) for member in members]
         ledger.plan("toy", hashed, GRID, cells)
         ledger.fail(FAILED.cell, ledger.lease(FAILED.cell), "no memory left")
     assert toy.sync() == 1

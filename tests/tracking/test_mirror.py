@@ -8,14 +8,17 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from support.results import make_identity, make_name, make_record
 
 from recrepro.errors import RecreproError
 from recrepro.store.entries import Member
 from recrepro.store.ledger import Ledger
+from recrepro.store.records import Trial
 from recrepro.store.workspace import Workspace
 from recrepro.tracking.background import BackgroundMirror
 from recrepro.tracking.content import metric_key
@@ -23,7 +26,7 @@ from recrepro.tracking.mirror import MlflowMirror
 from recrepro.tracking.store import connect, runs_pages, set_up_store, without_password
 from recrepro.tracking.writer import RunWriter
 
-TITLES = {"dataset": "toy", "split": "temporal", "model": "ease", "seed": 1}
+EASE, BROKEN = (make_name(model, split="temporal") for model in ("ease", "broken"))
 
 
 @pytest.fixture(autouse=True)
@@ -41,63 +44,60 @@ def workspace(tmp_path, empty_store):
 @pytest.fixture
 def ledger(workspace):
     ledger = Ledger.in_workspace(workspace.root)
-    cells = [("a" * 64, TITLES), ("b" * 64, {**TITLES, "model": "broken"})]
-    ledger.plan("toy", "hash", "text", [(Member(cell, t), {}) for cell, t in cells])
+    plan(ledger, "hash", ("a" * 64, EASE), ("b" * 64, BROKEN))
     token = ledger.lease("a" * 64)
     for number, value in enumerate([0.1, 0.3, None]):
-        ledger.add_trial("a" * 64, token, number, trial(number, value))
-    ledger.commit("a" * 64, token, record(workspace), "digest")
+        ledger.add_trial("a" * 64, token, trial(number, value))
+    ledger.commit(token, record(workspace))
     ledger.fail("b" * 64, ledger.lease("b" * 64), "no memory")
     yield ledger
     ledger.close()
 
 
+def plan(ledger, grid_hash, *cells):
+    """List cells, by key and name, in a version of the experiment."""
+    identity = make_identity()
+    ledger.plan("toy", grid_hash, "text", [(Member(*cell), identity) for cell in cells])
+
+
 def trial(number, value):
     failed = value is None
-    return {
-        "number": number,
-        "params": {"l2": 10.0 + number},
-        "state": "failed" if failed else "complete",
-        "value": value,
-        "metrics": {} if failed else {"ndcg@10": value},
-        "epochs": None,
-        "reason": "LinAlgError: singular" if failed else "",
-        "seconds": 0.5,
-        "curve": [
+    return Trial(
+        number,
+        {"l2": 10.0 + number},
+        "failed" if failed else "complete",
+        value,
+        {} if failed else {"ndcg@10": value},
+        reason="LinAlgError: singular" if failed else "",
+        seconds=0.5,
+        curve=[
             {"epoch": 1, "loss": 9.0},
             {"epoch": 2, "loss": 4.0, "ndcg@10": 0.35},
             {"epoch": 3, "loss": 2.0, "ndcg@10": 0.2},
         ],
-    }
+    )
 
 
-def record(workspace):
+def record(workspace, cell="a" * 64, **more):
     frame = pd.DataFrame({"user": [1, 2], "ndcg@10": [0.5, 0.0]})
-    return {
-        "cell": "a" * 64,
-        "result_digest": "digest",
-        "identity": {
-            "data": {"fingerprint": "f" * 64},
-            "tuning": {"trials": 3, "sampler": "tpe", "metric": "ndcg@10"},
-        },
+    budget = {"trials": 3, "sampler": "tpe", "metric": "ndcg@10"}
+    changes = {
+        "cell": cell,
         "protocol": "p" * 64,
-        "model": {
-            "params": {"l2": 11.0, "long": "x" * 300},
-            "status": "tuned",
-            "family": "simple",
-        },
-        "tuning": {"metric": "ndcg@10", "best": trial(1, 0.3)},
+        "split": {"fingerprint": "s" * 64},
+        "result_digest": "digest",
+        "model": {"params": {"l2": 11.0, "long": "x" * 300}},
+        "tuning": {"trials": 3, "failed": 1, "best": trial(1, 0.3).to_json()},
         "curve": [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 1.0}],
         "metrics": {"ndcg@10": 0.25, "ndcg[recsys2019]@5": 0.125},
-        "sampled": False,
-        "split": {"fingerprint": "s" * 64, "audit": {"verdict": "clean"}},
-        "openings": [1.0],
         "per_user": workspace.write_blob(frame.to_parquet()),
         "times": {"fit": {"wall_s": 1.5, "cpu_s": 1.0}},
         "started_at": 1_700_000_000.0,
         "ended_at": 1_700_000_060.0,
-        "provenance": {"recrepro": "0.1.0", "code": {"commit": "abc", "dirty": True}},
+        "provenance": {"code": {"commit": "abc", "dirty": True, "diff": "e" * 64}},
     }
+    identity = make_identity(changes={"data": {"fingerprint": "f" * 64}, "tuning": budget})
+    return make_record(identity=identity, split="temporal", changes=changes | more)
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_a_cell_is_a_parent_run_with_a_child_for_each_trial(mirror, workspace):
 
 
 def test_a_pruned_trial_is_marked_with_its_reason(mirror, ledger, workspace, monkeypatch):
-    pruned = {**trial(0, 0.1), "state": "pruned", "reason": "below the median"}
+    pruned = replace(trial(0, 0.1), state="pruned", reason="below the median")
     monkeypatch.setattr(ledger, "trials", lambda _: [pruned])
     mirror.sync()
     (child,) = search(workspace, "tags.`recrepro.kind` = 'trial'")
@@ -206,9 +206,9 @@ def test_data_set_and_split_are_inputs_with_our_digests(mirror, workspace):
 
 
 def test_what_is_too_long_for_mlflow_is_cut_and_says_so(ledger, workspace, mirror):
-    long = record(workspace)
-    long["model"]["params"] = {f"p{n}": "y" * 7000 for n in range(120)}
-    ledger.commit("b" * 64, ledger.lease("b" * 64), {**long, "cell": "b" * 64}, "digest")
+    params = {f"p{n}": "y" * 7000 for n in range(120)}
+    long = record(workspace, "b" * 64, model={"params": params})
+    ledger.commit(ledger.lease("b" * 64), long)
     mirror.sync()
     params = cell_run(workspace, "broken").data.params
     assert len([name for name in params if name.startswith("p")]) == 120
@@ -217,9 +217,8 @@ def test_what_is_too_long_for_mlflow_is_cut_and_says_so(ledger, workspace, mirro
 
 
 def test_more_epochs_than_a_call_takes_all_arrive(ledger, workspace, mirror):
-    long = record(workspace)
-    long["curve"] = [{"epoch": n, "loss": float(n), "rate": 0.5} for n in range(1, 1201)]
-    ledger.commit("b" * 64, ledger.lease("b" * 64), {**long, "cell": "b" * 64}, "digest")
+    curve = [{"epoch": n, "loss": float(n), "rate": 0.5} for n in range(1, 1201)]
+    ledger.commit(ledger.lease("b" * 64), record(workspace, "b" * 64, curve=curve))
     mirror.sync()
     run_id = cell_run(workspace, "broken").info.run_id
     values = [m.value for m in client(workspace).get_metric_history(run_id, "training.loss")]
@@ -253,12 +252,11 @@ def test_a_cell_that_is_sent_while_another_workspace_sends_it_stays_one_run(
 
 def test_a_cell_says_where_it_stands_in_each_version_of_the_experiment(mirror, ledger, workspace):
     mirror.sync()
-    cells = [("b" * 64, {**TITLES, "model": "broken"}), ("a" * 64, TITLES)]
-    ledger.plan("toy", "other", "text", [(Member(cell, t), {}) for cell, t in cells])
+    plan(ledger, "other", ("b" * 64, BROKEN), ("a" * 64, EASE))
     MlflowMirror(ledger, workspace, "toy", "other", "claim = 2\n").sync()
     tags = cell_run(workspace).data.tags
     assert (tags["recrepro.place.hash"], tags["recrepro.place.other"]) == ("0", "1")
-    ledger.plan("toy", "other", "text", [(Member("b" * 64, {**TITLES, "model": "broken"}), {})])
+    plan(ledger, "other", ("b" * 64, BROKEN))
     MlflowMirror(ledger, workspace, "toy", "other", "claim = 2\n").sync()
     tags = cell_run(workspace).data.tags
     assert "recrepro.place.other" not in tags
@@ -282,7 +280,7 @@ def test_artifacts_hold_record_experiment_users_and_trials(mirror, workspace, tm
         "trials.json",
         "tuning.svg",
     ]
-    assert json.loads((folder / "audit.json").read_text()) == {"verdict": "clean"}
+    assert json.loads((folder / "audit.json").read_text())["verdict"] == "clean"
     trials = json.loads((folder / "trials.json").read_text())
     assert [row["loss"] for row in trials[2]["curve"]] == [9.0, 4.0, 2.0]
     assert "best so far" in (folder / "tuning.svg").read_text()
@@ -427,7 +425,7 @@ def test_a_sync_that_is_cut_off_at_any_call_is_completed_by_the_next(
 def test_a_failed_cell_that_is_mended_replaces_its_run(mirror, ledger, workspace):
     mirror.sync()
     token = ledger.lease("b" * 64)
-    ledger.commit("b" * 64, token, {**record(workspace), "cell": "b" * 64}, "digest")
+    ledger.commit(token, record(workspace, "b" * 64))
     assert mirror.sync() == 1
     runs = search(workspace, "tags.`recrepro.kind` = 'cell'")
     assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"]
@@ -435,8 +433,7 @@ def test_a_failed_cell_that_is_mended_replaces_its_run(mirror, ledger, workspace
 
 def test_a_cell_under_a_new_title_replaces_its_run(mirror, ledger, workspace):
     mirror.sync()
-    renamed = Member("a" * 64, {**TITLES, "model": "steck"})
-    ledger.plan("toy", "hash", "text", [(renamed, {})])
+    plan(ledger, "hash", ("a" * 64, make_name("steck", split="temporal")))
     assert mirror.sync() == 1
     runs = search(workspace, "tags.`recrepro.cell` = '" + "a" * 64 + "'")
     assert [run.data.params["model"] for run in runs] == ["steck"]

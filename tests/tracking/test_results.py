@@ -46,13 +46,13 @@ def test_they_are_those_of_the_workspace_whatever_is_left_out(copy):
     found = read(copy)
     with copy.ledger() as ledger:
         expected = results_in(copy.workspace, ledger, copy.experiment, "toy")
-        assert [r.titles for r in found.results] == [r.titles for r in expected]
+        assert [r.name for r in found.results] == [r.name for r in expected]
         assert [r.status for r in found.results] == [r.status for r in expected]
         assert [r.read_trials() for r in found.results] == [r.read_trials() for r in expected]
         for one, other in zip(found.results, expected, strict=True):
             if one.record is not None:
                 pd.testing.assert_frame_equal(one.per_user(), other.per_user())
-                kept = copy.workspace.read_blob(one.record["weights"])
+                kept = copy.workspace.read_blob(one.record.weights)
                 with np.load(io.BytesIO(kept), allow_pickle=False) as arrays:
                     assert arrays.files
     assert found.torn == 0
@@ -104,14 +104,14 @@ def test_what_was_altered_is_refused(copy, monkeypatch):
         refused(f"{name} has [0-9,]+ bytes, more than 10")
         monkeypatch.undo()
 
-    ease = next(r for r in read(copy).results if r.titles["model"] == "ease")
+    ease = next(r for r in read(copy).results if r.name.model == "ease")
     users = files / "per_user.parquet"
     whole = users.read_bytes()
     users.write_bytes(whole[:-1] + b"x")
     with pytest.raises(RecreproError, match=r"per_user\.parquet was altered"):
         ease.per_user()
     users.write_bytes(whole)
-    assert ease.per_user()["ndcg@10"].mean() == pytest.approx(ease.record["metrics"]["ndcg@10"])
+    assert ease.per_user()["ndcg@10"].mean() == pytest.approx(ease.record.metrics["ndcg@10"])
 
 
 def test_a_cell_that_is_there_twice_is_refused(copy):

@@ -83,7 +83,10 @@ def check_copy(server, toy):
         expected_trials = 0
         for member in members:
             status, run = ledger.status(member.cell), runs.pop(member.cell)
-            assert run.data.params.items() >= {k: str(v) for k, v in member.titles.items()}.items()
+            assert (
+                run.data.params.items()
+                >= {k: str(v) for k, v in member.name.model_dump().items()}.items()
+            )
             trials = target.runs(f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
             if status.record is None:
                 assert (run.info.status, trials) == ("FAILED", [])
@@ -92,22 +95,20 @@ def check_copy(server, toy):
             files = {file.path for file in target.client.list_artifacts(run.info.run_id)}
             tuning = TUNING if ledger.trials(member.cell) else set()
             assert files == ARTIFACTS | tuning
-            for name, value in status.record["metrics"].items():
+            for name, value in status.record.metrics.items():
                 assert run.data.metrics[metric_key(name)] == value
             by_number = {int(trial.data.tags["recrepro.trial"]): trial for trial in trials}
             stored = ledger.trials(member.cell)
             expected_trials += len(stored)
             assert len(trials) == len(by_number) == len(stored)
             for trial in stored:
-                there = by_number[trial["number"]].data
-                assert (
-                    there.params.items() >= {k: str(v) for k, v in trial["params"].items()}.items()
-                )
-                for name, value in trial["metrics"].items():
+                there = by_number[trial.number].data
+                assert there.params.items() >= {k: str(v) for k, v in trial.params.items()}.items()
+                for name, value in trial.metrics.items():
                     assert there.metrics[f"validation.{metric_key(name)}"] == value
-                losses = [(row["epoch"], row["loss"]) for row in trial["curve"]]
+                losses = [(row["epoch"], row["loss"]) for row in trial.curve]
                 history = target.client.get_metric_history(
-                    by_number[trial["number"]].info.run_id, "training.loss"
+                    by_number[trial.number].info.run_id, "training.loss"
                 )
                 assert [(point.step, point.value) for point in history] == losses
         assert runs == {}
@@ -163,16 +164,21 @@ def everything(toy):
     with toy.ledger() as ledger:
         for member in ledger.members("toy", toy.experiment.grid_hash):
             record = ledger.status(member.cell).record
-            row = {**member.titles, "kind": "cell", "trial": "", "done": record is not None}
+            row = {
+                **member.name.model_dump(),
+                "kind": "cell",
+                "trial": "",
+                "done": record is not None,
+            }
             row |= {"value": float("nan"), "validation": float("nan"), "audit": "", "dirty": False}
             if record is not None:
-                row["value"] = record["metrics"]["ndcg@10"]
-                row["audit"] = record["split"]["audit"]["verdict"]
-                row["dirty"] = bool(record["provenance"]["code"]["dirty"])
+                row["value"] = record.metrics["ndcg@10"]
+                row["audit"] = record.split.audit.verdict
+                row["dirty"] = bool(record.provenance.code.dirty)
             rows.append(row)
             for trial in ledger.trials(member.cell):
-                value = trial["metrics"]["ndcg@10"]
-                rows.append(row | {"kind": "trial", "trial": str(trial["number"]), "done": True})
+                value = trial.metrics["ndcg@10"]
+                rows.append(row | {"kind": "trial", "trial": str(trial.number), "done": True})
                 rows[-1] |= {"validation": value}
     return pd.DataFrame(rows)
 
