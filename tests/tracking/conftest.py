@@ -39,8 +39,10 @@ name = "ease"
 name = "gmf"
 params = { epochs = 4 }
 """
-LOST = make_identity("lost")
-FAILED = Member(LOST.key, make_name("lost", dataset="synthetic-small", split="random-holdout"))
+FAILED = Member(
+    "f" * 64,
+    make_name("lost", dataset="synthetic-small", split="random-holdout"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -97,9 +99,9 @@ def toy(tmp_path_factory):
     toy.output("run", "--jobs", "1", "--keep-models")
     with toy.ledger() as ledger:
         hashed = toy.experiment.grid_hash
-        work = ledger.work()
-        cells = [(m, work[m.cell].identity) for m in ledger.members("toy", hashed)]
-        ledger.plan("toy", hashed, GRID, [*cells, (FAILED, LOST)])
+        members = [*ledger.members("toy", hashed), FAILED]
+        cells = [(member, make_identity()) for member in members]
+        ledger.plan("toy", hashed, GRID, cells)
         ledger.fail(FAILED.cell, ledger.lease(FAILED.cell), "no memory left")
     assert toy.sync() == 1
     return toy

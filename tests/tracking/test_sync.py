@@ -116,11 +116,16 @@ def test_the_end_of_a_run_does_not_wait_for_a_server_that_is_slow(tmp_path, monk
 def test_a_cell_of_several_versions_is_sent_once_as_the_latest_names_it(tmp_path, monkeypatch):
     workspace = Workspace.create(tmp_path)
     ledger = Ledger.in_workspace(tmp_path)
-    ease, gone = make_identity("ease"), make_identity("gone")
-    old = [(Member(ease.key, make_name("ease")), ease), (Member(gone.key, make_name("gone")), gone)]
-    ledger.plan("e", "1" * 64, "old", old)
-    ledger.plan("e", "2" * 64, "new", [(Member(ease.key, make_name("steck")), ease)])
-    for cell in (ease.key, gone.key):
+    old, new, only_old = (make_name(model, split="temporal") for model in ("ease", "steck", "gone"))
+    identity = make_identity()
+    ledger.plan(
+        "e",
+        "1" * 64,
+        "old",
+        [(Member("a" * 64, old), identity), (Member("b" * 64, only_old), identity)],
+    )
+    ledger.plan("e", "2" * 64, "new", [(Member("a" * 64, new), identity)])
+    for cell in ("a" * 64, "b" * 64):
         ledger.fail(cell, ledger.lease(cell), "no memory")
     said = []
     for _ in range(2):
@@ -139,10 +144,14 @@ def test_a_cell_of_several_versions_is_sent_once_as_the_latest_names_it(tmp_path
 def test_an_experiment_that_cannot_be_sent_does_not_hold_up_the_others(tmp_path):
     workspace = Workspace.create(tmp_path)
     ledger = Ledger.in_workspace(tmp_path)
-    for seed, name in enumerate(("first", "second")):
-        identity = make_identity(seed=seed)
-        cell = identity.key
-        ledger.plan(name, "1" * 64, "", [(Member(cell, make_name(seed=seed)), identity)])
+    for name in ("first", "second"):
+        cell = name[0] * 64
+        ledger.plan(
+            name,
+            "1" * 64,
+            "",
+            [(Member(cell, make_name("ease", split="temporal")), make_identity())],
+        )
         ledger.fail(cell, ledger.lease(cell), "no memory")
     console = Console(file=io.StringIO(), width=200)
     send(console, workspace, ledger, ledger.planned())

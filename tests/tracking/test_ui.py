@@ -4,6 +4,7 @@ import re
 
 import psutil
 import pytest
+from support.results import make_name
 
 pytestmark = pytest.mark.slow
 PATIENCE = 180
@@ -87,7 +88,8 @@ def test_a_click_on_a_run_shows_its_metrics_its_data_and_its_curves(browser, ui,
     wait(lambda b: b.find_elements("link text", name))[0].click()
     with toy.ledger() as ledger:
         members = ledger.members("toy", toy.experiment.grid_hash)
-        (cell,) = [m.cell for m in members if (m.name.model, m.name.seed) == ("gmf", 2)]
+        name = make_name("gmf", dataset="synthetic-small", split="random-holdout", seed=2)
+        (cell,) = [m.cell for m in members if m.name == name]
         record = ledger.status(cell).record
     shows(f"ndcg_at_10 {record.metrics['ndcg@10']}")
     shows("recrepro.family : neural")
