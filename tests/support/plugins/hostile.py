@@ -136,11 +136,11 @@ def search(place, roots):
     opened = unlocked(job, walked + collected)
     files = [p for p in [*Path(job.workspace).rglob("*"), *Path.cwd().rglob("*")] if p.is_file()]
     for part in ("train", "test"):
-        wanted = Wanted(part, job.seed)
+        wanted = Wanted(part, job.name.seed)
         report(
             place=place,
             part=part,
-            seed=job.seed,
+            seed=job.name.seed,
             walk=any(map(wanted.in_object, walked)),
             collector=any(map(wanted.in_object, collected)),
             files=sorted({p.name for p in files if wanted.in_file(p)}),
