@@ -230,8 +230,8 @@ def test_keys_of_cells_and_hash_of_the_grid(patched, data, name):
     plan = make_plan(experiment, data, None, progress=False)
     lines = [f"grid {experiment.grid_hash}"]
     for cell in plan.cells:
-        name = cell.name
-        titles = [name.dataset, name.split, name.model, name.seed, name.fold]
+        one = cell.name
+        titles = [one.dataset, one.split, one.model, one.seed, one.fold]
         titled = " / ".join(str(title) for title in titles if title is not None)
         lines += ["", titled, f"  key {cell.key}"]
         # With the identity, a diff shows which part of it changed the key.
