@@ -1,25 +1,18 @@
 """What a running grid shows of a long training."""
 
-from dataclasses import dataclass
 from io import StringIO
 
 from rich.console import Console
+from support.results import make_identity, make_name
 
 from recrepro.cli.progress import Progress
-from recrepro.run.executors import Event
+from recrepro.run.events import EpochFinished, Event, TrialFinished
 from recrepro.run.plan import Cell
 from recrepro.spec.experiment import ModelSpec
 
 
-@dataclass(frozen=True)
-class Known(Cell):
-    @property
-    def key(self):
-        return "a" * 64
-
-
 def test_the_running_cell_shows_its_epoch_and_loss_until_the_trial_ends():
-    cell = Known({}, "data", "split", ModelSpec(name="neumf"), 1)
+    cell = Cell(make_name("neumf"), make_identity("neumf"), ModelSpec(name="neumf"))
     console = Console(file=StringIO(), force_terminal=True, width=150)
     progress = Progress(
         console,
@@ -36,11 +29,11 @@ def test_the_running_cell_shows_its_epoch_and_loss_until_the_trial_ends():
         return capture.get()
 
     progress.started(cell)
-    trial = {"event": "trial", "finished": 1, "total": 3, "share": 1 / 3, "best": 0.25}
+    trial = TrialFinished(finished=1, total=3, share=1 / 3, best=0.25)
     progress.said(cell, Event(cell.key, trial))
     assert "ndcg@10 0.2500" in shown()
-    epoch = {"event": "epoch", "epoch": 7, "values": {"loss": 0.31234, "beta": 0.2}}
+    epoch = EpochFinished(epoch=7, values={"loss": 0.31234, "beta": 0.2})
     progress.said(cell, Event(cell.key, epoch))
     assert "epoch 7, loss 0.3123, beta 0.2" in shown()
-    progress.said(cell, Event(cell.key, {**trial, "finished": 2}))
+    progress.said(cell, Event(cell.key, trial.model_copy(update={"finished": 2})))
     assert "epoch" not in shown()

@@ -8,18 +8,19 @@ import time
 
 import pytest
 from rich.console import Console
+from support.results import make_identity, make_name, make_record
 
 from recrepro.cli import status
 from recrepro.errors import RecreproError
 from recrepro.store import schema as tables
 from recrepro.store.entries import Member
 from recrepro.store.ledger import Ledger
+from recrepro.store.records import Trial
 from recrepro.store.workspace import Workspace
 from recrepro.tracking.mirror import MlflowMirror
 
 MODELS = ["done", "running", "dead", "failed", "left", "halfway", "again", "last"]
-SPACE = {"space": {"l2": {}}}
-TITLES = {"dataset": "toy", "split": "temporal", "seed": 1}
+SEARCHED = {"model": {"space": {"l2": {}}}, "tuning": {"trials": 3}}
 
 
 @pytest.fixture
@@ -28,18 +29,16 @@ def found(tmp_path, monkeypatch):
     monkeypatch.setattr(MlflowMirror, "missing", lambda _: 2)
     workspace = Workspace.create(tmp_path)
     ledger = Ledger.in_workspace(tmp_path)
-    identity = {"model": SPACE, "tuning": {"trials": 3}}
-    members = [
-        (Member(name.ljust(64, "-"), {**TITLES, "model": name}), identity) for name in MODELS
-    ]
+    identities = {name: make_identity(name, changes=SEARCHED) for name in MODELS}
+    keys = {name: identity.key for name, identity in identities.items()}
+    members = [(Member(keys[name], make_name(name)), identities[name]) for name in MODELS]
     ledger.plan("e", "hash", "", members)
-    keys = {member.titles["model"]: member.cell for member, _ in members}
     tokens = {name: ledger.lease(keys[name]) for name in MODELS if name != "left"}
     for name, finished in {"running": 1, "dead": 2, "halfway": 2, "last": 3, "done": 3}.items():
         for number in range(finished):
-            ledger.add_trial(keys[name], tokens[name], number, {})
+            ledger.add_trial(keys[name], tokens[name], Trial(number, {}, "complete"))
     for name in ("done", "again"):
-        ledger.commit(keys[name], tokens[name], {}, "digest")
+        ledger.commit(tokens[name], make_record(name, identity=identities[name]))
     ledger.fail(keys["failed"], tokens["failed"], "no memory")
     ledger.release(keys["halfway"], tokens["halfway"])
     assert ledger.lease(keys["again"], reopen=True)
@@ -52,7 +51,7 @@ def found(tmp_path, monkeypatch):
 
 
 def test_each_cell_is_in_one_state(found):
-    assert {cell.member.titles["model"]: cell.state for cell in found.cells} == {
+    assert {cell.member.name.model: cell.state for cell in found.cells} == {
         "done": "done",
         "running": "running",
         "dead": "dead",

@@ -230,9 +230,13 @@ def test_keys_of_cells_and_hash_of_the_grid(patched, data, name):
     plan = make_plan(experiment, data, None, progress=False)
     lines = [f"grid {experiment.grid_hash}"]
     for cell in plan.cells:
-        lines += ["", " / ".join(map(str, cell.titles.values())), f"  key {cell.key}"]
+        name = cell.name
+        titles = [name.dataset, name.split, name.model, name.seed, name.fold]
+        titled = " / ".join(str(title) for title in titles if title is not None)
+        lines += ["", titled, f"  key {cell.key}"]
         # With the identity, a diff shows which part of it changed the key.
-        lines += [f"  {part} {json.dumps(value)}" for part, value in cell.identity.items()]
+        identity = cell.identity.to_json()
+        lines += [f"  {part} {json.dumps(value)}" for part, value in identity.items()]
     compare(f"keys/{name}.txt", "\n".join([*lines, ""]))
 
 

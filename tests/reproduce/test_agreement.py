@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+from support.results import make_record
 
 from recrepro.errors import RecreproError
 from recrepro.reproduce.agreement import compare_results
@@ -13,13 +14,13 @@ USERS = [0.1, 0.2, 0.6]
 
 
 def result(values=USERS, *, cell="c", digest="d", params=None, mean=None):
-    mean = float(np.mean(values)) if mean is None else mean
-    return {
+    changes = {
         "cell": cell,
         "result_digest": digest,
-        "metrics": {"m": mean},
+        "metrics": {"m": float(np.mean(values)) if mean is None else mean},
         "model": {"params": params or {}},
     }
+    return make_record(changes=changes)
 
 
 def table(values=USERS, users="abc"):
@@ -42,7 +43,7 @@ def test_equal_bits_are_identical_and_the_last_bit_counts():
 
 def test_users_that_differ_though_means_agree_are_seen():
     swapped = [0.6, 0.2, 0.1]
-    assert verdict(swapped, digest="e", mean=result()["metrics"]["m"]) == "different"
+    assert verdict(swapped, digest="e", mean=result().metrics["m"]) == "different"
 
 
 def test_other_users_are_different():
