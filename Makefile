@@ -16,13 +16,16 @@ INPUTS := pyproject.toml constraints.txt
 quickstart: $(VENV)/quickstart.installed
 	$(BIN)/recrepro run experiments/quickstart.toml
 
+# What every push has to pass. The same examples each time, so that a failure can be repeated.
 test: $(VENV)/dev.installed
 	$(PYTEST) -m "not nightly"
 
-# What takes minutes for one test: published values on real data, a bundle in a new environment.
+# What takes minutes for one test: random kills, sweeps of full disks, published values on real data, new
+# environments; and all properties again, with 200 new examples each. Which guarantee is checked where: docs/testing.md.
 nightly: $(VENV)/dev.installed
-	$(PYTEST) -m nightly
+	$(PYTEST) -m "nightly or hypothesis" --hypothesis-profile nightly
 
+# Without whole runs, servers, browsers and real data.
 fast: $(VENV)/dev.installed
 	$(PYTEST) -m "not slow and not realdata and not nightly"
 

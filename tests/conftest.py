@@ -23,9 +23,7 @@ from support.servers import postgresql, serving, started, unused_port, wait_unti
 from support.stores import copying, empty_store
 
 from recrepro.interactions import Interactions
-from recrepro.store.workspace import Workspace
 from recrepro.testing import interactions_from
-from recrepro.tracking.store import set_up_store
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -122,7 +120,7 @@ def plugin(tmp_path_factory):
 
 @pytest.fixture
 def place(tmp_path):
-    return Place(tmp_path)
+    return Place(tmp_path).with_store()
 
 
 @pytest.fixture(scope="session")
@@ -175,11 +173,26 @@ def _empty_store(stores):
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """The small grid, run once without disturbance, each cell in a process of its own."""
-    place = Place(tmp_path_factory.mktemp("finished"))
-    set_up_store(Workspace.create(place.workspace))
+    place = Place(tmp_path_factory.mktemp("finished")).with_store()
     done = place.run()
     assert done.returncode == 0, done.stderr
-    return place, done
+    return PlaceHere(place.root), done
+
+
+@pytest.fixture(scope="session")
+def finished_here(tmp_path_factory):
+    """The small grid, run once in this process: for what is the same wherever cells run."""
+    place = PlaceHere(tmp_path_factory.mktemp("finished"))
+    done = place.run()
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+@pytest.fixture
+def one_seed(place):
+    """The small grid with a cell for each model, in processes."""
+    place.file.write_text(place.text.replace("seeds = [1, 2]", "seeds = [1]"))
+    return place
 
 
 @pytest.fixture(scope="session")

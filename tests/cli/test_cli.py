@@ -1,11 +1,13 @@
 """Bad input: one message that names the place and the next step, an exit code, no traceback."""
 
+import contextlib
 import gzip
 import json
 import re
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from recrepro import cli as module
@@ -25,16 +27,19 @@ LOG = "user,item,rating\n" + "\n".join(f"{u},{i},1" for u in range(5) for i in r
 
 
 @pytest.fixture
-def recrepro(tmp_path, monkeypatch, capsys):
-    """Call the command line in this process, in a folder with a small valid experiment."""
+def recrepro(tmp_path, monkeypatch, capsys, cells_here):
+    """Call the command line in this process, in a folder with a small valid experiment.
+
+    Cells run in this process, too, unless a test asks for others.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     (tmp_path / "e.toml").write_text(GOOD)
     (tmp_path / "log.csv").write_text(LOG)
 
-    def call(*arguments):
+    def call(*arguments, cells=cells_here):
         monkeypatch.setattr(sys, "argv", ["recrepro", *arguments])
-        with pytest.raises(SystemExit) as ended:
+        with cells(), pytest.raises(SystemExit) as ended:
             module.main()
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err
@@ -142,7 +147,9 @@ def test_an_experiment_that_is_not_there_offers_the_one_that_is(recrepro):
 
 def test_a_usage_error_leaves_nothing_behind(recrepro):
     change(recrepro, "toppopular", "toppoplar")
-    recrepro("run", "e.toml")
+    before = psutil.Process().children()
+    recrepro("run", "e.toml", cells=contextlib.nullcontext)  # starts a process ahead
+    assert psutil.Process().children() == before
     assert not (recrepro.folder / "recrepro-runs").exists()
 
 

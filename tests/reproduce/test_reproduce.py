@@ -42,7 +42,7 @@ LOG = "user,item\n" + "\n".join(
 @pytest.fixture(scope="module")
 def runs(make_place):
     """A tuned baseline and a neural model, on three folds of a file, each in a fresh process."""
-    place = make_place(RUNS)
+    place = make_place(RUNS).with_store()
     (place.root / "log.csv").write_text(LOG)
     done = place.run("--jobs", "1")
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from click.testing import CliRunner
+from support.places import Place
 
 from recrepro.baselines.toppopular import TopPopular
 from recrepro.cli import cli
@@ -46,10 +47,9 @@ INLINE = ("--executor", "inline")
 
 
 @pytest.fixture
-def toy(place, monkeypatch):
+def toy(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    place.file.write_text(GRID)
-    return place
+    return Place(tmp_path, GRID)
 
 
 def call(place, verb, *arguments, typed=None):

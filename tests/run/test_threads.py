@@ -55,7 +55,7 @@ class Counter(Recommender):
 @pytest.fixture
 def counting(make_place, tmp_path):
     """Run the model that counts, and return what it counted."""
-    place = make_place(GRID)
+    place = make_place(GRID).with_store()
     (tmp_path / "counter.py").write_text(COUNTER)
     info = tmp_path / "counter-1.0.dist-info"
     info.mkdir()
@@ -91,18 +91,18 @@ def test_every_library_has_the_threads_that_were_asked_for(counting, arguments, 
 
 
 @pytest.mark.slow
-def test_cells_that_do_not_fit_together_run_one_after_the_other(place, finished):
-    done = place.run("--jobs", "3", "--memory", "900MB")  # each needs 500 MB and its data
+def test_cells_that_do_not_fit_together_run_one_after_the_other(one_seed, finished_here):
+    done = one_seed.run("--jobs", "3", "--memory", "900MB")  # each needs 500 MB and its data
     assert done.returncode == 0, done.stderr
     events = re.findall(r"\] (start|done) ", done.stdout)
-    assert events == ["start", "done"] * 6
+    assert events == ["start", "done"] * 3
     assert "it runs alone" not in done.stdout
-    assert place.outcome() == finished[0].outcome()
+    assert one_seed.outcome().items() <= finished_here.outcome().items()
 
 
 @pytest.mark.slow
-def test_a_cell_that_is_too_large_runs_alone_and_it_is_said(place):
-    done = place.run("--jobs", "3", "--memory", "100MB")
+def test_a_cell_that_is_too_large_runs_alone_and_it_is_said(one_seed):
+    done = one_seed.run("--jobs", "3", "--memory", "100MB")
     assert done.returncode == 0, done.stderr
     assert "ease on toy needs about 0.5 GB of memory, more than the 0.1 GB" in done.stdout
-    assert re.findall(r"\] (start|done) ", done.stdout) == ["start", "done"] * 6
+    assert re.findall(r"\] (start|done) ", done.stdout) == ["start", "done"] * 3

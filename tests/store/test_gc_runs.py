@@ -14,9 +14,11 @@ CELL = "toy/random-holdout/ease/seed 1"
 
 
 @pytest.mark.slow
-def test_what_people_look_at_is_the_same_after_gc(finished, place_here):
-    shutil.copytree(finished[0].workspace, place_here.workspace)
+def test_what_people_look_at_is_the_same_after_gc(finished_here, place_here):
+    shutil.copytree(finished_here.workspace, place_here.workspace)
     workspace = ("--workspace", str(place_here.workspace))
+    for cell in place_here.outcome():  # as processes leave them
+        Workspace(place_here.workspace).log(cell).write_text("what a model printed")
 
     def looked_at():
         report = place_here.root / "report.html"
@@ -49,7 +51,7 @@ def test_what_people_look_at_is_the_same_after_gc(finished, place_here):
 
 
 @pytest.mark.slow
-def test_gc_over_and_over_does_not_disturb_a_run(place, finished):
+def test_gc_over_and_over_does_not_disturb_a_run(place, finished_here):
     workspace = Workspace.create(place.workspace)
     over = threading.Event()
     rounds = []
@@ -66,7 +68,7 @@ def test_gc_over_and_over_does_not_disturb_a_run(place, finished):
     over.set()
     thread.join()
     assert done.returncode == 0, done.stderr
-    assert place.outcome() == finished[0].outcome()
+    assert place.outcome() == finished_here.outcome()
     gone = [waste.kind for deleted in rounds for waste in deleted]
     assert gone.count("log") >= 5
     assert gone.count("split") >= 1

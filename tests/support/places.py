@@ -11,6 +11,7 @@ from pathlib import Path
 from recrepro.store.ledger import Ledger
 from recrepro.store.records import Record
 from recrepro.store.workspace import Workspace
+from recrepro.tracking.store import set_up_store
 
 GRID = """
 schema = 1
@@ -47,6 +48,11 @@ class Place:
         self.file = self.root / "toy.toml"
         self.file.write_text(self.text)
         self.workspace = self.root / "runs"
+
+    def with_store(self) -> "Place":
+        """Give the workspace an MLflow database ahead: a process would take seconds to make it."""
+        set_up_store(Workspace.create(self.workspace))
+        return self
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-P", "-m", "recrepro", *arguments]
