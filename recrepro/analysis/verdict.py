@@ -201,7 +201,7 @@ def _best_baseline(
         model: fmean(values)
         for model, found in simple.items()
         if found[0].model.status in ("tuned", "parameter-free")
-        and len(values := [r.tuning.best.value or 0.0 for r in found if r.tuning]) == len(found)
+        and len(values := _validation(found)) == len(found)
     }
     if any(simple[model][0].model.status == "tuned" for model in validation):
         best = max(validation, key=lambda model: validation[model])
@@ -211,6 +211,12 @@ def _best_baseline(
         return None, None, None
     best = max(test, key=lambda model: test[model])
     return best, "test", test[best]
+
+
+def _validation(records: list[Record]) -> list[float]:
+    """Return the validation values of the best trials, of records that have some."""
+    best = (record.tuning.best.value for record in records if record.tuning)
+    return [value for value in best if value is not None]
 
 
 def _answer(comparison: Comparison | None, p: float | None) -> Answer:

@@ -12,6 +12,9 @@ from recrepro.spec.identity import Identity, Plain
 from recrepro.store.names import CellName
 from recrepro.store.openings import Opening
 
+LONGEST_FAULT = 500
+"""Characters of a message on what is wrong with a record, which may quote much of it."""
+
 Curve = list[dict[str, int | float]]
 """One row for each epoch: its number, which stays an int, and what was reported after it."""
 
@@ -308,7 +311,7 @@ class Record(Plain):
             return cls.model_validate(json.loads(content))
         except ValidationError as error:
             problem, _, _ = explain(error, cls, f"{place} is no record of recrepro").partition("\n")
-            raise DataError(problem) from error
+            raise DataError(problem[:LONGEST_FAULT]) from error
         except (ValueError, RecursionError) as error:
             raise DataError(f"{place} is no record: it is not JSON ({error}).") from error
 

@@ -70,7 +70,7 @@ def cells(place):
     grid = load_experiment(place.file).grid_hash
     with contextlib.closing(Ledger.in_workspace(place.workspace)) as ledger:
         return {
-            member.titles["model"]: (ledger.status(member.cell).state, ledger.trials(member.cell))
+            member.name.model: (ledger.status(member.cell).state, ledger.trials(member.cell))
             for member in ledger.members("toy", grid)
         }
 
@@ -96,8 +96,8 @@ def test_memory_that_runs_out_fails_the_cell_with_its_reason_and_no_other(out_of
     after = cells(place)
     assert {state for state, _ in after.values()} == {"done"}
     assert after["doomed"][1] == before["doomed"][1]  # the finished trial was not repeated
-    assert before["greedy"][1][0]["state"] == "failed"
-    assert after["greedy"][1][0]["state"] == "complete"
+    assert before["greedy"][1][0].state == "failed"
+    assert after["greedy"][1][0].state == "complete"
 
 
 @pytest.fixture
