@@ -282,8 +282,7 @@ class DaskCluster(Eventful):
                     self._workspace.log(one.job.cell).write_text(word["log"], encoding="utf-8")
                 self._end(one, Exited(code=word["code"]))
             else:
-                said = {k: v for k, v in word.items() if k not in ("cell", "attempt")}
-                self.events.put(Event(one.job.cell, SAID.validate_python(said)))
+                self.events.put(Event(one.job.cell, SAID.validate_python(word["said"])))
         except (OSError, RecreproError) as error:
             self._tell(one, {"refused": f"{type(error).__name__}: {error}"})
 

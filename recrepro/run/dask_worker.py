@@ -168,7 +168,9 @@ def _run(line: _Line, job: str, process: subprocess.Popen[str]) -> int:
 
     def relay() -> None:
         for content in sayings(process):
-            line.say(content.model_dump())
+            # Dask adds keys of its own to what is said; a blob is fetched by the executor itself.
+            plain = content.model_dump()
+            line.say(plain if content.event == "blob" else {"event": "said", "said": plain})
         line.inbox.put({"ended": True})
 
     threading.Thread(target=relay, daemon=True).start()

@@ -110,8 +110,9 @@ def test_a_task_is_a_function_by_name_and_one_string_without_keys_and_passwords(
 def test_answers_go_to_the_attempt_that_has_begun(at_work, clients):
     cluster, job, _ = at_work
     begin(cluster, job, "first")
-    cluster._mail.put({"event": "unseal", "cell": job.cell, "attempt": "other"})
-    cluster._mail.put({"event": "unseal", "cell": job.cell, "attempt": "first"})
+    said = {"event": "said", "said": {"event": "unseal"}, "cell": job.cell}
+    cluster._mail.put({**said, "attempt": "other"})
+    cluster._mail.put({**said, "attempt": "first"})
     assert cluster.events.get(timeout=60).content == UnsealAsked()
     cluster.answer(job.cell, {"key": "00"})
     assert clients[0].ran == [
@@ -151,7 +152,8 @@ def test_only_files_of_the_split_are_sent(at_work, clients):
     cluster._mail.put({**ask, "name": "../../ledger.db"})
     cluster._mail.put({**ask, "name": "split.json"})
     cluster._mail.put({**ask, "of": "ledger", "name": "split.json"})
-    cluster._mail.put({"event": "stage", "stage": "fit", "cell": job.cell, "attempt": "first"})
+    said = {"event": "stage", "stage": "fit"}
+    cluster._mail.put({"event": "said", "said": said, "cell": job.cell, "attempt": "first"})
     assert cluster.events.get(timeout=60).content == StageBegun(stage="fit")
     told = [arguments[1] for _, arguments, _ in clients[0].ran]
     assert set(told[0]["split"]) == {"known.bin", "sealed.bin", "split.json", "tuning.bin"}
