@@ -407,6 +407,7 @@ def test_what_was_dropped_as_cold_stands_below_the_table(recrepro):
     assert "held-out interactions are not tested: 1 of users without any in training" in out
 
 
+@pytest.mark.slow  # a run in a process of its own, whose reader has to leave
 def test_a_reader_that_leaves_does_not_stop_the_run(recrepro):
     command = [sys.executable, "-P", "-m", "recrepro", "run", "e.toml"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -39,6 +39,8 @@ from recrepro.cli import cli
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
 
+pytestmark = pytest.mark.slow  # a whole run
+
 FILES = Path(__file__).with_name("files")
 EXPERIMENTS = Path(__file__).with_name("experiments")
 PLANNED = ["tuned", "folds", "neural", "features", "negatives", "lists"]

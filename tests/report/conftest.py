@@ -109,14 +109,14 @@ def done(model, values, *, seed=1, dataset="toy", notes=()):
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def results():
     """Four models with results, and one that failed."""
     failed = unfinished("gone", "failed", "no <i>memory</i>", split="temporal")
     return [*(done(model, values_of(model)) for model in FAMILIES), failed]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make():
     """Give the functions that make experiments, results and values."""
     return SimpleNamespace(experiment=experiment, done=done, values_of=values_of)

@@ -18,6 +18,8 @@ from recrepro.report.facts import audit
 from recrepro.report.searches import histories, hyperparameters
 from recrepro.tables.formats import contents
 
+pytestmark = pytest.mark.slow  # renders pages with thousands of resamples
+
 SOURCE = "claim = '</script><script>alert(1)</script>'"
 VOID = {"meta", "input", "br", "link"}
 
@@ -54,7 +56,7 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(results, make):
     return Page(render(make.experiment(), results, SOURCE))
 

@@ -14,6 +14,8 @@ from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 from recrepro.tracking.store import connect
 
+pytestmark = pytest.mark.slow  # whole runs, fitted again
+
 RUNS = """
 schema = 1
 claim = "what was run once comes out the same again"

@@ -15,6 +15,8 @@ from recrepro.run.materials import draw
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
 
+pytestmark = pytest.mark.slow  # whole runs
+
 TOY = """
 schema = 1
 claim = "a run file is worth what the model that made it is worth"

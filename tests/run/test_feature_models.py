@@ -7,6 +7,8 @@ from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
 from recrepro.store.ledger import Ledger
 
+pytestmark = pytest.mark.slow  # whole runs
+
 GRID = """
 schema = 1
 claim = "what is known of items helps"

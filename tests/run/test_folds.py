@@ -11,6 +11,8 @@ from recrepro.splits.draw import draw_split
 from recrepro.splits.unseen_users import UnseenUsers
 from recrepro.store.ledger import Ledger
 
+pytestmark = pytest.mark.slow  # whole runs of every fold
+
 EVERY_KIND = """
 schema = 1
 claim = "splits of every kind"

@@ -4,6 +4,8 @@ import pytest
 
 from recrepro.store.ledger import Ledger
 
+pytestmark = pytest.mark.slow  # whole runs
+
 GRID = """
 schema = 1
 claim = "looking back changes nothing"

@@ -20,6 +20,8 @@ from recrepro.run.events import Event, Exited
 from recrepro.spec.identity import Identity
 from recrepro.store.ledger import Ledger
 
+pytestmark = pytest.mark.slow  # whole runs
+
 GRID = """
 schema = 1
 claim = "what is run inline is not published"

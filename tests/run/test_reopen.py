@@ -13,6 +13,8 @@ from recrepro.spec.experiment import ModelSpec
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 
+pytestmark = pytest.mark.slow  # whole runs
+
 SMALL = """
 schema = 1
 claim = "a result is tested once, or everybody is told"

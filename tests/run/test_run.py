@@ -12,6 +12,8 @@ from support.inprocess import PlaceHere
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 
+pytestmark = pytest.mark.slow  # whole runs in processes of their own
+
 NEGATIVE_VALUES = """
 schema = 1
 claim = "P3alpha cannot read negative values as probabilities"
@@ -108,7 +110,6 @@ def test_changing_the_claim_keeps_the_leaderboard(finished, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
 def test_the_number_of_workers_changes_no_bit(one_seed, finished):
     """The next test has one worker."""
     assert one_seed.run("--jobs", "3").returncode == 0
@@ -149,7 +150,7 @@ def test_a_failing_model_fails_its_cell_only(place_here):
 def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(place, finished):
     process = place.start("run", str(place.file), "--workspace", str(place.workspace))
     for line in process.stdout:
-        if "tune" in line:
+        if "start" in line:
             process.send_signal(signal.SIGINT)
             break
     out, err = process.communicate(timeout=60)
@@ -162,7 +163,6 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(place, finished):
     assert place.outcome() == finished[0].outcome()
 
 
-@pytest.mark.slow
 def test_different_experiments_share_a_workspace_and_the_cells_that_both_have(place):
     head, toppopular, itemknn, _ = place.text.split("[[models]]")
     head = head.replace("seeds = [1, 2]", "seeds = [1]")

@@ -10,6 +10,8 @@ from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
 from recrepro.store.ledger import Ledger
 
+pytestmark = pytest.mark.slow  # searches the memory of whole runs
+
 HONEST = """
 schema = 1
 claim = "whoever looks for the test part does not find it"

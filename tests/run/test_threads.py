@@ -8,6 +8,8 @@ import pytest
 
 from recrepro.compute.threads import cores
 
+pytestmark = pytest.mark.slow  # whole runs
+
 GRID = """
 schema = 1
 claim = "a model that counts its threads"
@@ -73,7 +75,6 @@ def counting(make_place, tmp_path):
     return run
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "threads"),
     [
@@ -90,7 +91,6 @@ def test_every_library_has_the_threads_that_were_asked_for(counting, arguments, 
     assert ("threads in all share" in out) == (threads > cores())
 
 
-@pytest.mark.slow
 def test_cells_that_do_not_fit_together_run_one_after_the_other(one_seed, finished_here):
     done = one_seed.run("--jobs", "3", "--memory", "900MB")  # each needs 500 MB and its data
     assert done.returncode == 0, done.stderr
@@ -100,7 +100,6 @@ def test_cells_that_do_not_fit_together_run_one_after_the_other(one_seed, finish
     assert one_seed.outcome().items() <= finished_here.outcome().items()
 
 
-@pytest.mark.slow
 def test_a_cell_that_is_too_large_runs_alone_and_it_is_said(one_seed):
     done = one_seed.run("--jobs", "3", "--memory", "100MB")
     assert done.returncode == 0, done.stderr

@@ -6,6 +6,8 @@ import pytest
 
 from recrepro.store.ledger import Ledger
 
+pytestmark = pytest.mark.slow  # whole runs
+
 pytest.importorskip("torch", reason="neural models need torch")
 
 GRID = """

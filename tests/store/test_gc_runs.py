@@ -10,10 +10,11 @@ from recrepro.store import garbage as cleaning
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 
+pytestmark = pytest.mark.slow  # whole runs
+
 CELL = "toy/random-holdout/ease/seed 1"
 
 
-@pytest.mark.slow
 def test_what_people_look_at_is_the_same_after_gc(finished_here, place_here):
     shutil.copytree(finished_here.workspace, place_here.workspace)
     workspace = ("--workspace", str(place_here.workspace))
@@ -50,7 +51,6 @@ def test_what_people_look_at_is_the_same_after_gc(finished_here, place_here):
     assert {cell: place_here.outcome()[cell] for cell in outcome} == outcome
 
 
-@pytest.mark.slow
 def test_gc_over_and_over_does_not_disturb_a_run(place, finished_here):
     workspace = Workspace.create(place.workspace)
     over = threading.Event()

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.slow  # whole studies
+
 torch = pytest.importorskip("torch", reason="neural models need torch")
 
 TUNED = """
@@ -132,7 +134,6 @@ def test_a_study_from_its_files_to_its_page(study):
     assert (study.workspace / "study" / "verdicts.md").read_text() == page
 
 
-@pytest.mark.slow
 def test_a_study_stops_when_its_time_is_up_and_goes_on(study):
     done = call(study, "--hours", "1e-6")
     assert done.returncode == 0, done.stderr
@@ -144,7 +145,6 @@ def test_a_study_stops_when_its_time_is_up_and_goes_on(study):
     assert record(study, "tuned")["models"]
 
 
-@pytest.mark.slow
 def test_a_quick_study_is_marked_and_kept_apart(study):
     done = call(study, "--quick")
     assert done.returncode == 0, done.stderr
