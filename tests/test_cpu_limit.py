@@ -45,7 +45,7 @@ def test_long_that_fails():
 def run(pytester):
     pytester.makeini("[pytest]\nmarkers = slow")
     pytester.makepyfile(TESTS)
-    with patch.object(cpu_limit, "LIMIT", 0.3):  # not longer: this test is judged, too
+    with patch.object(cpu_limit, "LIMIT", 0.2):  # not longer: this test is judged, too
         return pytester.inline_run("-p", "no:cacheprovider", plugins=[cpu_limit])
 
 

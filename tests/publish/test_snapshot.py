@@ -12,6 +12,8 @@ from support.results import make_result, unfinished
 from recrepro.errors import RecreproError, UsageError
 from recrepro.publish.snapshot import read_about, results_of_snapshot, write_snapshot
 
+pytestmark = pytest.mark.slow  # tables with thousands of resamples
+
 EXPERIMENT = """
 schema = 1
 claim = "nets beat {ease} & \\\\input"

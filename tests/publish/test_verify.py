@@ -17,6 +17,8 @@ from recrepro.publish.snapshot import CITED, SUMS, cite, cited_files, sums_file,
 from recrepro.publish.verify import problems_of, same_table
 from recrepro.store.results import Result
 
+pytestmark = pytest.mark.slow  # tables with thousands of resamples
+
 EXPERIMENT = """
 schema = 1
 claim = "c"

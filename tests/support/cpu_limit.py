@@ -12,7 +12,9 @@ import pytest
 from numba.core import event
 
 LIMIT = 10.0
-"""CPU seconds."""
+"""CPU seconds that a test may take."""
+NOISE = 1.5
+"""The same test takes up to half as long again where other processes share the cores."""
 MARKS = ("slow", "nightly", "realdata")
 
 _BEGAN = pytest.StashKey[float]()
@@ -56,7 +58,7 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if call.when == "call" and report.passed and not any(map(item.get_closest_marker, MARKS)):
         spent = _spent() - item.stash[_BEGAN]
-        if spent > LIMIT:
+        if spent > LIMIT * NOISE:
             report.outcome = "failed"
             report.longrepr = (
                 f"{item.nodeid} took {spent:.1f} CPU seconds with its fixtures; without a mark, a "
