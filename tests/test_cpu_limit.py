@@ -65,5 +65,5 @@ def test_a_test_that_takes_long_without_a_mark_fails_and_says_what_to_do(run):
         "test_long_in_a_process_of_its_own",
     }
     for message in messages.values():
-        assert "a test may take 0.3" in message
+        assert "a test may take 0.2" in message
         assert "mark it `slow`" in message
