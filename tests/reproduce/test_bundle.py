@@ -5,22 +5,17 @@ import subprocess
 import sys
 
 import pytest
+from support.places import toy_experiment
 
-EXPERIMENT = """
-schema = 1
-claim = "a stranger gets the same number"
-[[datasets]]
-name = "toy"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-[evaluate]
-metrics = ["ndcg@10", "coverage@10"]
-[tune]
+EXPERIMENT = toy_experiment(
+    "a stranger gets the same number",
+    """[tune]
 trials = 3
 [[models]]
 name = "ease"
-"""
+""",
+    metrics=["ndcg@10", "coverage@10"],
+)
 
 
 @pytest.mark.nightly

@@ -11,26 +11,20 @@ import psutil
 import pytest
 from support import forks
 from support.crashes import check_nothing_is_torn, mlflow_runs, openings
+from support.places import toy_experiment
 
 from recrepro.compute.failpoints import POINTS, VARIABLE
 from recrepro.store.workspace import Workspace
 from recrepro.tracking.store import set_up_store
 
-GRID = """
-schema = 1
-claim = "whatever ends a run, the next one goes on to the same results"
-[[datasets]]
-name = "toy"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-[evaluate]
-metrics = ["ndcg@10"]
-[tune]
+GRID = toy_experiment(
+    "whatever ends a run, the next one goes on to the same results",
+    """[tune]
 trials = 2
 [[models]]
 name = "steady"
-"""
+""",
+)
 COORDINATOR, WORKER, NOBODY_MINDS = -9, 3, 0
 """Exit code of a run, by who is killed. A worker that had committed its result is not missed."""
 FITTED = 99

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from support.places import toy_experiment
 
 from recrepro.cli import cli
 from recrepro.cli.split import write_parts
@@ -17,20 +18,14 @@ from recrepro.spec.experiment import load_experiment
 
 pytestmark = pytest.mark.slow  # whole runs
 
-TOY = """
-schema = 1
-claim = "a run file is worth what the model that made it is worth"
-[[datasets]]
-name = "toy"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-seeds = [1, 2]
-[evaluate]
-metrics = ["ndcg@10", "recall@5", "coverage@10"]
-[[models]]
+TOY = toy_experiment(
+    "a run file is worth what the model that made it is worth",
+    """[[models]]
 name = "toppopular"
-"""
+""",
+    seeds=[1, 2],
+    metrics=["ndcg@10", "recall@5", "coverage@10"],
+)
 
 
 @pytest.fixture(scope="module")

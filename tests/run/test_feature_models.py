@@ -1,6 +1,7 @@
 """Runs with models that need side information."""
 
 import pytest
+from support.places import toy_experiment
 
 from recrepro.features import FeatureSet
 from recrepro.run.plan import make_plan
@@ -9,17 +10,9 @@ from recrepro.store.ledger import Ledger
 
 pytestmark = pytest.mark.slow  # whole runs
 
-GRID = """
-schema = 1
-claim = "what is known of items helps"
-[[datasets]]
-name = "toy"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-[evaluate]
-metrics = ["ndcg@10"]
-[tune]
+GRID = toy_experiment(
+    "what is known of items helps",
+    """[tune]
 trials = 2
 [[models]]
 name = "itemknncbf"
@@ -27,7 +20,8 @@ name = "itemknncbf"
 name = "userknncfcbf"
 [[models]]
 name = "itemknn"
-"""
+""",
+)
 OWN = """
 schema = 1
 claim = "my own files"

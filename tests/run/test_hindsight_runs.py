@@ -1,22 +1,15 @@
 """A run that looks back: results are those of one that does not, and the record has more."""
 
 import pytest
+from support.places import toy_experiment
 
 from recrepro.store.ledger import Ledger
 
 pytestmark = pytest.mark.slow  # whole runs
 
-GRID = """
-schema = 1
-claim = "looking back changes nothing"
-[[datasets]]
-name = "toy"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-[evaluate]
-metrics = ["ndcg@10"]
-[tune]
+GRID = toy_experiment(
+    "looking back changes nothing",
+    """[tune]
 trials = 2
 evaluate_every = 1
 patience = 1
@@ -26,7 +19,8 @@ name = "gmf"
 params = { epochs = 6 }
 [[models]]
 name = "itemknn"
-"""
+""",
+)
 
 
 def records(place):

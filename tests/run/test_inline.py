@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from click.testing import CliRunner
-from support.places import Place
+from support.places import Place, toy_experiment
 
 from recrepro.baselines.toppopular import TopPopular
 from recrepro.cli import cli
@@ -22,17 +22,9 @@ from recrepro.store.ledger import Ledger
 
 pytestmark = pytest.mark.slow  # whole runs
 
-GRID = """
-schema = 1
-claim = "what is run inline is not published"
-[[datasets]]
-name = "toy"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-[evaluate]
-metrics = ["ndcg@10"]
-[tune]
+GRID = toy_experiment(
+    "what is run inline is not published",
+    """[tune]
 trials = 2
 [[models]]
 name = "toppopular"
@@ -44,7 +36,8 @@ metric = "ndcg@10"
 value = 0.5
 tolerance = 0.5
 source = "Table 1"
-"""
+""",
+)
 INLINE = ("--executor", "inline")
 
 

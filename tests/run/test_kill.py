@@ -17,28 +17,23 @@ from pathlib import Path
 import psutil
 import pytest
 from support.crashes import check_nothing_is_torn, mlflow_runs, openings
+from support.places import toy_experiment
 
 KILLS = int(os.environ.get("RECREPRO_KILLS", "50"))
 SEED = 20261123
-GRID = """
-schema = 1
-claim = "whatever ends a run, the next one goes on to the same results"
-[[datasets]]
-name = "toy"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-seeds = [1, 2]
-[evaluate]
-metrics = ["ndcg@10", "recall@5"]
-[tune]
+GRID = toy_experiment(
+    "whatever ends a run, the next one goes on to the same results",
+    """[tune]
 trials = 3
 [[models]]
 name = "eager"
 params = { epochs = 4 }
 [[models]]
 name = "itemknn"
-"""
+""",
+    seeds=[1, 2],
+    metrics=["ndcg@10", "recall@5"],
+)
 
 
 def workers(coordinator):

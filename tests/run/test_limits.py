@@ -6,22 +6,15 @@ import resource
 import subprocess
 
 import pytest
+from support.places import toy_experiment
 
 from recrepro.spec.experiment import load_experiment
 from recrepro.store.ledger import Ledger
 
 KIB = 1024
-NO_MEMORY = """
-schema = 1
-claim = "memory that runs out costs a cell, not the run"
-[[datasets]]
-name = "toy"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-[evaluate]
-metrics = ["ndcg@10"]
-[tune]
+NO_MEMORY = toy_experiment(
+    "memory that runs out costs a cell, not the run",
+    """[tune]
 trials = 2
 [[models]]
 name = "greedy"
@@ -33,7 +26,8 @@ tune = false
 name = "doomed"
 [[models]]
 name = "toppopular"
-"""
+""",
+)
 
 
 SMALL = (

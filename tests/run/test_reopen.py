@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+from support.places import toy_experiment
 from support.results import make_identity, make_name
 
 from recrepro.cli.grid import _without_reopen
@@ -15,18 +16,9 @@ from recrepro.store.workspace import Workspace
 
 pytestmark = pytest.mark.slow  # whole runs
 
-SMALL = """
-schema = 1
-claim = "a result is tested once, or everybody is told"
-[[datasets]]
-name = "toy"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-seeds = [1, 2]
-[evaluate]
-metrics = ["ndcg@10"]
-[tune]
+SMALL = toy_experiment(
+    "a result is tested once, or everybody is told",
+    """[tune]
 trials = 2
 [[models]]
 name = "toppopular"
@@ -38,7 +30,9 @@ metric = "ndcg@10"
 value = 0.5
 tolerance = 1.0
 source = "nobody"
-"""
+""",
+    seeds=[1, 2],
+)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from support.places import toy_experiment
 
 from recrepro.run.materials import draw
 from recrepro.run.plan import make_plan
@@ -12,22 +13,15 @@ from recrepro.store.ledger import Ledger
 
 pytestmark = pytest.mark.slow  # searches the memory of whole runs
 
-HONEST = """
-schema = 1
-claim = "whoever looks for the test part does not find it"
-[[datasets]]
-name = "toy"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-seeds = [1, 2]
-[evaluate]
-metrics = ["ndcg@10"]
-[tune]
+HONEST = toy_experiment(
+    "whoever looks for the test part does not find it",
+    """[tune]
 trials = 2
 [[models]]
 name = "toppopular"
-"""
+""",
+    seeds=[1, 2],
+)
 HOSTILE = ["spy", "forger", "latecomer"]
 MASK = 0x5EA1
 

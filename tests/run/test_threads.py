@@ -5,24 +5,18 @@ import os
 import re
 
 import pytest
+from support.places import toy_experiment
 
 from recrepro.compute.threads import cores
 
 pytestmark = pytest.mark.slow  # whole runs
 
-GRID = """
-schema = 1
-claim = "a model that counts its threads"
-[[datasets]]
-name = "toy"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-[evaluate]
-metrics = ["ndcg@10"]
-[[models]]
+GRID = toy_experiment(
+    "a model that counts its threads",
+    """[[models]]
 name = "counter"
-"""
+""",
+)
 COUNTER = '''
 import json, os
 from pathlib import Path

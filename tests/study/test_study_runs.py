@@ -3,23 +3,15 @@
 import json
 
 import pytest
+from support.places import toy_experiment
 
 pytestmark = pytest.mark.slow  # whole studies
 
 torch = pytest.importorskip("torch", reason="neural models need torch")
 
-TUNED = """
-schema = 1
-claim = "everything tuned alike"
-[[datasets]]
-name = "toy"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-seeds = [1, 2]
-[evaluate]
-metrics = ["ndcg@10", "recall@5"]
-[tune]
+TUNED = toy_experiment(
+    "everything tuned alike",
+    """[tune]
 trials = 2
 evaluate_every = 1
 hindsight = true
@@ -30,18 +22,13 @@ params = { epochs = 2 }
 name = "itemknn"
 [[models]]
 name = "ease"
-"""
-PUBLISHED = """
-schema = 1
-claim = "as it was printed"
-[[datasets]]
-name = "toy"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-[evaluate]
-metrics = ["ndcg@10"]
-[[models]]
+""",
+    seeds=[1, 2],
+    metrics=["ndcg@10", "recall@5"],
+)
+PUBLISHED = toy_experiment(
+    "as it was printed",
+    """[[models]]
 name = "gmf"
 label = "gmf-article"
 params = { epochs = 1 }
@@ -51,7 +38,8 @@ metric = "ndcg@10"
 value = 0.4321
 tolerance = 1
 source = "Table 1"
-"""
+""",
+)
 STUDY = """
 schema = 1
 title = "A small study"

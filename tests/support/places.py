@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,18 +14,34 @@ from recrepro.store.records import Record
 from recrepro.store.workspace import Workspace
 from recrepro.tracking.store import set_up_store
 
-GRID = """
-schema = 1
-claim = "a small grid for tests"
-[[datasets]]
-name = "toy"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-seeds = [1, 2]
-[evaluate]
-metrics = ["ndcg@10", "recall@5"]
-[tune]
+
+def toy_experiment(
+    claim: str,
+    rest: str,
+    *,
+    seeds: Sequence[int] = (),
+    metrics: Sequence[str] = ("ndcg@10",),
+    name: str = "toy",
+) -> str:
+    """Write an experiment on a small synthetic data set; `rest` has its search and its models."""
+    lines = [
+        "schema = 1",
+        f'claim = "{claim}"',
+        "[[datasets]]",
+        f'name = "{name}"',
+        "synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }",
+        "[[splits]]",
+        'name = "random-holdout"',
+        *([f"seeds = {list(seeds)}"] if seeds else []),
+        "[evaluate]",
+        f"metrics = {json.dumps(list(metrics))}",
+    ]
+    return "\n".join(["", *lines, rest])
+
+
+GRID = toy_experiment(
+    "a small grid for tests",
+    """[tune]
 trials = 4
 [[models]]
 name = "toppopular"
@@ -32,7 +49,10 @@ name = "toppopular"
 name = "itemknn"
 [[models]]
 name = "ease"
-"""
+""",
+    seeds=[1, 2],
+    metrics=["ndcg@10", "recall@5"],
+)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from support.inprocess import cells_here
+from support.places import toy_experiment
 from support.results import make_identity, make_name
 
 from recrepro.cli import cli
@@ -17,18 +18,9 @@ from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 from recrepro.tracking.mirror import MlflowMirror
 
-GRID = """
-schema = 1
-claim = "a small grid for tests"
-[[datasets]]
-name = "synthetic-small"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-seeds = [1, 2]
-[evaluate]
-metrics = ["ndcg@10", "recall@5"]
-[tune]
+GRID = toy_experiment(
+    "a small grid for tests",
+    """[tune]
 trials = 3
 evaluate_every = 2
 [[models]]
@@ -38,7 +30,11 @@ name = "ease"
 [[models]]
 name = "gmf"
 params = { epochs = 4 }
-"""
+""",
+    seeds=[1, 2],
+    metrics=["ndcg@10", "recall@5"],
+    name="synthetic-small",
+)
 FAILED = Member(
     "f" * 64,
     make_name("lost", dataset="synthetic-small", split="random-holdout"),

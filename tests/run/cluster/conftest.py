@@ -10,26 +10,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.places import Place, install_plugin
+from support.places import Place, install_plugin, toy_experiment
 
-GRID = """
-schema = 1
-claim = "a grid for several machines"
-[[datasets]]
-name = "toy"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-seeds = [1, 2]
-[evaluate]
-metrics = ["ndcg@10", "recall@5"]
-[tune]
+GRID = toy_experiment(
+    "a grid for several machines",
+    """[tune]
 trials = 4
 [[models]]
 name = "stumbler"
 [[models]]
 name = "itemknncfcbf"
-"""
+""",
+    seeds=[1, 2],
+    metrics=["ndcg@10", "recall@5"],
+)
 FITS = 2 * (4 + 1)
 """Of the model that writes them down: of two cells, four trials and the final one each."""
 PASSWORD = "s3same-open"

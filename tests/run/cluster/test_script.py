@@ -8,21 +8,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+from support.places import toy_experiment
 
 ROOT = Path(__file__).parents[3]
-TOY = """
-schema = 1
-claim = "the script works"
-[[datasets]]
-name = "toy"
-synthetic = { users = 60, items = 40, interactions = 900, seed = 3 }
-[[splits]]
-name = "random-holdout"
-[evaluate]
-metrics = ["ndcg@10"]
-[[models]]
+TOY = toy_experiment(
+    "the script works",
+    """[[models]]
 name = "toppopular"
-"""
+""",
+)
 
 
 @pytest.mark.nightly
