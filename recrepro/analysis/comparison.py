@@ -8,7 +8,7 @@ import numpy as np
 
 from recrepro.analysis.leaderboard import comparable
 from recrepro.analysis.per_user import Repeats, by_model, user_means
-from recrepro.analysis.significance import Comparison, PairedTest, PairedTests, bootstrap_intervals
+from recrepro.analysis.significance import Comparison, PairedTests, bootstrap_intervals
 from recrepro.errors import UnknownName
 from recrepro.store.results import Result
 
@@ -114,9 +114,7 @@ def _compare_board(
     means = {name: user_means(repeats)[metric] for name, repeats in models.items()}
     order = sorted(means, key=lambda name: -float(means[name].mean()))
     against = reference or order[0]
-    others = [name for name in order if name != against]
-    tests = PairedTests(models, n_resamples, seed).compare(others, against, metric)
-    tests[against] = PairedTest(len(means[against]))
+    tests = PairedTests(models, n_resamples, seed).compare(order, against, metric)
     columns = {name: values.to_numpy(np.float64)[:, None] for name, values in means.items()}
     intervals = bootstrap_intervals(columns, n_resamples, seed)
     rows = []

@@ -283,7 +283,7 @@ def reopened_note(times: int) -> str:
 
 
 def inline_note(times: int, *, published: bool) -> str:
-    """Say that the test part was opened inline, and how to get a result if there is none."""
+    """Return the note on inline runs: how often they opened the test part, or what is missing."""
     if not published:
         return "run inline only, not for publication: run it without --executor inline"
     how_often = "once" if times == 1 else f"{times} times"

@@ -31,8 +31,7 @@ def by_model(
     models: dict[str, Repeats] = {}
     for result in results:
         name = result.name
-        repeat = f"{name.seed}/{name.fold or ''}"
-        models.setdefault(name.model, {})[repeat] = _values(result, metrics)
+        models.setdefault(name.model, {})[name.repeat] = _values(result, metrics)
     return models
 
 

@@ -19,6 +19,7 @@ from recrepro.cli.options import (
     workspace_option,
 )
 from recrepro.data.load import unavailable
+from recrepro.durable import new_file
 from recrepro.errors import RecreproError, UnknownName, UsageError
 from recrepro.run.resolve import check_names
 from recrepro.spec.experiment import Experiment
@@ -267,8 +268,8 @@ def _write_page(console: Console, loaded: Loaded, options: Options) -> None:
     if options.page is None:
         return
     text = verdict_page.render(loaded, read_records(options.records))
-    options.page.parent.mkdir(parents=True, exist_ok=True)
-    options.page.write_text(text, encoding="utf-8")
+    with new_file(options.page) as draft:
+        draft.write_text(text, encoding="utf-8")
     console.print(f"\nThe verdicts: {options.page}", soft_wrap=True)
 
 
