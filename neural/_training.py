@@ -64,7 +64,6 @@ class NeuralRecommender(IterativeRecommender):
     """
 
     inductive = False
-    family = "neural"
     network: nn.Module
 
     @abstractmethod

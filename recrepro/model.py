@@ -7,7 +7,7 @@ belong to the evaluator. A model never sees validation or test data.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +52,6 @@ class Recommender(ABC):
     needs_features: ClassVar[tuple[Side, ...]] = ()
     """Of whom it needs side information. A field `item_features` (or `user_features`) in its
     Config, with the default "all", lets an experiment name the feature sets that it gets."""
-    family: ClassVar[Literal["simple", "neural"]] = "simple"
-    """What verdicts count it as: a simple baseline, or one that has to beat those."""
     features: Features | None = None
     """What is known of users and items; the harness gives it before `fit`."""
 

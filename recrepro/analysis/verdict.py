@@ -1,6 +1,6 @@
-"""Is a neural model better than the best tuned simple baseline: yes, no, or not shown."""
+"""Is a model better than the best tuned baseline: yes, no, or not shown."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
@@ -10,6 +10,7 @@ from recrepro.analysis.per_user import by_model
 from recrepro.analysis.significance import Comparison, PairedTests
 from recrepro.errors import UsageError
 from recrepro.evaluation.definitions import parse_metric
+from recrepro.models import Role
 from recrepro.store.records import Record
 from recrepro.store.results import Result
 
@@ -21,14 +22,14 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class ModelVerdict:
-    """One neural or external model beside the baseline of its table.
+    """One judged model beside the baseline of its table.
 
     Parameters
     ----------
     model : str
         Title.
     family : str
-        neural or external.
+        Where it is from: simple, neural, own or external.
     answer : {"yes", "no", "not shown"}
         Is it better? "yes" and "no" (it is worse) only where the corrected p-value is below 0.05.
     users : int
@@ -101,16 +102,23 @@ def may_be_judged(metric: str) -> bool:
 
 
 def judge(
-    results: Iterable[Result], metric: str, *, n_resamples: int = 10_000, seed: int = 0
+    results: Iterable[Result],
+    metric: str,
+    roles: Mapping[str, Role] | None = None,
+    *,
+    n_resamples: int = 10_000,
+    seed: int = 0,
 ) -> list[BoardVerdict]:
-    """Judge the neural and external models of an experiment.
+    """Judge the models of an experiment that have this role, beside its best baseline.
 
     Parameters
     ----------
     results : iterable of Result
         Those of an experiment; cells without a record are left out.
     metric : str
-        What to compare, where more is better.
+        Metric that is compared, where more is better.
+    roles : mapping of str to {"baseline", "judged"}, optional
+        Roles that the experiment gives now, by title; the others are those of the records.
     n_resamples : int
         Bootstrap samples, and draws of the randomisation test.
     seed : int
@@ -132,7 +140,7 @@ def judge(
             "ndcg@10."
         )
     return [
-        _judge_board(dataset, split, protocol, found, metric, n_resamples, seed)
+        _judge_board(dataset, split, protocol, found, metric, roles or {}, n_resamples, seed)
         for (dataset, split), protocols in comparable(r for r in results if r.record).items()
         for protocol, found in protocols.items()
     ]
@@ -144,6 +152,7 @@ def _judge_board(
     protocol: str | None,
     results: list[Result],
     metric: str,
+    roles: Mapping[str, Role],
     n_resamples: int,
     seed: int,
 ) -> BoardVerdict:
@@ -152,19 +161,20 @@ def _judge_board(
         if result.record:
             records.setdefault(result.name.model, []).append(result.record)
     families = {model: found[0].model.family for model, found in records.items()}
-    judged = [m for m, family in families.items() if family in ("neural", "external")]
-    simple = {m: found for m, found in records.items() if families[m] == "simple"}
+    given = {model: roles.get(model, found[0].model.role) for model, found in records.items()}
+    judged = [model for model, role in given.items() if role == "judged"]
+    simple = {m: found for m, found in records.items() if given[m] == "baseline"}
     notes = []
     baseline, chosen_by, value = _best_baseline(simple, metric)
     if chosen_by == "test":
         notes.append(
-            "no simple model was tuned: the baseline is the best on test, which favours it, and is "
+            "no baseline was tuned: the baseline is the best on test, which favours it, and is "
             "weaker than a tuned one may be"
         )
     place = (dataset, split, protocol, metric, baseline, chosen_by, value)
     if baseline is None or not judged:
         if judged:
-            notes.append("no simple model has a result: there is nothing to compare with")
+            notes.append("no baseline has a result: there is nothing to compare with")
         nothing = [
             ModelVerdict(m, families[m], "not shown", 0, None, None, None, None, None)
             for m in judged

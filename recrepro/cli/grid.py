@@ -213,7 +213,7 @@ def print_leaderboard(
     problem = ""
     if may_be_judged(experiment.selection_metric):
         try:
-            judged = judge(results, experiment.selection_metric)
+            judged = judge(results, experiment.selection_metric, experiment.roles)
         except RecreproError as error:  # of one lost blob, the tables know nothing
             problem = f"\nNo verdict on neural models: {error}"
     show_leaderboard(console, *leaderboard.build(experiment, results), judged)

@@ -1,4 +1,4 @@
-"""What the page says first: verdicts on neural models, and expected values against those got."""
+"""What the page says first: verdicts on judged models, and expected values against those got."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,13 +21,13 @@ KINDS = {"yes": "good", "no": "bad", "not shown": "warn"}
 def verdict(
     experiment: Experiment, boards: Sequence[Leaderboard], judged: Sequence[BoardVerdict]
 ) -> Section:
-    """Return the answer for each neural or external model, in short and by table."""
+    """Return the answer for each judged model, in short and by table."""
     title = "Better than tuned simple baselines?"
     tables = [
         _judged(f"verdict-{place}", board) for place, board in enumerate(judged) if board.models
     ]
     if not tables:
-        why = "No neural or external model has a result here, so there is nothing to judge."
+        why = "No model that is judged has a result here."
         if not may_be_judged(experiment.selection_metric):
             why = f"No verdict: more {experiment.selection_metric} is not better."
         leaders = tuple(

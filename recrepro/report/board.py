@@ -51,7 +51,7 @@ class Board:
 
     @property
     def families(self) -> dict[str, str]:
-        """By model: simple, neural, external or unknown."""
+        """By model: simple, neural, own or external."""
         return {model: records[0].model.family for model, records in self.records.items()}
 
     @property
@@ -84,7 +84,7 @@ def leaderboard(board: Board) -> Section:
     rows = []
     for place, row in enumerate(table.rows, 1):
         family = families.get(row.model, "")
-        badges = (("plain", family),) if family in ("neural", "external") else ()
+        badges = (("plain", family),) if family not in ("", "simple") else ()
         values = [
             TableCell(
                 with_spread(row, metric) + marks(row, metric),

@@ -8,7 +8,7 @@ what the same model on the same data has needed before, if that was more.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from recrepro.models import MODELS
+from recrepro.models import MODELS, family_of
 from recrepro.run.materials import memory_needed
 from recrepro.run.plan import Plan
 from recrepro.store.records import Record
@@ -16,7 +16,7 @@ from recrepro.store.records import Record
 PROCESS_BYTES = 500_000_000
 """A process with numpy, scipy, numba, pandas and Optuna."""
 TORCH_BYTES = 250_000_000
-"""What torch adds to it."""
+"""What torch adds to it, which models that are no baselines may use."""
 DATA_COPIES = 6
 """How often a process holds its interactions at once while it reads a locked split."""
 SHARE = 0.8
@@ -45,7 +45,7 @@ def expected_memory(plan: Plan, records: Iterable[Record]) -> dict[str, int]:
         of = (cell.name.dataset, cell.name.model)
         if of not in estimated:
             data = DATA_COPIES * plan.datasets[cell.name.dataset].interactions.n_bytes
-            torch = TORCH_BYTES * (MODELS.resolve(cell.model.name).family == "neural")
+            torch = TORCH_BYTES * (family_of(MODELS.resolve(cell.model.name)) != "simple")
             estimated[of] = PROCESS_BYTES + torch + data + memory_needed(plan, cell)
         before = seen.get((cell.model.name, cell.identity.data.fingerprint), 0)
         needed[cell.key] = max(estimated[of], before)

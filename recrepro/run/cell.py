@@ -15,7 +15,7 @@ from recrepro.compute.failpoints import reach
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.features import Features
 from recrepro.model import EpochStats, IterativeRecommender, Recommender
-from recrepro.models import MODELS
+from recrepro.models import MODELS, default_role, family_of
 from recrepro.randomness import generator
 from recrepro.run.energy import EnergyMeter
 from recrepro.run.events import EpochFinished, Said, StageBegun, TrialFinished
@@ -141,7 +141,7 @@ def run_cell(
     if job.keep_model:
         weights = weights_of(model)
         optional["weights"] = None if weights is None else workspace.write_blob(weights)
-    params = config.model_dump(mode="json")
+    params, family = config.model_dump(mode="json"), family_of(model_class)
     record = Record(
         schema_version=2,
         cell=job.cell,
@@ -153,7 +153,8 @@ def run_cell(
         base=job.base,
         model=RecordedModel(
             name=job.model_spec.name,
-            family=model_class.family,
+            family=family,
+            role=job.model_spec.role or default_role(family),
             version=model_class.version,
             params=params,
             status=_status(job, model_class),

@@ -215,6 +215,7 @@ def score_on_plan(
         model=RecordedModel(
             name=name,
             family="external",
+            role="judged",
             version=None,
             params={},
             status="external",

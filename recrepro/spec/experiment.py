@@ -200,13 +200,22 @@ class RangeSpec(TomlTable):
 
 
 class ModelSpec(TomlTable):
-    """A model, the hyperparameters that are fixed, and ranges that replace the declared ones."""
+    """A model, the hyperparameters that are fixed, and ranges that replace the declared ones.
+
+    By default recrepro's baselines have the role "baseline", and all other models are "judged".
+    """
 
     name: Name
     label: Name | None = None
     params: dict[str, Scalar] = {}
     search: dict[str, RangeSpec] = {}
     tune: bool = True
+    role: Literal["baseline", "judged"] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_role(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a role that is not given."""
+        return {k: v for k, v in write(self).items() if v is not None or k != "role"}
 
     @property
     def title(self) -> str:
@@ -356,6 +365,11 @@ class Experiment(TomlTable):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
     @property
+    def roles(self) -> dict[str, Literal["baseline", "judged"]]:
+        """Roles that the file gives, by title of the model."""
+        return {model.title: model.role for model in self.models if model.role is not None}
+
+    @property
     def selection_metric(self) -> str:
         """The metric that tuning maximises: as stated, else the first one evaluated."""
         stated = self.tune.metric if self.tune else None
@@ -363,8 +377,9 @@ class Experiment(TomlTable):
 
     @property
     def grid_hash(self) -> str:
-        """SHA-256 of what decides the numbers; the claim and the expected values do not."""
-        grid = self.model_dump(mode="json", exclude={"claim", "expected"}, by_alias=True)
+        """SHA-256 of what decides the numbers; claim, expected values and roles do not."""
+        decides_nothing: Any = {"claim": True, "expected": True, "models": {"__all__": {"role"}}}
+        grid = self.model_dump(mode="json", exclude=decides_nothing, by_alias=True)
         return canonical_hash(grid)
 
 

@@ -65,10 +65,15 @@ class Trial:
 
 
 class RecordedModel(Plain):
-    """The model as it was tested: its final hyperparameters and how they came about."""
+    """The model as it was tested: its final hyperparameters and how they came about.
+
+    `family` says where it is from: recrepro's baselines ("simple") or neural models, a package or
+    file of one's own, or a run file ("external"). `role` is that of the experiment it was run in.
+    """
 
     name: str
-    family: str
+    family: Literal["simple", "neural", "own", "external"]
+    role: Literal["baseline", "judged"]
     version: int | None
     params: dict[str, Any]
     status: Literal["tuned", "fixed", "untuned", "parameter-free", "external"]

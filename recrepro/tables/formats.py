@@ -12,7 +12,7 @@ from recrepro.tables import data as plain
 from recrepro.tables import html, latex, markdown
 
 Contents = tuple[list[Leaderboard], list[ExpectationCheck], list[BoardVerdict]]
-"""Tables, expected values, and verdicts on neural models."""
+"""Tables, expected values, and verdicts on judged models."""
 
 Writer = Callable[[list[Leaderboard], list[ExpectationCheck], list[BoardVerdict]], str]
 """From tables, expected values and verdicts (which may be empty) to a text."""
@@ -72,4 +72,8 @@ def contents(
         return boards, expected, []
     boards = with_chance(boards, results, reference)
     metric = experiment.selection_metric
-    return boards, expected, judge(results, metric) if may_be_judged(metric) else []
+    return (
+        boards,
+        expected,
+        judge(results, metric, experiment.roles) if may_be_judged(metric) else [],
+    )

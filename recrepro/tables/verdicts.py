@@ -1,4 +1,4 @@
-"""Verdicts on neural models in words, for terminals and pages, and as plain values."""
+"""Verdicts in words, for terminals and pages, and as plain values."""
 
 import json
 from collections.abc import Iterable

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.features import Features
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
+from recrepro.models import family_of
 from recrepro.spec.budget import Budget
 from recrepro.spec.experiment import ModelSpec, TuneSpec
 from recrepro.splits.sealed import TuningView
@@ -101,6 +102,6 @@ def look_back(
 
 
 def looks_back(tune: TuneSpec | None, model: type[Recommender]) -> bool:
-    """Say whether a model is looked back at: a neural one that learns in epochs, on request."""
-    epochs = issubclass(model, IterativeRecommender) and model.family == "neural"
+    """Say whether a model is looked back at, on request: it learns in epochs and is no baseline."""
+    epochs = issubclass(model, IterativeRecommender) and family_of(model) != "simple"
     return tune is not None and tune.hindsight and epochs
