@@ -14,8 +14,13 @@
 Every message says what is wrong, what was given, what is allowed and what to do next.
 """
 
+import sysconfig
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
 
 _LISTED = 40
 """A message lists at most so many names that would have been right."""
@@ -88,3 +93,45 @@ class LedgerUnreachable(LedgerError):
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message; those of other libraries have many."""
     return str(error).strip().partition("\n")[0]
+
+
+def blame(error: BaseException) -> str:
+    """Return type and message of an error, and the file and line of a user's own code, if any.
+
+    Returns
+    -------
+    str
+        Such as ``KeyError: 'weights' (adapter.py:31, in fit)``.
+    """
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        return f"{type(error).__name__}: {error.msg} ({error.filename}:{error.lineno})"
+    frame = users_frame(error)
+    return text if frame is None else f"{text} ({frame.filename}:{frame.lineno}, in {frame.name})"
+
+
+def users_frame(error: BaseException) -> traceback.FrameSummary | None:
+    """Return the innermost place of an error in code that is not recrepro's, nor a library's."""
+    theirs = None
+    walked = traceback.walk_tb(error.__traceback__)
+    for (frame, _), summary in zip(walked, traceback.extract_tb(error.__traceback__), strict=True):
+        if _is_users(frame.f_globals.get("__name__") or "", summary.filename):
+            theirs = summary
+    return theirs
+
+
+def _is_users(module: str, file: str) -> bool:
+    """Say whether a module is a user's: in no library's folder, or of a package with models."""
+    top = module.partition(".")[0]
+    if top == "recrepro" or file.startswith("<frozen"):
+        return False
+    places = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    in_library = any(Path(file).is_relative_to(place) for place in places)
+    return not in_library or top in _packages_with_models()
+
+
+@cache
+def _packages_with_models() -> frozenset[str]:
+    return frozenset(
+        point.module.partition(".")[0] for point in entry_points(group="recrepro.models")
+    )

@@ -42,7 +42,8 @@ class Recommender(ABC):
         The same by name, instead of `config`.
     """
 
-    Config: ClassVar[type[ModelConfig]]
+    Config: ClassVar[type[ModelConfig]] = ModelConfig
+    """The hyperparameters; none by default."""
     version: ClassVar[int] = 1
     """Bumped whenever the model's numbers can move."""
     inductive: ClassVar[bool] = True

@@ -8,26 +8,38 @@ if TYPE_CHECKING:
     from recrepro.model import Recommender
 
 
-def _model_fault(model: Any) -> str | None:
+def model_fault(model: Any) -> str | None:
+    """Say what is wrong with something that should be a model class; None if nothing is."""
+    from inspect import isclass
+
     from recrepro.model import ModelConfig, Recommender
 
-    if not (isinstance(model, type) and issubclass(model, Recommender)):
+    if not (isclass(model) and issubclass(model, Recommender)):
         return "is no model: derive it from recrepro.model.Recommender"
+    missing = sorted(getattr(model, "__abstractmethods__", ()))
+    if missing:
+        return f"has no method {' and no method '.join(missing)}: see recrepro.model.{_base(model)}"
     config = getattr(model, "Config", None)
     if not (isinstance(config, type) and issubclass(config, ModelConfig)):
-        return "has no hyperparameters: give it a `class Config(ModelConfig)`, empty if need be"
+        return "has a Config that does not derive from recrepro.model.ModelConfig"
     return None
 
 
-Family = Literal["simple", "neural", "own"]
+def _base(model: Any) -> str:
+    from recrepro.model import IterativeRecommender
+
+    return "IterativeRecommender" if issubclass(model, IterativeRecommender) else "Recommender"
+
+
+Family = Literal["simple", "neural", "custom"]
 Role = Literal["baseline", "judged"]
 
 
 def family_of(model: "type[Recommender]") -> Family:
-    """Return which of recrepro's packages a model comes from; "own" for all others."""
+    """Return which of recrepro's packages a model comes from; "custom" for all others."""
     families: dict[str, Family] = {"recrepro.baselines": "simple", "recrepro.neural": "neural"}
     package = ".".join(model.__module__.split(".")[:2])
-    return families.get(package, "own")
+    return families.get(package, "custom")
 
 
 def default_role(family: str) -> Role:
@@ -36,5 +48,5 @@ def default_role(family: str) -> Role:
 
 
 MODELS: Registry["type[Recommender]"] = Registry(
-    "model", group="recrepro.models", hint="List them: recrepro ls models.", fault=_model_fault
+    "model", group="recrepro.models", hint="List them: recrepro ls models.", fault=model_fault
 )

@@ -237,6 +237,7 @@ def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
     records = [s.record for s in statuses if s.record]
     reopened = sum(s.reopened for s in statuses)
     notes: list[str] = [reopened_note(reopened)] if reopened else []
+    notes += before_notes(statuses)
     tries = max(s.tries for s in statuses)
     if tries:
         notes.append("external: scored from a run file" + (f", try {tries}" if tries > 1 else ""))
@@ -280,6 +281,20 @@ def reopened_note(times: int) -> str:
     """Say that the test part was opened again on request."""
     how_often = "once" if times == 1 else f"{times} times"
     return f"test part opened again on request, {how_often}"
+
+
+def before_notes(statuses: Sequence[CellStatus]) -> list[str]:
+    """Say what was changed after the test part had been opened for an earlier version of a cell."""
+    found = [s for s in statuses if s.before.openings and s.record]
+    if not found:
+        return []
+    changed = ["the budget"] if any(s.before.budget for s in found) else []
+    changed += dict.fromkeys(metric for s in found for metric in s.before.metrics)
+    own = sum(opening.reason != "refused" for s in found for opening in s.openings)
+    times = sum(s.before.openings for s in found) + own
+    how_often = "once" if times == 1 else f"{times} times"
+    what = f"{' and '.join(changed)} changed or added" if changed else "metrics taken away"
+    return [f"{what} after the test part was opened; opened {how_often} in all"]
 
 
 def inline_note(times: int, *, published: bool) -> str:

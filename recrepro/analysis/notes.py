@@ -15,9 +15,10 @@ def budget_notes(models: dict[str, list[CellStatus]]) -> tuple[str, ...]:
         for record in (s.record for s in statuses if s.record):
             tuning = record.identity.tuning
             if record.model.status == "tuned" and tuning:
-                text = f"{how(tuning)}, on validation {tuning['metric']}"
+                budget = record.identity.budget
+                text = f"{how(budget, tuning)}, on validation {tuning['metric']}"
                 numbers = budgets.setdefault(text, {}).setdefault(model, [])
-                numbers += trials_made([record]) if "seconds" in tuning else ()
+                numbers += trials_made([record]) if budget.seconds is not None else ()
     notes = []
     for text, numbers_of in budgets.items():
         numbers = [number for found in numbers_of.values() for number in found]

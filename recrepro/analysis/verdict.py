@@ -29,7 +29,7 @@ class ModelVerdict:
     model : str
         Title.
     family : str
-        Where it is from: simple, neural, own or external.
+        Where it is from: simple, neural, custom or external.
     answer : {"yes", "no", "not shown"}
         Is it better? "yes" and "no" (it is worse) only where the corrected p-value is below 0.05.
     users : int

@@ -12,7 +12,7 @@ import click
 
 from recrepro import __version__
 from recrepro.compute import failpoints
-from recrepro.errors import RecreproError, first_line
+from recrepro.errors import RecreproError, blame, first_line, users_frame
 from recrepro.tracking.background import THREAD
 
 EXIT_FAILURE = 3
@@ -193,6 +193,8 @@ def _message(error: Exception) -> str:
             f"{first_line(error)}. Results that were committed are kept; free space or mend the "
             "folder, then run the same command again."
         )
+    if users_frame(error) is not None:
+        return f"{blame(error)}. It happened in code that is not recrepro's."
     return (
         f"{type(error).__name__}: {error}. This is a fault of recrepro: please report it with "
         "what `recrepro --debug …` shows."

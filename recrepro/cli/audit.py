@@ -111,7 +111,7 @@ def audit_experiment(path: Path, data_dir: Path | None) -> tuple[Audits, list[st
         The other data sets, each with what was looked for.
     """
     experiment = load_experiment(path)
-    check_names(experiment)
+    check_names(experiment, path.parent)
     missing = {d.name: why for d in experiment.datasets if (why := unavailable(d, data_dir))}
     here = experiment.without_datasets(missing)
     absent = [f"{name}: {why}" for name, why in missing.items()]

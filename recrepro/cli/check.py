@@ -153,10 +153,11 @@ def check_experiment(
         If something in the file cannot be meant.
     """
     spec = load_experiment(path)
-    check_names(spec)
+    check_names(spec, path.parent)
     budget = None
     if spec.tune is not None:
-        budget = f"{how(spec.tune.model_dump())}, on validation {spec.selection_metric}"
+        text = how(spec.tune.budget(searched=True), spec.tune.model_dump())
+        budget = f"{text}, on validation {spec.selection_metric}"
     absent = {d.name: why for d in spec.datasets if (why := unavailable(d, data_dir))}
     here = spec.without_datasets(list(absent))
     if here is None:

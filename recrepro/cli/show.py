@@ -74,7 +74,7 @@ def _what(record: Record) -> Iterator[tuple[str, Any]]:
     yield "hyperparameters", model.params
     if tuning is not None:
         if identity.tuning:
-            yield "budget", how(identity.tuning)
+            yield "budget", how(identity.budget, identity.tuning)
         text = f"{tuning.trials} trials, {tuning.failed} failed"
         text += f", {tuning.pruned} pruned" if tuning.pruned else ""
         if tuning.stopped:

@@ -82,7 +82,7 @@ class CellProgress:
     @property
     def trials(self) -> int | None:
         """How many its search has; 0 if it is not tuned, None if its time is limited instead."""
-        return self.work.identity.search_budget[0]
+        return self.work.identity.budget.trials
 
     @property
     def stage(self) -> str:

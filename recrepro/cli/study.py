@@ -202,7 +202,7 @@ def cannot_run(loaded: Loaded, stage: Stage, options: Options) -> str | None:
     if options.quick and not loaded.is_tuned(stage) and stage.minutes > QUICK_MINUTES:
         return f"it takes {stage.minutes:g} min, which is not quick"
     try:
-        check_names(experiment)
+        check_names(experiment, loaded.file(stage).parent)
     except UsageError:
         raise
     except RecreproError as error:

@@ -1,9 +1,9 @@
 """The one evaluator: it alone masks, ranks, breaks ties and averages."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,82 @@ Outside = Literal["missed", "ignored"]
 count as missed; or they are not looked for."""
 
 
+SHORTEST_LISTS = 20
+"""Length of the lists that are kept of a test, if no metric looks further down."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rankings:
+    """How a model ranked what was held out: all that metrics are computed from.
+
+    Parameters
+    ----------
+    users : array of int, shape (n,)
+        Indices of the users that have held-out items, ascending.
+    held : Interactions
+        The held-out items that were looked for.
+    ranks : array of int32, shape (len(held),)
+        The rank of each, from 1; `UNRANKED` if it cannot be recommended.
+    lists : array of int32, shape (n, depth)
+        The items, best first, `UNLISTED` behind the end.
+    lengths : array of int32, shape (n,)
+        How many items were ranked.
+    n_unsampled : array of int64, shape (n,), or None
+        In sampled ranking, how many items a full one would have had.
+    activity : array of int64, shape (n,)
+        How many items the model was shown of each user.
+    n_skipped : int
+        Users without held-out items, who are not evaluated.
+    """
+
+    users: NDArray[np.int64]
+    held: Interactions
+    ranks: NDArray[np.int32]
+    lists: NDArray[np.int32]
+    lengths: NDArray[np.int32]
+    n_unsampled: NDArray[np.int64] | None
+    activity: NDArray[np.int64]
+    n_skipped: int
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all but labels and times as named arrays, to be stored."""
+        named: dict[str, NDArray[Any]] = {
+            "users": self.users,
+            "held_users": self.held.users,
+            "held_items": self.held.items,
+            "held_values": self.held.values,
+            "ranks": self.ranks,
+            "lists": self.lists,
+            "lengths": self.lengths,
+            "activity": self.activity,
+            "n_skipped": np.array(self.n_skipped),
+        }
+        return named if self.n_unsampled is None else {**named, "n_unsampled": self.n_unsampled}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], like: Interactions) -> "Rankings":
+        """Read what `arrays` gave.
+
+        Parameters
+        ----------
+        arrays : mapping of str to array
+            The arrays.
+        like : Interactions
+            Interactions of the same users and items, for their labels.
+        """
+        held = (arrays["held_users"], arrays["held_items"], arrays["held_values"])
+        return cls(
+            arrays["users"],
+            Interactions(*held, None, like.user_ids, like.item_ids),
+            arrays["ranks"],
+            arrays["lists"],
+            arrays["lengths"],
+            arrays.get("n_unsampled"),
+            arrays["activity"],
+            int(arrays["n_skipped"]),
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """What a model scored.
@@ -47,6 +123,8 @@ class Evaluation:
         The held-out items that were looked for.
     ranks : array of int32, shape (len(held),)
         The rank of each, from 1; `UNRANKED` if it cannot be recommended.
+    activity : array of int64, shape (n,)
+        How many items the model was shown of each user.
     """
 
     users: NDArray[np.int64]
@@ -55,6 +133,7 @@ class Evaluation:
     n_skipped: int = 0
     held: Interactions | None = None
     ranks: NDArray[np.int32] | None = None
+    activity: NDArray[np.int64] | None = None
 
     @property
     def means(self) -> dict[str, float]:
@@ -116,22 +195,36 @@ class Evaluator:
         negatives: csr_array | None = None,
         features: csr_array | None = None,
     ) -> Evaluation:
-        """Measure a fitted model.
+        """Rank with a fitted model, and measure the rankings: see `rank` and `measure`."""
+        rankings = self.rank(model, train, histories, holdout, negatives)
+        return self.measure(rankings, train, features)
+
+    def rank(
+        self,
+        model: Recommender,
+        train: Interactions,
+        histories: csr_array,
+        holdout: Interactions,
+        negatives: csr_array | None = None,
+        *,
+        keep: bool = False,
+    ) -> Rankings:
+        """Rank the held-out items of each user with a fitted model.
 
         Parameters
         ----------
         model : Recommender
             Fitted.
         train : Interactions
-            What it was fitted on: popularity, and which items may be recommended.
+            What it was fitted on: which items may be recommended.
         histories : csr_array of float32, shape (n_users, n_items)
             What the model is shown of each user; these items are not recommended.
         holdout : Interactions
             The items to be found.
         negatives : csr_array of bool, shape (n_users, n_items), optional
             Sampled ranking: the items that each user's held-out items are ranked against.
-        features : csr_array, shape (n_items, n_features), optional
-            Features of the items, for metrics that need them.
+        keep : bool
+            True to also list what is needed to add metrics later: `kept_depth` items a user.
 
         Raises
         ------
@@ -140,19 +233,19 @@ class Evaluator:
         DataError
             If nobody has held-out items, or, in sampled ranking, somebody has no negatives.
         """
-        catalogue = CandidateItems(train, self._recommendable(train), features)
+        recommendable = self._recommendable(train)
         if self._outside == "ignored":
-            holdout = holdout.select(catalogue.recommendable[holdout.items])
+            holdout = holdout.select(recommendable[holdout.items])
         users = np.flatnonzero(holdout.user_counts)
         if not len(users):
             raise DataError("no user has a held-out item, so there is nothing to evaluate.")
         if negatives is not None:
             _check_negatives(users, negatives.astype(bool) > histories.astype(bool))
         n_items = holdout.n_items
-        depth = min(self._depth, n_items)
+        depth = min(self.kept_depth if keep else self._depth, n_items)
         ties = TieOrder(generator(self._tie_seed, "ties").permutation(n_items))
         held = holdout.binarised().matrix.astype(bool)  # an interaction of value 0 counts too
-        barred = np.flatnonzero(~catalogue.recommendable).astype(np.int32)
+        barred = np.flatnonzero(~recommendable).astype(np.int32)
         size = max(1, self._block_cells // n_items)
         found = []
         with ThreadPoolExecutor(self._threads) as pool:
@@ -173,24 +266,69 @@ class Evaluator:
             for name in ("ranks", "lists", "lengths")
         )
         del found
-        ranking = _ranking(
-            holdout,
+        activity = np.diff(histories.indptr).astype(np.int64)
+        has_history = activity > 0
+        return Rankings(
             users,
+            holdout,
             ranks,
-            lengths.astype(np.int64),
-            lists=lists if depth else None,
-            catalogue=catalogue,
-            n_unsampled=None if negatives is None else _n_rankable(histories, barred)[users],
+            lists,
+            lengths,
+            None if negatives is None else _n_rankable(histories, barred)[users],
+            activity[users],
+            int(has_history.sum() - has_history[users].sum()),
+        )
+
+    @property
+    def kept_depth(self) -> int:
+        """Length of the lists that are kept: the largest cutoff, and not less than 20."""
+        return max([SHORTEST_LISTS, *(m.k for m in self.metrics if m.k)])
+
+    def can_measure(self, depth: int, n_items: int) -> bool:
+        """Say whether all metrics can be computed from lists of a depth.
+
+        Parameters
+        ----------
+        depth : int
+            Length of the lists.
+        n_items : int
+            Number of all items.
+        """
+        return min(self._depth, n_items) <= depth
+
+    def measure(
+        self, rankings: Rankings, train: Interactions, features: csr_array | None = None
+    ) -> Evaluation:
+        """Compute the metrics of rankings.
+
+        Parameters
+        ----------
+        rankings : Rankings
+            From `rank`; lists that are longer than a metric needs are cut.
+        train : Interactions
+            What the model was fitted on: popularity, and which items may be recommended.
+        features : csr_array, shape (n_items, n_features), optional
+            Features of the items, for metrics that need them.
+        """
+        depth = min(self._depth, train.n_items)
+        ranking = _ranking(
+            rankings.held,
+            rankings.users,
+            rankings.ranks,
+            rankings.lengths.astype(np.int64),
+            lists=rankings.lists[:, :depth] if depth else None,
+            catalogue=CandidateItems(train, self._recommendable(train), features),
+            n_unsampled=rankings.n_unsampled,
         )
         values = self._measure(ranking)
-        has_history = np.diff(histories.indptr) > 0
         return Evaluation(
-            users,
+            rankings.users,
             {name: value for name, value in values.items() if isinstance(value, np.ndarray)},
             {name: value for name, value in values.items() if isinstance(value, float)},
-            int(has_history.sum() - has_history[users].sum()),
-            holdout,
-            ranks,
+            rankings.n_skipped,
+            rankings.held,
+            rankings.ranks,
+            rankings.activity,
         )
 
     def _measure(self, ranking: Ranking) -> dict[str, PerUser | float]:

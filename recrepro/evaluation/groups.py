@@ -36,15 +36,13 @@ def activity_groups(activity: NDArray[np.int64], n_groups: int = N_GROUPS) -> ND
     return numbers
 
 
-def by_activity(evaluation: Evaluation, activity: NDArray[np.int64]) -> list[dict[str, Any]]:
+def by_activity(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Return the means of every metric for each group of users.
 
     Parameters
     ----------
     evaluation : Evaluation
-        Values of users.
-    activity : array of int, shape (n_all_users,)
-        Interactions in the history of each user of the data.
+        Values of users, and how much the model was shown of them.
 
     Returns
     -------
@@ -52,7 +50,8 @@ def by_activity(evaluation: Evaluation, activity: NDArray[np.int64]) -> list[dic
         One a group, least active first: the smallest and the largest `activity`, the number of
         `users`, and the `means` by metric.
     """
-    mine = activity[evaluation.users]
+    assert evaluation.activity is not None
+    mine = evaluation.activity
     groups = activity_groups(mine)
     return [
         {

@@ -51,7 +51,7 @@ class Board:
 
     @property
     def families(self) -> dict[str, str]:
-        """By model: simple, neural, own or external."""
+        """By model: simple, neural, custom or external."""
         return {model: records[0].model.family for model, records in self.records.items()}
 
     @property

@@ -8,7 +8,7 @@ what the same model on the same data has needed before, if that was more.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from recrepro.models import MODELS, family_of
+from recrepro.models import family_of
 from recrepro.run.materials import memory_needed
 from recrepro.run.plan import Plan
 from recrepro.store.records import Record
@@ -45,7 +45,7 @@ def expected_memory(plan: Plan, records: Iterable[Record]) -> dict[str, int]:
         of = (cell.name.dataset, cell.name.model)
         if of not in estimated:
             data = DATA_COPIES * plan.datasets[cell.name.dataset].interactions.n_bytes
-            torch = TORCH_BYTES * (family_of(MODELS.resolve(cell.model.name)) != "simple")
+            torch = TORCH_BYTES * (family_of(plan.models[cell.name.model]) != "simple")
             estimated[of] = PROCESS_BYTES + torch + data + memory_needed(plan, cell)
         before = seen.get((cell.model.name, cell.identity.data.fingerprint), 0)
         needed[cell.key] = max(estimated[of], before)

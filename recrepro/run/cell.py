@@ -12,26 +12,38 @@ from typing import Any, Literal
 
 from recrepro.compute.checkpoint import Checkpoint
 from recrepro.compute.failpoints import reach
+from recrepro.custom.fingerprint import fingerprint
+from recrepro.custom.load import resolve_model
+from recrepro.errors import ModelError
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.features import Features
+from recrepro.interactions import Interactions
 from recrepro.model import EpochStats, IterativeRecommender, Recommender
-from recrepro.models import MODELS, default_role, family_of
+from recrepro.models import default_role, family_of
 from recrepro.randomness import generator
 from recrepro.run.energy import EnergyMeter
 from recrepro.run.events import EpochFinished, Said, StageBegun, TrialFinished
 from recrepro.run.job import Job
-from recrepro.run.outcome import measured, per_user_table, result_digest
-from recrepro.run.provenance import code_state, environment, packages, peak_memory_bytes
+from recrepro.run.outcome import (
+    RANKINGS,
+    can_rescore,
+    measured,
+    per_user_table,
+    result_digest,
+    search_outcome,
+)
+from recrepro.run.provenance import code_of, code_state, environment, packages, peak_memory_bytes
 from recrepro.run.weights import weights_of
-from recrepro.space import at_edge
 from recrepro.spec.budget import Budget
+from recrepro.splits.keys import lock
 from recrepro.splits.sealed import StoredSplit, TuningView, histories
 from recrepro.store.ledger import Ledger
 from recrepro.store.records import (
     Lap,
     Record,
+    RecordedCode,
     RecordedModel,
-    RecordedSearch,
+    RecordedRankings,
     SplitFacts,
     Trial,
 )
@@ -85,11 +97,13 @@ def run_cell(
     """
     ledger = Ledger(job.ledger, patient=True)
     workspace = Workspace(Path(job.workspace))
-    model_class = MODELS.resolve(job.model_spec.name)
+    model_class = _model_of(job)
     split = StoredSplit(Path(job.split_folder))
     evaluator = job.evaluator
     started = time.time()
-    code_state()  # looked at now, because files may be edited while the cell runs
+    # Looked at now, because files may be edited while the cell runs.
+    code_state()
+    own_code = code_of(model_class, job.model_spec.target)
     watch, energy = _Stopwatch(), EnergyMeter()
 
     def say(event: Said) -> None:
@@ -100,22 +114,23 @@ def run_cell(
     trials = _tune(job, model_class, split, evaluator, ledger, workspace, say, features)
     watch.lap("tune")
 
-    say(StageBegun(stage="final fit"))
     config = chosen_params(model_class, job.model_spec, trials)
+    params = config.model_dump(mode="json")
+    fit = job.identity.fit_key(params)
+    if not job.anew and can_rescore(job.identity, evaluator, ledger.fitted(job.cell, fit)):
+        ledger.close()
+        return  # the coordinator, which has the key of the rankings, computes the metrics
+    say(StageBegun(stage="final fit"))
     known = split.known(bytes.fromhex(job.tuning_key))
     model = model_class(config).with_features(features)
-    rng = generator(job.name.seed, "fit")
-    if isinstance(model, IterativeRecommender):
-        model.checkpoint = Checkpoint(workspace.checkpoints(job.cell) / "fit.npz")
-        model.fit(known, rng, lambda stats: say(_epoch(stats)))
-    else:
-        model.fit(known, rng)
+    _fit(job, model, known, workspace, say)
     watch.lap("fit")
 
     say(StageBegun(stage="test"))
     opened = split.sealed(unseal).open()
     shown = histories(known, opened.shown)
-    evaluation = evaluator.evaluate(model, known, shown, opened.test, opened.negatives)
+    rankings = evaluator.rank(model, known, shown, opened.test, opened.negatives, keep=True)
+    evaluation = evaluator.measure(rankings, known)
     watch.lap("score")
 
     joules, peak, ended = energy.read(), peak_memory_bytes(), time.time()
@@ -141,9 +156,8 @@ def run_cell(
     if job.keep_model:
         weights = weights_of(model)
         optional["weights"] = None if weights is None else workspace.write_blob(weights)
-    params, family = config.model_dump(mode="json"), family_of(model_class)
     record = Record(
-        schema_version=2,
+        schema_version=3,
         cell=job.cell,
         result_digest=result_digest(job.cell, params, evaluation),
         name=job.name,
@@ -151,17 +165,10 @@ def run_cell(
         protocol=job.identity.protocol_fingerprint,
         experiment=job.experiment,
         base=job.base,
-        model=RecordedModel(
-            name=job.model_spec.name,
-            family=family,
-            role=job.model_spec.role or default_role(family),
-            version=model_class.version,
-            params=params,
-            status=_status(job, model_class),
-        ),
-        tuning=_search(job, model_class, trials),
+        model=_recorded_model(job, model_class, params, own_code),
+        tuning=search_outcome(model_class, job.model_spec, job.spec.selection_metric, trials),
         curve=list(model.curve) if isinstance(model, IterativeRecommender) else [],
-        **measured(evaluation, known, shown),
+        **measured(evaluation, known),
         sampled=opened.negatives is not None,
         split=SplitFacts.model_validate(split.facts),
         openings=list(ledger.openings(job.cell)),
@@ -172,14 +179,61 @@ def run_cell(
         started_at=started,
         ended_at=ended,
         provenance=environment(),
+        fit=fit,
+        rankings=RecordedRankings(
+            sha256=workspace.write_blob(lock(RANKINGS, opened.rankings_key, rankings.arrays())),
+            depth=rankings.lists.shape[1],
+        ),
         **optional,
     )
-    for blob in filter(None, (record.per_user, record.weights)):
+    assert record.rankings is not None
+    for blob in filter(None, (record.per_user, record.rankings.sha256, record.weights)):
         deliver(blob)
     ledger.commit(job.token, record)
     reach("record-committed")
     ledger.close()
     shutil.rmtree(workspace.checkpoints(job.cell), ignore_errors=True)
+
+
+def _model_of(job: Job) -> type[Recommender]:
+    """Return the class of the model, unless its code has changed since the run began."""
+    spec = job.model_spec
+    model = resolve_model(spec.name, spec.target, Path(job.base))
+    planned = job.identity.model
+    if planned is not None and planned.code not in (None, fingerprint(model)):
+        raise ModelError(
+            f"the code of {spec.title!r} was changed after the run began. Run the same command "
+            "again, which takes the new code."
+        )
+    return model
+
+
+def _fit(
+    job: Job, model: Recommender, known: Interactions, workspace: Workspace, say: Emit
+) -> None:
+    """Fit the final model; a long training goes on from where an interrupted one has stopped."""
+    assert job.identity.fit is not None
+    rng = generator(job.identity.fit.seed, "fit")
+    if isinstance(model, IterativeRecommender):
+        model.checkpoint = Checkpoint(workspace.checkpoints(job.cell) / "fit.npz")
+        model.fit(known, rng, lambda stats: say(_epoch(stats)))
+    else:
+        model.fit(known, rng)
+
+
+def _recorded_model(
+    job: Job, model: type[Recommender], params: dict[str, Any], code: RecordedCode | None
+) -> RecordedModel:
+    family = family_of(model)
+    return RecordedModel(
+        name=job.model_spec.name,
+        family=family,
+        role=job.model_spec.role or default_role(family),
+        version=model.version,
+        params=params,
+        status=_status(job, model),
+        **({} if code is None else {"code": code}),
+    )
 
 
 def _tune(
@@ -245,20 +299,3 @@ def _status(
     if job.tune_spec is not None and search_space(model_class, job.model_spec):
         return "tuned"
     return "fixed" if job.model_spec.params else "untuned"
-
-
-def _search(job: Job, model_class: type[Recommender], trials: list[Trial]) -> RecordedSearch | None:
-    best = best_of(trials)
-    if best is None:
-        return None
-    space = search_space(model_class, job.model_spec)
-    return RecordedSearch(
-        metric=job.spec.selection_metric,
-        trials=len(trials),
-        failed=sum(t.state == "failed" for t in trials),
-        pruned=sum(t.state == "pruned" for t in trials),
-        seconds=sum(t.seconds for t in trials),
-        stopped=trials[-1].stopped,
-        best=best,
-        at_edge=[n for n, value in best.params.items() if at_edge(space[n], value)],
-    )

@@ -15,6 +15,7 @@ from recrepro.run.executors import TRY_AGAIN, Executor
 from recrepro.run.interrupts import signals_as_interrupt
 from recrepro.run.materials import Materials
 from recrepro.run.plan import Cell, Plan
+from recrepro.run.rescore import rescore
 from recrepro.store.leases import LEASE_SECONDS
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
@@ -134,7 +135,9 @@ class Grid:
             token = self._ledger.lease(cell.key, reopen=reopen)
             if token is not None:
                 reach("lease-taken")
-                self._start(cell, token)
+                self._tokens[cell.key] = token
+                if reopen or not self._rescore(cell):
+                    self._start(cell, token)
             elif not reopen and self._ledger.status(cell.key).state == "done":
                 self._observer.skipped(cell)
             else:  # another run is at it: ask again later
@@ -149,11 +152,20 @@ class Grid:
             with contextlib.suppress(RecreproError, OSError):  # said when it is started
                 self._materials.split(cell)
 
+    def _rescore(self, cell: Cell) -> bool:
+        """Compute a cell's metrics from what another cell of the same fit has kept, if one has."""
+        record = rescore(self._plan, cell, self._materials, self._ledger, self._workspace)
+        if record is None:
+            return False
+        self._ledger.commit(self._tokens.pop(cell.key), record)
+        self._observer.ended(cell, None)
+        return True
+
     def _start(self, cell: Cell, token: str) -> None:
-        self._tokens[cell.key] = token
         try:
             job = self._materials.job(cell, token, str(self._ledger.address))
-            job = job.model_copy(update={"keep_model": self._keep_models})
+            wanted = {"keep_model": self._keep_models, "anew": cell.key in self._reopen}
+            job = job.model_copy(update=wanted)
         except RecreproError as error:
             self._fail(cell, str(error))
             return
@@ -199,7 +211,7 @@ class Grid:
             del self._tokens[cell.key]
             reach("cell-done")
             self._observer.ended(cell, None)
-        else:
+        elif code or reason or cell.key in self._reopen or not self._rescore(cell):
             self._fail(cell, reason or _died(code))
 
     def _lost(self, cell: Cell, reason: str) -> None:

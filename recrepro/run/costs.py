@@ -250,7 +250,8 @@ def _cell_cost(
     if state == "done":
         return CellCost(cell, state, 0, None, "", needed, 0)
     finished = 0 if work is None or state == "failed" else work.finished
-    trials, limit = cell.identity.search_budget
+    budget = cell.identity.budget
+    trials, limit = budget.trials, budget.seconds
     trials = None if trials is None else max(0, trials - finished)
     users = 0 if drawn is None else int((drawn.parts.test.user_counts > 0).sum())
     values = 8 * users * (1 + len(plan.experiment.evaluate.metrics))

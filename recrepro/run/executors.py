@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from pydantic import ValidationError
 
-from recrepro.errors import LedgerUnreachable, RecreproError
+from recrepro.errors import LedgerUnreachable, RecreproError, blame
 from recrepro.run.events import SAID, Event, Exited, Failed, Said
 
 if TYPE_CHECKING:  # it loads much, and `recrepro run` starts a process before it has done so
@@ -96,7 +96,7 @@ def attempt(run: Callable[[], None], emit: Callable[[Said], None]) -> int:
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the coordinator records it
         traceback.print_exc()
         own = isinstance(error, RecreproError)
-        reason = str(error) if own else f"{type(error).__name__}: {error}"
+        reason = str(error) if own else blame(error)
         emit(Failed(reason=reason))
         return TRY_AGAIN if isinstance(error, LedgerUnreachable) else 1
     return 0

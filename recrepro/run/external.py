@@ -206,7 +206,7 @@ def score_on_plan(
         **({} if whole.features is None else {"features": whole.features}),
     )
     return Record(
-        schema_version=2,
+        schema_version=3,
         cell=identity.key,
         result_digest=result_digest(identity.key, {}, scored.evaluation),
         name=cell.name.model_copy(update={"model": name}),
@@ -222,7 +222,7 @@ def score_on_plan(
             notes=list(scored.notes),
         ),
         tuning=None,
-        **measured(scored.evaluation, parts.known, shown),
+        **measured(scored.evaluation, parts.known),
         sampled=scored.sampled,
         split=SplitFacts.model_validate(drawn.facts),
         per_user=workspace.write_blob(per_user_table(scored.evaluation, parts.test)),

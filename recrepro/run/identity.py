@@ -3,22 +3,41 @@
 import json
 from dataclasses import asdict
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+from recrepro.custom.fingerprint import files_fingerprint, fingerprint
 from recrepro.errors import UsageError
 from recrepro.features import ALL, Features, FeatureSet, described
 from recrepro.model import Recommender
+from recrepro.models import family_of
+from recrepro.spec.budget import Budget
 from recrepro.spec.experiment import Experiment, ModelSpec
-from recrepro.spec.identity import ModelIdentity
-from recrepro.tuning.hindsight import looks_back
+from recrepro.spec.identity import FitIdentity, ModelIdentity
 from recrepro.tuning.tuner import search_space
 
 
-def model_identity(model: type[Recommender], spec: ModelSpec) -> ModelIdentity:
-    """Return name, version, fixed hyperparameters and search space of a model."""
+def model_identity(model: type[Recommender], spec: ModelSpec, base: Path) -> ModelIdentity:
+    """Return name, version, fixed hyperparameters and search space of a model.
+
+    Parameters
+    ----------
+    model : type of Recommender
+        The model. Of one that is not recrepro's own, the code counts too.
+    spec : ModelSpec
+        The model as the experiment gives it.
+    base : Path
+        Folder that names of files among the hyperparameters start from.
+    """
     ranges = search_space(model, spec) if spec.tune else {}
     space = {name: {"kind": one.kind, **asdict(one)} for name, one in ranges.items()}
+    code: dict[str, Any] = {}
+    if family_of(model) == "custom":
+        code = {"code": fingerprint(model)}
+        if files := files_fingerprint(spec.params, base):
+            code["files"] = files
     return ModelIdentity(
+        **code,
         name=spec.name,
         version=model.version,
         params=model.Config(**spec.params).model_dump(mode="json"),
@@ -27,21 +46,38 @@ def model_identity(model: type[Recommender], spec: ModelSpec) -> ModelIdentity:
     )
 
 
-def tuning_identity(
-    experiment: Experiment, model: type[Recommender], spec: ModelSpec
-) -> dict[str, Any] | None:
-    """Return the budget and the rules of a model's search; None if it is not tuned."""
+def tuning_identity(experiment: Experiment, spec: ModelSpec) -> dict[str, Any] | None:
+    """Return the rules of a model's search, without its budget; None if it is not tuned."""
     if experiment.tune is None or not spec.tune:
         return None
-    written = experiment.tune.model_dump(mode="json")
-    if not looks_back(experiment.tune, model):
-        written.pop("hindsight", None)
+    written = experiment.tune.model_dump(mode="json", exclude={"trials", "seconds", "hindsight"})
     # Another Optuna may suggest other trials for the same seed.
     return {
         **written,
         "metric": experiment.selection_metric,
         "optuna": version("optuna"),
     }
+
+
+def fit_identity(
+    experiment: Experiment, spec: ModelSpec, seed: int, *, searched: bool
+) -> FitIdentity:
+    """Return the seed of a model's final fit, and the budget of the search before it.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The experiment.
+    spec : ModelSpec
+        The model as the experiment gives it.
+    seed : int
+        Seed of the fit.
+    searched : bool
+        True if the model has a range to search.
+    """
+    tune = experiment.tune if spec.tune else None
+    budget = Budget(0) if tune is None else tune.budget(searched=searched)
+    return FitIdentity(seed=seed, trials=budget.trials, seconds=budget.seconds)
 
 
 def features_identity(

@@ -46,6 +46,8 @@ class Job(Plain):
         Items that may be recommended.
     keep_model : bool
         True to store what the final model has learned.
+    anew : bool
+        True to fit and test again though the same fit was tested before.
     wants : dict of str to int
         What it needs of a machine: bytes of `MEMORY`, a `GPU`.
     features_folder : str or None
@@ -69,6 +71,7 @@ class Job(Plain):
     budget: Budget
     items: Literal["all", "train"] | list[str]
     keep_model: bool = False
+    anew: bool = False
     wants: dict[str, int] = Field({})
     features_folder: str | None = None
     deliver_blobs: bool = False

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from recrepro.features import Features
 from recrepro.model import Recommender
-from recrepro.models import MODELS
 from recrepro.run.job import Job
 from recrepro.run.plan import Cell, Plan
 from recrepro.splits.draw import Drawn, draw_split
@@ -17,7 +16,7 @@ from recrepro.tuning.tuner import make_config
 
 def model_of(plan: Plan, cell: Cell) -> Recommender:
     """Return the model of a cell, with the declared defaults of what is searched."""
-    model_class = MODELS.resolve(cell.model.name)
+    model_class = plan.models[cell.name.model]
     config = make_config(model_class, cell.model.title, cell.model.params)
     return model_class(config).with_features(needed_features(plan, cell))
 

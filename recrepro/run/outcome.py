@@ -2,20 +2,45 @@
 
 import hashlib
 import io
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
 
 from recrepro.evaluation.definitions import parse_metric
-from recrepro.evaluation.evaluator import Evaluation
+from recrepro.evaluation.evaluator import Evaluation, Evaluator
 from recrepro.evaluation.groups import by_activity, by_popularity
 from recrepro.interactions import Interactions
+from recrepro.model import Recommender
+from recrepro.space import at_edge
 from recrepro.spec.canonical import canonical_json
+from recrepro.spec.experiment import ModelSpec
+from recrepro.spec.identity import Identity
+from recrepro.store.records import Record, RecordedSearch, Trial
+from recrepro.tuning.tuner import best_of, search_space
+
+RANKINGS = "rankings"
+"""The name that kept rankings are locked under."""
 
 
-def measured(evaluation: Evaluation, train: Interactions, shown: csr_array) -> dict[str, Any]:
+def can_rescore(identity: Identity, evaluator: Evaluator, source: Record | None) -> bool:
+    """Say whether the metrics of a cell can be computed from what another one has kept.
+
+    Parameters
+    ----------
+    identity : Identity
+        Of the cell.
+    evaluator : Evaluator
+        With the metrics of the cell.
+    source : Record or None
+        Result of a cell with the same fit, if there is one.
+    """
+    if source is None or source.rankings is None or identity.hindsight:
+        return False
+    return evaluator.can_measure(source.rankings.depth, source.split.items)
+
+
+def measured(evaluation: Evaluation, train: Interactions) -> dict[str, Any]:
     """Return the fields of a record that an evaluation gives.
 
     Parameters
@@ -24,8 +49,6 @@ def measured(evaluation: Evaluation, train: Interactions, shown: csr_array) -> d
         Of the test part.
     train : Interactions
         Data that the model was fitted on.
-    shown : csr_array, shape (n_users, n_items)
-        The histories.
     """
     names = [name.partition("@")[2] for name in evaluation.means]
     cutoffs = sorted({int(k) for k in names if k})
@@ -35,7 +58,7 @@ def measured(evaluation: Evaluation, train: Interactions, shown: csr_array) -> d
         "users": len(evaluation.users),
         "users_without_holdout": evaluation.n_skipped,
         "groups": {
-            "activity": by_activity(evaluation, np.diff(shown.indptr)),
+            "activity": by_activity(evaluation),
             "popularity": by_popularity(evaluation, train.item_counts, cutoffs),
         },
     }
@@ -45,6 +68,38 @@ def _definition(metric: str) -> dict[str, str]:
     """Say whose formula a metric is, in one line."""
     definition = parse_metric(metric).definition
     return {"id": definition.id, "formula": definition.formula}
+
+
+def search_outcome(
+    model: type[Recommender], spec: ModelSpec, metric: str, trials: Sequence[Trial]
+) -> RecordedSearch | None:
+    """Return what a record tells of a search; None if there was none.
+
+    Parameters
+    ----------
+    model : type of Recommender
+        The model.
+    spec : ModelSpec
+        The model as the experiment gives it.
+    metric : str
+        The selection metric.
+    trials : sequence of Trial
+        The trials that the cell uses.
+    """
+    best = best_of(trials)
+    if best is None:
+        return None
+    space = search_space(model, spec)
+    return RecordedSearch(
+        metric=metric,
+        trials=len(trials),
+        failed=sum(t.state == "failed" for t in trials),
+        pruned=sum(t.state == "pruned" for t in trials),
+        seconds=sum(t.seconds for t in trials),
+        stopped=trials[-1].stopped,
+        best=best,
+        at_edge=[n for n, value in best.params.items() if at_edge(space[n], value)],
+    )
 
 
 def per_user_table(evaluation: Evaluation, holdout: Interactions) -> bytes:

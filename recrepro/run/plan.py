@@ -1,26 +1,32 @@
 """From an experiment to its cells, with their data loaded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from recrepro.data.dataset import Dataset, content_checksum
 from recrepro.data.load import load_dataset, load_features
 from recrepro.errors import UsageError
 from recrepro.features import Features
 from recrepro.model import Recommender
-from recrepro.run.identity import features_identity, model_identity, tuning_identity
+from recrepro.run.identity import (
+    features_identity,
+    fit_identity,
+    model_identity,
+    tuning_identity,
+)
 from recrepro.run.protocol import check_items, check_metrics, ranking_identity, read_labels
-from recrepro.run.resolve import check_capability, check_names
+from recrepro.run.resolve import check_capability, check_names, on_device
 from recrepro.spec.budget import Budget
 from recrepro.spec.experiment import Experiment, ModelSpec
-from recrepro.spec.identity import HARNESS_VERSION, DataIdentity, Identity
+from recrepro.spec.identity import HARNESS_VERSION, DataIdentity, Identity, ModelIdentity
 from recrepro.splits.base import Splitter
 from recrepro.splits.draw import resolve_candidates, split_identity
 from recrepro.store.entries import Member
 from recrepro.store.names import CellName
+from recrepro.tuning.hindsight import looks_back
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,8 @@ class Plan:
         Folder that file names start from.
     features : dict
         Side information by title of the data set, aligned to its labels, if a model needs some.
+    models : dict
+        Classes of the models, by title.
     repeated : Budget, optional
         Spent budget of a search that is repeated, in place of the declared one.
     """
@@ -82,13 +90,12 @@ class Plan:
     base: Path = Path()
     repeated: Budget | None = None
     features: dict[str, Features] = field(default_factory=dict)
+    models: dict[str, type[Recommender]] = field(default_factory=dict)
 
     def budget(self, cell: Cell) -> Budget:
         """Return what the search of a cell may spend: no trials if it is not tuned."""
-        tune, model = self.experiment.tune, cell.identity.model
-        if tune is None or not cell.model.tune or model is None:
-            return Budget(0)
-        return self.repeated or tune.budget(searched=bool(model.space))
+        budget = cell.identity.budget
+        return self.repeated or budget if cell.identity.tuning is not None else budget
 
     def n_trials(self, *cells: Cell) -> int:
         """Return how many trials the searches of cells have at most; 0 if only time ends one."""
@@ -119,10 +126,14 @@ def make_plan(
     DataError
         If data cannot be read, or do not suit the experiment.
     """
-    models, splitters = check_names(experiment)
+    models, splitters = check_names(experiment, base)
+    experiment = on_device(experiment, models)
     evaluate = experiment.evaluate
     items = evaluate.items if evaluate.item_file is None else read_labels(base / evaluate.item_file)
-    plan = Plan(experiment, splitters=splitters, items=items, base=base)
+    plan = Plan(experiment, splitters=splitters, items=items, base=base, models=models)
+    identities = {
+        spec.title: model_identity(models[spec.title], spec, base) for spec in experiment.models
+    }
     for spec in experiment.datasets:
         dataset = load_dataset(spec, base, data_dir, progress=progress)
         check_items(items, dataset, evaluate.item_file)
@@ -131,12 +142,12 @@ def make_plan(
             whole = load_features(spec, base, data_dir, progress=progress)
             labels = dataset.interactions
             plan.features[dataset.name] = whole.aligned(labels.user_ids, labels.item_ids)
-        plan.cells.extend(_cells(plan, models, dataset))
+        plan.cells.extend(_cells(plan, dataset, identities))
     _check_distinct(plan.cells)
     return plan
 
 
-def _cells(plan: Plan, models: dict[str, type[Recommender]], dataset: Dataset) -> Iterator[Cell]:
+def _cells(plan: Plan, dataset: Dataset, identities: Mapping[str, ModelIdentity]) -> Iterator[Cell]:
     """List the cells of one data set: its splits, their seeds and folds, the models."""
     experiment, evaluate = plan.experiment, plan.experiment.evaluate
     ranking = ranking_identity(experiment, plan.items)
@@ -159,17 +170,21 @@ def _cells(plan: Plan, models: dict[str, type[Recommender]], dataset: Dataset) -
                 evaluate.sampling,
             )
             for spec in experiment.models:
-                model = models[spec.title]
+                model = plan.models[spec.title]
                 check_capability(model, spec, dataset, splitter)
-                side = {}
+                side: dict[str, Any] = {}
                 if model.needs_features:
                     have = plan.features[dataset.name]
                     side["features"] = features_identity(model, spec, have, dataset.name)
+                told = identities[spec.title]
+                if looks_back(experiment.tune if spec.tune else None, model):
+                    side["hindsight"] = True
                 identity = Identity(
                     data=data,
                     split=split,
-                    model=model_identity(model, spec),
-                    tuning=tuning_identity(experiment, model, spec),
+                    model=told,
+                    tuning=tuning_identity(experiment, spec),
+                    fit=fit_identity(experiment, spec, seed, searched=bool(told.space)),
                     metrics=list(evaluate.metrics),
                     ranking=ranking,
                     harness=HARNESS_VERSION,

@@ -16,8 +16,11 @@ from threadpoolctl import threadpool_info
 
 import recrepro
 from recrepro.compute.threads import default_threads
+from recrepro.custom.fingerprint import fingerprint, module_file, package_of
+from recrepro.model import Recommender
+from recrepro.models import family_of
 from recrepro.run.packages import all_installed, needed
-from recrepro.store.records import CodeState, Provenance
+from recrepro.store.records import CodeState, Provenance, RecordedCode
 
 POOL_FACTS = (
     "user_api",
@@ -42,10 +45,16 @@ def code_state() -> CodeState:
     All are None for an installed package, whose version says it all. `diff` is the hash of what
     git shows as changed, and of Python files that it does not know.
     """
-    root = checkout()
-    status = None if root is None else _git(root, "status", "--porcelain")
-    if root is None or status is None:
+    return git_state(checkout())
+
+
+def git_state(folder: Path | None) -> CodeState:
+    """Return the state of the git checkout that a folder is in; all None if it is in none."""
+    top = None if folder is None else _git(folder, "rev-parse", "--show-toplevel")
+    if top is None:
         return CodeState(commit=None, dirty=None, diff=None)
+    root = Path(os.fsdecode(top).rstrip("\n"))
+    status = _git(root, "status", "--porcelain") or b""
     commit = (_git(root, "rev-parse", "HEAD") or b"").decode().strip()
     return CodeState(
         commit=commit or None,
@@ -86,6 +95,26 @@ def environment() -> Provenance:
         threads=default_threads(),
         thread_pools=[{fact: pool.get(fact) for fact in POOL_FACTS} for pool in threadpool_info()],
         gpus=_gpus(),
+    )
+
+
+def code_of(model: type[Recommender], target: str | None) -> RecordedCode | None:
+    """Return what is recorded of the code of a model that is not recrepro's own; None of others.
+
+    Parameters
+    ----------
+    model : type of Recommender
+        The model.
+    target : str or None
+        The key `class` of the experiment.
+    """
+    if family_of(model) != "custom":
+        return None
+    file, package = module_file(model), package_of(model)
+    return RecordedCode(
+        place=target or f"{model.__module__}:{model.__qualname__}" if package is None else package,
+        fingerprint=fingerprint(model),
+        repository=git_state(None if file is None or package is not None else file.parent),
     )
 
 

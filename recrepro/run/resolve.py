@@ -1,13 +1,15 @@
 """Resolves the names of an experiment and refuses what cannot be meant, before data are loaded."""
 
+from pathlib import Path
+
 from pydantic import ValidationError
 
+from recrepro.custom.load import resolve_model
 from recrepro.data.dataset import Dataset
 from recrepro.data.filters import make_filter
 from recrepro.errors import UsageError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.model import Recommender
-from recrepro.models import MODELS
 from recrepro.spec.canonical import canonical_json
 from recrepro.spec.experiment import Experiment, ModelSpec, SplitSpec
 from recrepro.spec.explain import explain
@@ -17,8 +19,17 @@ from recrepro.tuning.suggestions import check_sampler
 from recrepro.tuning.tuner import search_space, validate_metric
 
 
-def check_names(experiment: Experiment) -> tuple[dict[str, type[Recommender]], dict[str, Splitter]]:
+def check_names(
+    experiment: Experiment, base: Path
+) -> tuple[dict[str, type[Recommender]], dict[str, Splitter]]:
     """Resolve every name of an experiment and check all hyperparameters and ranges.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The experiment as read.
+    base : Path
+        Folder that the experiment's relative file names start from.
 
     Returns
     -------
@@ -37,7 +48,7 @@ def check_names(experiment: Experiment) -> tuple[dict[str, type[Recommender]], d
         check_sampler(experiment.tune)
     models = {}
     for spec in experiment.models:
-        model = MODELS.resolve(spec.name)
+        model = resolve_model(spec.name, spec.target, base)
         search_space(model, spec)
         models[spec.title] = model
     _check_expected(experiment)
@@ -45,6 +56,39 @@ def check_names(experiment: Experiment) -> tuple[dict[str, type[Recommender]], d
         for filter_spec in dataset.filters:
             make_filter(filter_spec, f"data set {dataset.name!r}")
     return models, {spec.title: _splitter(spec) for spec in experiment.splits}
+
+
+def on_device(experiment: Experiment, models: dict[str, type[Recommender]]) -> Experiment:
+    """Return the experiment with its device as a hyperparameter of each model that has one.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The experiment as read.
+    models : dict
+        Its models, by title.
+
+    Raises
+    ------
+    UsageError
+        If it names a device, and no model can choose one.
+    """
+    if experiment.device is None:
+        return experiment
+    able = [title for title, model in models.items() if "device" in model.Config.model_fields]
+    if not able:
+        raise UsageError(
+            f"the device {experiment.device!r} is for models with a hyperparameter 'device', such "
+            "as recrepro's neural ones, and there is none in this experiment. Leave it out."
+        )
+    device = {"device": experiment.device}
+    specs = tuple(
+        spec.model_copy(update={"params": device | spec.params}) if spec.title in able else spec
+        for spec in experiment.models
+    )
+    for spec in specs:
+        search_space(models[spec.title], spec)  # refuses a device that a model does not take
+    return experiment.model_copy(update={"models": specs, "device": None})
 
 
 def _splitter(spec: SplitSpec) -> Splitter:

@@ -48,6 +48,19 @@ class Budget:
             shares.append(sum(times) / self.seconds)
         return min(max(shares), 1.0)
 
+    def used(self, times: Sequence[float]) -> int:
+        """Return how many of the trials that exist belong to a search with this budget.
+
+        A longer search may have made more of them: the first ones count, up to the one that spends
+        the budget.
+
+        Parameters
+        ----------
+        times : sequence of float
+            Seconds of each trial that exists.
+        """
+        return next((n for n in range(len(times)) if self.is_spent(times[:n])), len(times))
+
     def ends_trial(self, number: int, epoch: int, spent: float) -> bool:
         """Say whether a trial has to end with the epoch that it was just validated after.
 
@@ -69,9 +82,16 @@ class Budget:
         return " or ".join(parts)
 
 
-def how(tuning: Mapping[str, Any]) -> str:
-    """Say how a search was made, from the part of a cell's identity: ``35 trials each (TPE)``."""
-    budget = Budget(tuning.get("trials"), tuning.get("seconds"))
+def how(budget: Budget, tuning: Mapping[str, Any]) -> str:
+    """Say how a search was made: ``35 trials each (TPE)``.
+
+    Parameters
+    ----------
+    budget : Budget
+        What it could spend.
+    tuning : mapping of str to object
+        The rules of the search in a cell's identity.
+    """
     ways = [SAMPLERS.get(tuning.get("sampler", ""), str(tuning.get("sampler")))]
     if "startup" in tuning:
         ways.append(f"the first {tuning['startup']} at random")

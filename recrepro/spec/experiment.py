@@ -199,23 +199,46 @@ class RangeSpec(TomlTable):
         return Choice(*(self.choice or ()))
 
 
+def default_name(target: str) -> str:
+    """Return the name of a model that has none: its class in lower case, or its module's name."""
+    place, _, name = target.rpartition(":")
+    if name.lower() in ("fit", "model", "recommender"):
+        name = Path(place).stem if place.endswith(".py") else place.rpartition(".")[2]
+    kept = "".join(c for c in name.lower() if c.isascii() and (c.isalnum() or c in "._+-"))
+    return kept.strip("._+-")[:64]
+
+
 class ModelSpec(TomlTable):
     """A model, the hyperparameters that are fixed, and ranges that replace the declared ones.
 
-    By default recrepro's baselines have the role "baseline", and all other models are "judged".
+    `name` is one that ``recrepro ls models`` lists; or `class` says where the model is, as
+    ``"package.module:Class"`` or ``"path/to/file.py:Class"``, and `name` is free: by default it is
+    made from that of the class. By default recrepro's baselines have the role "baseline", and all
+    other models are "judged".
     """
 
+    model_config = ConfigDict(populate_by_name=True)
+
     name: Name
+    target: str | None = Field(None, alias="class")
     label: Name | None = None
     params: dict[str, Scalar] = {}
     search: dict[str, RangeSpec] = {}
     tune: bool = True
     role: Literal["baseline", "judged"] | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_class(cls, given: Any) -> Any:
+        if isinstance(given, dict) and isinstance(given.get("class"), str) and "name" not in given:
+            return {**given, "name": default_name(given["class"])}
+        return given
+
     @model_serializer(mode="wrap")
-    def _without_role(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a role that is not given."""
-        return {k: v for k, v in write(self).items() if v is not None or k != "role"}
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a class and a role that are not given, so that they do not enter hashes."""
+        later = ("class", "target", "role")
+        return {k: v for k, v in write(self).items() if v is not None or k not in later}
 
     @property
     def title(self) -> str:
@@ -309,7 +332,11 @@ class Expected(TomlTable):
 
 
 class Experiment(TomlTable):
-    """An experiment file."""
+    """An experiment file.
+
+    `device` is where models that can choose, such as neural ones, are trained: ``"cpu"`` by
+    default, or ``"cuda"``. It stands for a hyperparameter `device` of each of them.
+    """
 
     schema_version: Literal[1] = Field(alias="schema")
     claim: str
@@ -319,6 +346,12 @@ class Experiment(TomlTable):
     evaluate: EvaluateSpec = EvaluateSpec()
     tune: TuneSpec | None = None
     expected: tuple[Expected, ...] = ()
+    device: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a device that is not given, so that it does not enter hashes."""
+        return {k: v for k, v in write(self).items() if v is not None or k != "device"}
 
     @model_validator(mode="after")
     def _distinct_titles(self) -> "Experiment":
@@ -377,8 +410,13 @@ class Experiment(TomlTable):
 
     @property
     def grid_hash(self) -> str:
-        """SHA-256 of what decides the numbers; claim, expected values and roles do not."""
-        decides_nothing: Any = {"claim": True, "expected": True, "models": {"__all__": {"role"}}}
+        """SHA-256 of what decides the numbers; claim, expected values, roles and device do not."""
+        decides_nothing: Any = {
+            "claim": True,
+            "device": True,
+            "expected": True,
+            "models": {"__all__": {"role"}},
+        }
         grid = self.model_dump(mode="json", exclude=decides_nothing, by_alias=True)
         return canonical_hash(grid)
 

@@ -5,11 +5,24 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from recrepro.spec.budget import Budget
 from recrepro.spec.canonical import canonical_hash
 
-HARNESS_VERSION = 3
+HARNESS_VERSION = 4
 """Part of a cell's identity; bumped whenever the harness can give other numbers than before."""
 
+SEARCH = (
+    "data",
+    "executor",
+    "external",
+    "features",
+    "harness",
+    "model",
+    "ranking",
+    "split",
+    "tuning",
+)
+"""The part of an identity that decides which trials a search makes, whatever its budget."""
 
 PROTOCOL = ("data", "split", "metrics", "ranking", "harness")
 """What two results must share in their identities to stand in one table, but for seed and fold."""
@@ -54,12 +67,30 @@ class SplitIdentity(Plain):
 
 
 class ModelIdentity(Plain):
-    """The model: its version, its fixed hyperparameters and the ranges of the others."""
+    """The model: its version, its fixed hyperparameters and the ranges of the others.
 
+    A model that is not recrepro's own also has the fingerprint of its code, and the SHA-256 of
+    each file that its hyperparameters name.
+    """
+
+    code: str | None = None
+    files: dict[str, str] | None = None
     name: str
     params: dict[str, Any]
     space: dict[str, dict[str, Any]]
     version: int
+
+
+class FitIdentity(Plain):
+    """The final fit: its seed, and the budget that decides which trial is chosen for it.
+
+    A model that is not tuned has no trials, one in which nothing is searched has one. `seconds` is
+    None where time does not limit the search.
+    """
+
+    seconds: float | None
+    seed: int
+    trials: int | None
 
 
 class ExternalIdentity(Plain):
@@ -72,7 +103,13 @@ class ExternalIdentity(Plain):
 class Identity(Plain):
     """All that decides the numbers of a cell, or of a run file that was scored like one.
 
-    A cell has `model` and `tuning` (None if nothing is searched), a run file has `external`.
+    It has three parts, and a change of one keeps what the parts before it have given:
+
+    - the search (`SEARCH`): which trials are made, in their order;
+    - the final fit (`fit`): which of them is chosen, and the seed of its fit;
+    - scoring (`metrics`, `hindsight`): what is computed from the fitted model's ranking.
+
+    A cell has `model`, `tuning` (None if nothing is searched) and `fit`, a run file has `external`.
     `features` holds the fingerprints of the feature sets of models that need some. `executor` is
     "inline" where the model runs in the caller's process: see `inline`.
     """
@@ -81,7 +118,9 @@ class Identity(Plain):
     executor: Literal["inline"] | None = None
     external: ExternalIdentity | None = None
     features: dict[str, str] | None = None
+    fit: FitIdentity | None = None
     harness: int
+    hindsight: bool = False
     metrics: list[str]
     model: ModelIdentity | None = None
     ranking: dict[str, Any]
@@ -92,6 +131,22 @@ class Identity(Plain):
     def key(self) -> str:
         """The key of the cell: the hash of its identity."""
         return canonical_hash(self.to_json())
+
+    @property
+    def search_key(self) -> str:
+        """Hash of the search, which cells with other budgets and metrics share."""
+        return canonical_hash({k: v for k, v in self.to_json().items() if k in SEARCH})
+
+    def fit_key(self, params: Mapping[str, Any]) -> str:
+        """Return the hash of a final fit, which cells with other metrics share.
+
+        Parameters
+        ----------
+        params : mapping of str to object
+            The final hyperparameters, as plain values.
+        """
+        seed = None if self.fit is None else self.fit.seed
+        return canonical_hash({"search": self.search_key, "params": dict(params), "seed": seed})
 
     @property
     def is_inline(self) -> bool:
@@ -112,14 +167,15 @@ class Identity(Plain):
         return Identity.model_validate({k: v for k, v in self.to_json().items() if k != "executor"})
 
     @property
-    def search_budget(self) -> tuple[int | None, float | None]:
-        """Trials and seconds of the search; None stands for no limit.
-
-        A cell that is not tuned has no trials, one in which nothing is searched has one.
-        """
+    def budget(self) -> Budget:
+        """What the search may spend: no trials where there is none."""
+        if self.fit is not None:
+            return Budget(self.fit.trials, self.fit.seconds)
         if self.tuning is None or self.model is None:
-            return 0, None
-        return self.tuning.get("trials") if self.model.space else 1, self.tuning.get("seconds")
+            return Budget(0)
+        # Up to harness 3, whose workspaces can still be read, the budget was part of the rules.
+        trials = self.tuning.get("trials") if self.model.space else 1
+        return Budget(trials, self.tuning.get("seconds"))
 
     @property
     def protocol(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ at any time, and whoever holds the training part alone cannot.
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -71,20 +71,42 @@ class SplitKeys:
 
         return cls(key("tuning"), key("test"))
 
+    @property
+    def rankings(self) -> bytes:
+        """Key of the rankings that are kept of a test, which tell what was held out."""
+        return rankings_key(self.test)
+
+
+def rankings_key(test: bytes) -> bytes:
+    """Derive the key of kept rankings from that of the test part."""
+    info = b"recrepro: rankings of held-out items"
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(test)
+
+
+def lock(name: str, key: bytes, arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Write arrays as bytes that only the key opens, under the same name."""
+    return b"".join(_locked(name, key, arrays))
+
 
 def write_locked(path: Path, key: bytes, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays to a file that only the key opens (AES-256-GCM of an ``.npz``)."""
+    """Write arrays to a file that only the key opens."""
+    with path.open("wb") as file:
+        for part in _locked(path.name, key, arrays):
+            file.write(part)
+
+
+def _locked(name: str, key: bytes, arrays: Mapping[str, NDArray[Any]]) -> Iterator[bytes]:
+    """Encrypt an ``.npz`` by AES-256-GCM, for a name: one of another name does not open."""
     plain = BytesIO()
     np.savez(plain, **arrays)  # type: ignore[arg-type]  # numpy stubs: allow_pickle
     nonce = secrets.token_bytes(NONCE)
     # Not the one-call interface: it stops at 2 GiB.
     encryptor = Cipher(algorithms.AES(key), modes.GCM(nonce)).encryptor()
-    encryptor.authenticate_additional_data(path.name.encode())
-    with path.open("wb") as file:
-        file.write(nonce)
-        file.write(encryptor.update(plain.getbuffer()))
-        file.write(encryptor.finalize())
-        file.write(encryptor.tag)
+    encryptor.authenticate_additional_data(name.encode())
+    yield nonce
+    yield encryptor.update(plain.getbuffer())
+    yield encryptor.finalize()
+    yield encryptor.tag
 
 
 def read_locked(path: Path, key: bytes) -> dict[str, NDArray[Any]]:
@@ -95,17 +117,33 @@ def read_locked(path: Path, key: bytes) -> dict[str, NDArray[Any]]:
     SealError
         If the key is another one, or the file was altered.
     """
-    content = memoryview(path.read_bytes())
-    nonce, tag = bytes(content[:NONCE]), bytes(content[-TAG:])
     try:
-        decryptor = Cipher(algorithms.AES(key), modes.GCM(nonce, tag)).decryptor()
-        decryptor.authenticate_additional_data(path.name.encode())
-        plain = decryptor.update(content[NONCE:-TAG]) + decryptor.finalize()
-    except (InvalidTag, ValueError) as error:
+        return unlock(path.name, key, path.read_bytes())
+    except SealError as error:
         raise SealError(
             f"{path} does not open: the key is not its own, or the file was altered. Delete the "
             f"folder {path.parent} and run the same command again: the split is drawn anew, and "
             "is the same."
+        ) from error
+
+
+def unlock(name: str, key: bytes, content: bytes) -> dict[str, NDArray[Any]]:
+    """Read what `lock` wrote under a name.
+
+    Raises
+    ------
+    SealError
+        If the key or the name is another one, or the bytes were altered.
+    """
+    view = memoryview(content)
+    nonce, tag = bytes(view[:NONCE]), bytes(view[-TAG:])
+    try:
+        decryptor = Cipher(algorithms.AES(key), modes.GCM(nonce, tag)).decryptor()
+        decryptor.authenticate_additional_data(name.encode())
+        plain = decryptor.update(view[NONCE:-TAG]) + decryptor.finalize()
+    except (InvalidTag, ValueError) as error:
+        raise SealError(
+            f"{name} does not open: the key is not its own, or it was altered."
         ) from error
     with np.load(BytesIO(plain), allow_pickle=False) as stored:
         return dict(stored)

@@ -8,7 +8,7 @@ from the coordinator, once, after the coordinator has written the opening to the
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from recrepro.durable import new_folder
 from recrepro.errors import SealError
 from recrepro.interactions import Interactions
 from recrepro.splits.base import Parts
-from recrepro.splits.keys import SplitKeys, read_locked, write_locked
+from recrepro.splits.keys import SplitKeys, rankings_key, read_locked, write_locked
 
 TUNING, KNOWN, SEALED = FILES = ("tuning.bin", "known.bin", "sealed.bin")
 """What tuning reads, what the final model is fitted on, and the test part."""
@@ -56,11 +56,15 @@ class TuningView:
 
 @dataclass(frozen=True, eq=False)
 class OpenedTest:
-    """The test part, after the seal was opened; its fields are as in `TuningView`."""
+    """The test part, after the seal was opened; its fields are as in `TuningView`.
+
+    `rankings_key` locks rankings that are kept of it.
+    """
 
     test: Interactions
     negatives: csr_array | None
-    shown: Interactions | None = None
+    shown: Interactions | None
+    rankings_key: bytes = field(repr=False)
 
 
 def histories(fitted: Interactions, shown: Interactions | None) -> csr_array:
@@ -97,6 +101,7 @@ class SealedTest:
             _interactions(arrays, "test"),
             _negatives(arrays, "negatives"),
             _shown(arrays, "shown"),
+            rankings_key(key),
         )
 
 

@@ -1,6 +1,6 @@
 """What the ledger tells of experiments and cells."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from recrepro.spec.identity import Identity
@@ -8,6 +8,7 @@ from recrepro.store.leases import Lease
 from recrepro.store.names import CellName
 from recrepro.store.openings import Opening
 from recrepro.store.records import Record
+from recrepro.store.searches import Before
 
 CellState = Literal["pending", "leased", "done", "failed"]
 
@@ -24,7 +25,8 @@ class CellStatus:
     """What the ledger knows of a cell; `record` is set once it is done.
 
     `alarmed` says that a second run gave another result, which was not taken. `openings` are those
-    of the test part, in their order.
+    of the test part, in their order. `before` tells of those for other cells of the same search.
+    `withdrawn` is the reason why the result is in no table any more, if it was withdrawn.
     """
 
     cell: str
@@ -33,6 +35,8 @@ class CellStatus:
     record: Record | None
     alarmed: bool = False
     openings: tuple[Opening, ...] = ()
+    before: Before = field(default_factory=Before)
+    withdrawn: str | None = None
 
     @property
     def reopened(self) -> int:

@@ -44,6 +44,7 @@ def add(connection: sa.Connection, experiment: str, record: Record) -> None:
     connection.execute(
         tables.CELLS.insert().values(
             cell=cell,
+            search=record.identity.search_key,
             identity=canonical_json(record.identity.to_json()),
             state="done",
             record=record.dumps(),

@@ -33,8 +33,8 @@ from recrepro.compute.failpoints import reach
 from recrepro.errors import LedgerError, SealError
 from recrepro.spec.budget import Budget
 from recrepro.spec.canonical import canonical_json
-from recrepro.spec.identity import Identity
-from recrepro.store import externals
+from recrepro.spec.identity import HARNESS_VERSION, Identity
+from recrepro.store import externals, searches
 from recrepro.store import schema as tables
 from recrepro.store.address import LedgerAddress
 from recrepro.store.entries import CellState, CellStatus, CellWork, Member, Planned
@@ -46,7 +46,9 @@ from recrepro.store.records import Record, Trial
 PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)
 """Seconds between the tries to reach a database server again; much less than a lease lasts."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+OLDER_SCHEMA = 2
+"""Schema of harness 3 and before; such a ledger is only read."""
 
 _PLANNING = 0x7265637265
 """Number of the lock that PostgreSQL gives to one of those who make tables or plan."""
@@ -93,6 +95,7 @@ class Ledger:
 
     def __init__(self, url: str, *, read_only: bool = False, patient: bool = False) -> None:
         self.address = LedgerAddress(url)
+        self.older = False
         self._engine = self.address.engine()
         if not self.address.is_server and not read_only:
             sa.event.listen(self._engine, "connect", _configure_sqlite)
@@ -121,21 +124,36 @@ class Ledger:
         self._set_up(read_only=False)
 
     def _set_up(self, *, read_only: bool) -> None:
-        with self._engine.connect() if read_only else self._writing(alone=True) as connection:
-            if not read_only:
-                tables.METADATA.create_all(connection)
-            version = connection.scalar(
-                sa.select(tables.META.c.value).where(tables.META.c.key == "schema")
+        if self._find_older() or read_only:
+            return
+        with self._writing(alone=True) as connection:
+            tables.METADATA.create_all(connection)
+            values = {"schema": SCHEMA_VERSION, "harness": HARNESS_VERSION}
+            for key, value in values.items():
+                if _meta(connection, key) is None:
+                    connection.execute(tables.META.insert().values(key=key, value=str(value)))
+
+    def _find_older(self) -> bool:
+        """Say whether an older harness wrote the ledger, which is then only read."""
+        with self._engine.connect() as connection:
+            if not sa.inspect(connection).has_table(tables.META.name):
+                return False
+            schema, harness = _meta(connection, "schema"), _meta(connection, "harness")
+        if schema is not None and schema not in (SCHEMA_VERSION, OLDER_SCHEMA):
+            raise LedgerError(
+                f"the ledger {self.address} has schema {schema}, this recrepro reads "
+                f"{OLDER_SCHEMA} and {SCHEMA_VERSION}. Use another workspace, or the recrepro that "
+                "wrote it."
             )
-            if version is None:
-                connection.execute(
-                    tables.META.insert().values(key="schema", value=str(SCHEMA_VERSION))
-                )
-            elif int(version) != SCHEMA_VERSION:
-                raise LedgerError(
-                    f"the ledger {self.address} has schema {version}, this recrepro reads "
-                    f"{SCHEMA_VERSION}. Use another workspace, or the recrepro that wrote it."
-                )
+        if schema == OLDER_SCHEMA:
+            self.older = True
+            old = "public" if self.address.is_server else "main"
+            statements = [text.format(old=old) for text in tables.AS_OLDER]
+            self._engine.dispose()
+            sa.event.listen(self._engine, "connect", functools.partial(_shadow, statements))
+        elif harness is not None and harness < HARNESS_VERSION:
+            self.older = True
+        return self.older
 
     @classmethod
     def in_workspace(cls, workspace: Path, url: str | None = None) -> "Ledger":
@@ -161,6 +179,12 @@ class Ledger:
         On a server it locks nothing by itself, unless it is to be the only one of its kind: see
         `_locked`.
         """
+        if self.older:
+            raise LedgerError(
+                f"the ledger {self.address} was written by an older recrepro, whose numbers may "
+                "differ: its results can be read (recrepro leaderboard, show, export), and nothing "
+                "is added to it. Name another workspace: --workspace DIR."
+            )
         with self._engine.connect() as connection:
             if not self.address.is_server:
                 # Take the write lock before the first read: what was read stays true until commit.
@@ -176,9 +200,14 @@ class Ledger:
     def plan(
         self, name: str, grid_hash: str, source: str, cells: Sequence[tuple[Member, Identity]]
     ) -> None:
-        """Write down an experiment and its cells with their identities; what is there stays."""
+        """Write down an experiment and its cells with their identities; what is there stays.
+
+        Cells that the same experiment had before, because the code of a model was another one, are
+        superseded: no table has them any more, and they can still be named.
+        """
         with self._writing(alone=True) as connection:
             key = {"name": name, "grid_hash": grid_hash}
+            _supersede(connection, key, {member.cell for member, _ in cells})
             for table in (tables.MEMBERS, tables.EXPERIMENTS):
                 connection.execute(
                     table.delete().where(table.c.name == name, table.c.grid_hash == grid_hash)
@@ -231,7 +260,7 @@ class Ledger:
         """Return every cell that has a result, once for each of its titles."""
         found: dict[tuple[str, str], None] = {}
         with self._engine.connect() as connection:
-            for table in (tables.MEMBERS, tables.EXTERNALS):
+            for table in (tables.MEMBERS, tables.SUPERSEDED, tables.EXTERNALS):
                 query = (
                     sa.select(table.c.cell, table.c.titles)
                     .join(tables.CELLS, tables.CELLS.c.cell == table.c.cell)
@@ -239,6 +268,19 @@ class Ledger:
                 )
                 found |= {(row.cell, row.titles): None for row in connection.execute(query)}
         return [_member(*row) for row in found]
+
+    @_idempotent
+    def superseded(self, name: str, grid_hash: str) -> list[Member]:
+        """Return the cells with a result that an experiment had with older code of its models."""
+        table, cells = tables.SUPERSEDED, tables.CELLS
+        query = (
+            sa.select(table.c.cell, table.c.titles)
+            .join(cells, cells.c.cell == table.c.cell)
+            .where(table.c.name == name, table.c.grid_hash == grid_hash, cells.c.state == "done")
+            .order_by(table.c.replaced_at)
+        )
+        with self._engine.connect() as connection:
+            return [_member(*row) for row in connection.execute(query)]
 
     @_idempotent
     def only_inline(self) -> list[Member]:
@@ -269,13 +311,13 @@ class Ledger:
     def work(self) -> dict[str, CellWork]:
         """Return how far every cell is, by key."""
         cells, trials = tables.CELLS, tables.TRIALS
-        counted = sa.select(trials.c.cell, sa.func.count().label("finished")).group_by(
-            trials.c.cell
+        counted = sa.select(trials.c.search, sa.func.count().label("finished")).group_by(
+            trials.c.search
         )
         finished = counted.subquery()
         wanted = (cells.c.cell, cells.c.identity, cells.c.state, cells.c.reason, cells.c.token)
         query = sa.select(*wanted, cells.c.owner, cells.c.deadline, finished.c.finished).outerjoin(
-            finished, finished.c.cell == cells.c.cell
+            finished, finished.c.search == cells.c.search
         )
         with self._engine.connect() as connection:
             now = _now(connection)
@@ -325,8 +367,53 @@ class Ledger:
             alarms = sa.select(tables.ALARMS.c.id).where(tables.ALARMS.c.cell == cell)
             alarmed = connection.scalar(alarms.limit(1)) is not None
             opened = openings(connection, cell)
-        record = self._record(row.record) if row.record else None
-        return CellStatus(cell, row.state, row.reason, record, alarmed, opened)
+            record = self._record(row.record) if row.record else None
+            before = searches.before(connection, row, record)
+            withdrawn = connection.scalar(
+                sa.select(tables.WITHDRAWN.c.because).where(tables.WITHDRAWN.c.cell == cell)
+            )
+        return CellStatus(cell, row.state, row.reason, record, alarmed, opened, before, withdrawn)
+
+    @_idempotent
+    def fitted(self, cell: str, fit: str) -> Record | None:
+        """Return the latest record of a cell's search that has a final fit, with its rankings.
+
+        Parameters
+        ----------
+        cell : str
+            The cell, which need not have a result.
+        fit : str
+            The fit: see `recrepro.spec.identity.Identity.fit_key`.
+        """
+        with self._engine.connect() as connection:
+            texts = searches.fitted(connection, _row(connection, cell).search, fit)
+        records = (self._record(text) for text in texts)
+        return next((record for record in records if record.rankings), None)
+
+    @_idempotent
+    def withdraw(self, cell: str, because: str) -> None:
+        """Have a result disappear from tables, for a reason; its record stays."""
+        table = tables.WITHDRAWN
+        with self._writing() as connection:
+            connection.execute(table.delete().where(table.c.cell == cell))
+            values = {"cell": cell, "because": because, "withdrawn_at": time.time()}
+            connection.execute(table.insert().values(values))
+
+    @_idempotent
+    def is_checked(self, code: str) -> bool:
+        """Say whether the code of a model, by its fingerprint, has passed the cheap checks."""
+        table = tables.CHECKED
+        with self._engine.connect() as connection:
+            found = sa.select(table.c.code).where(table.c.code == code)
+            return connection.scalar(found) is not None
+
+    @_idempotent
+    def add_checked(self, code: str) -> None:
+        """Write down that the code of a model has passed the cheap checks."""
+        table = tables.CHECKED
+        with self._writing() as connection:
+            if connection.scalar(sa.select(table.c.code).where(table.c.code == code)) is None:
+                connection.execute(table.insert().values(code=code, checked_at=time.time()))
 
     def _record(self, text: str) -> Record:
         return Record.read(text, f"a result in {self.address}")
@@ -358,15 +445,18 @@ class Ledger:
     @_idempotent
     def _lease(self, cell: str, token: str, *, reopen: bool) -> str | None:
         with self._writing() as connection:
-            row, now = _locked(connection, cell), _now(connection)
+            same_search = _locked_search(connection, cell)
+            row, now = same_search[cell], _now(connection)
             if row.token == token:  # a first try had been committed
                 return token
             if row.state == "done" and not reopen:
                 return None
-            if row.token is not None and is_held(row.owner, row.deadline, now):
-                return None
+            # Cells of the same search write the same trials: only one of them at a time.
+            for one in same_search.values():
+                if one.token is not None and is_held(one.owner, one.deadline, now):
+                    return None
             if row.state == "failed":
-                _forget_failed_trials(connection, cell)
+                searches.forget_failed(connection, row.search)
             connection.execute(
                 tables.CELLS.update()
                 .where(tables.CELLS.c.cell == cell)
@@ -427,6 +517,7 @@ class Ledger:
             if row.state != "done":
                 _check_lease(row, token)
                 done = {"state": "done", "result_digest": digest, "reason": None}
+                done["fit"] = record.fit
                 _give_up_lease(connection, cell, done | {"record": text, "ended_at": time.time()})
             elif row.token == token:  # reopened: the same result, with the new opening in it
                 _give_up_lease(connection, cell, {} if alarm else {"record": text})
@@ -443,24 +534,22 @@ class Ledger:
     def add_trial(self, cell: str, token: str, trial: Trial) -> None:
         """Write a finished trial."""
         text, table = json.dumps(trial.to_json()), tables.TRIALS
-        same = (table.c.cell == cell, table.c.number == trial.number, table.c.trial == text)
         with self._writing() as connection:
-            _check_lease(_locked(connection, cell), token)
+            row = _locked(connection, cell)
+            _check_lease(row, token)
+            place = {"search": row.search, "number": trial.number}
+            same = [table.c[name] == value for name, value in {**place, "trial": text}.items()]
             if connection.scalar(sa.select(table.c.number).where(*same)) is None:
-                connection.execute(
-                    table.insert().values(cell=cell, number=trial.number, trial=text)
-                )
+                connection.execute(table.insert().values(**place, trial=text))
 
     @_idempotent
     def trials(self, cell: str) -> list[Trial]:
-        """Return the finished trials of a cell in their order."""
-        query = (
-            sa.select(tables.TRIALS.c.trial)
-            .where(tables.TRIALS.c.cell == cell)
-            .order_by(tables.TRIALS.c.number)
-        )
+        """Return the finished trials that a cell uses, in their order.
+
+        Cells with the same search share its trials. Each uses the first that its budget allows.
+        """
         with self._engine.connect() as connection:
-            return [Trial(**json.loads(text)) for text in connection.scalars(query)]
+            return searches.trials_of(connection, _row(connection, cell))
 
     def open_seal(
         self, cell: str, token: str, n_trials: int | None, seconds: float | None = None
@@ -524,6 +613,20 @@ def _refuse_if_cut_off(path: Path) -> None:
         )
 
 
+def _meta(connection: sa.Connection, key: str) -> int | None:
+    value = connection.scalar(sa.select(tables.META.c.value).where(tables.META.c.key == key))
+    return None if value is None else int(value)
+
+
+def _shadow(statements: Sequence[str], connection: Any, _record: Any) -> None:
+    """Make temporary views, which hide the tables of the same name."""
+    cursor = connection.cursor()
+    for statement in statements:
+        cursor.execute(statement)
+    cursor.close()
+    connection.commit()
+
+
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's BEGIN is ours, see Ledger._writing
     for pragma in ("busy_timeout=60000", "journal_mode=WAL", "synchronous=FULL"):
@@ -543,26 +646,36 @@ def _add_cell(connection: sa.Connection, cell: str, identity: Identity) -> None:
     known = sa.select(tables.CELLS.c.cell).where(tables.CELLS.c.cell == cell)
     if connection.scalar(known) is None:
         written = canonical_json(identity.to_json())
-        values = {"cell": cell, "identity": written, "state": "pending"}
-        connection.execute(tables.CELLS.insert().values(values))
+        values = {"cell": cell, "search": identity.search_key, "identity": written}
+        connection.execute(tables.CELLS.insert().values(**values, state="pending"))
 
 
-def _forget_failed_trials(connection: sa.Connection, cell: str) -> None:
-    """Delete the trials from the first failed one on; those before it need not be repeated."""
-    table = tables.TRIALS
-    trials = sa.select(table.c.number, table.c.trial).where(table.c.cell == cell)
-    stored = [(number, json.loads(text)) for number, text in connection.execute(trials)]
-    failed = [number for number, trial in stored if trial.get("state") == "failed"]
-    if failed:
-        connection.execute(
-            table.delete().where(table.c.cell == cell, table.c.number >= min(failed))
-        )
+def _supersede(connection: sa.Connection, key: Mapping[str, str], cells: set[str]) -> None:
+    """Move the cells that an experiment no longer has to `SUPERSEDED`, and back those it has."""
+    members, table = tables.MEMBERS, tables.SUPERSEDED
+    same = [[t.c[name] == value for name, value in key.items()] for t in (members, table)]
+    listed = sa.select(members.c.cell, members.c.titles).where(*same[0])
+    gone = [row for row in connection.execute(listed) if row.cell not in cells]
+    connection.execute(
+        table.delete().where(*same[1], table.c.cell.in_([*cells, *(row.cell for row in gone)]))
+    )
+    for row in gone:
+        values = {**key, "cell": row.cell, "titles": row.titles, "replaced_at": time.time()}
+        connection.execute(table.insert().values(values))
 
 
 def _locked(connection: sa.Connection, cell: str) -> Any:
     """Return a cell that nobody else writes to before the transaction ends."""
     query = sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell).with_for_update()
     return connection.execute(query).one()
+
+
+def _locked_search(connection: sa.Connection, cell: str) -> dict[str, Any]:
+    """Return the cells of a cell's search, by key, locked as by `_locked`."""
+    table = tables.CELLS
+    search = sa.select(table.c.search).where(table.c.cell == cell).scalar_subquery()
+    query = sa.select(table).where(table.c.search == search).order_by(table.c.cell)
+    return {row.cell: row for row in connection.execute(query.with_for_update())}
 
 
 def _now(connection: sa.Connection) -> float:

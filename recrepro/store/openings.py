@@ -44,7 +44,7 @@ def ask(connection: sa.Connection, row: Any, token: str, budget: Budget, now: fl
     ----------
     connection : sqlalchemy.Connection
         In a transaction that is to be committed whatever the answer: a refusal is written, too.
-    row : row of `ledger_tables.CELLS`
+    row : row of `recrepro.store.schema.CELLS`
         The cell, which is leased under the token.
     token : str
         The lease.
@@ -72,8 +72,8 @@ def ask(connection: sa.Connection, row: Any, token: str, budget: Budget, now: fl
             "The attempt is void. The model, or what it imports, reaches for test data: read its "
             "code before you trust its other results."
         )
-    stored = sa.select(trials.c.trial).where(trials.c.cell == row.cell).order_by(trials.c.number)
-    texts = connection.scalars(stored)
+    stored = sa.select(trials.c.trial).where(trials.c.search == row.search)
+    texts = connection.scalars(stored.order_by(trials.c.number))
     times = [float(json.loads(text).get("seconds") or 0) for text in texts]
     refused = not budget.is_spent(times)
     reason: Reason = "refused"

@@ -64,20 +64,45 @@ class Trial:
         return asdict(self)
 
 
+class CodeState(Plain):
+    """State of a git checkout: commit, whether files differ from it, and a hash of how.
+
+    All are None for code that is in no checkout, such as an installed package.
+    """
+
+    commit: str | None
+    dirty: bool | None
+    diff: str | None
+
+
+class RecordedCode(Plain):
+    """Where the code of a model that is not recrepro's own is from.
+
+    `place` is its class as an experiment names it, or its package with the version; `repository`
+    is the state of the checkout that it lies in.
+    """
+
+    place: str
+    fingerprint: str
+    repository: CodeState
+
+
 class RecordedModel(Plain):
     """The model as it was tested: its final hyperparameters and how they came about.
 
-    `family` says where it is from: recrepro's baselines ("simple") or neural models, a package or
-    file of one's own, or a run file ("external"). `role` is that of the experiment it was run in.
+    `family` says where it is from: recrepro's baselines ("simple") or neural models, other code
+    ("custom"), or a run file ("external"). `role` is that of the experiment it was run in;
+    records of harness 3 and before have none.
     """
 
     name: str
-    family: Literal["simple", "neural", "own", "external"]
-    role: Literal["baseline", "judged"]
+    family: Literal["simple", "neural", "custom", "external"]
+    role: Literal["baseline", "judged"] | None = None
     version: int | None
     params: dict[str, Any]
     status: Literal["tuned", "fixed", "untuned", "parameter-free", "external"]
     notes: list[str] = Field([])
+    code: RecordedCode | None = None
 
 
 class RecordedSearch(Plain):
@@ -172,14 +197,6 @@ class Lap(Plain):
     cpu_s: float | None = None
 
 
-class CodeState(Plain):
-    """Commit of the checkout that recrepro ran from; all None for an installed package."""
-
-    commit: str | None
-    dirty: bool | None
-    diff: str | None
-
-
 class Provenance(Plain):
     """Where a number was made: code, packages, machine."""
 
@@ -195,6 +212,13 @@ class Provenance(Plain):
     threads: int
     thread_pools: list[dict[str, Any]]
     gpus: list[dict[str, str]]
+
+
+class RecordedRankings(Plain):
+    """The locked file with rankings of held-out items, and how long its lists are."""
+
+    sha256: str
+    depth: int
 
 
 class Hindsight(Plain):
@@ -216,8 +240,8 @@ class Record(Plain):
 
     Parameters
     ----------
-    schema_version : 2
-        Version of this form; called ``schema`` in JSON.
+    schema_version : 3
+        Version of this form; called ``schema`` in JSON. Results of harness 3 and before have 2.
     cell : str
         Key of the cell: the hash of its identity.
     result_digest : str
@@ -265,9 +289,15 @@ class Record(Plain):
         Gain of choosing epochs on the test part, if it was asked for.
     weights : str or None
         SHA-256 of what the final model has learned, if it was kept.
+    fit : str or None
+        Key of the final fit, which cells with other metrics share.
+    rankings : RecordedRankings or None
+        The rankings of held-out items, from which other metrics can be computed.
+    rescored : str or None
+        Key of the cell whose rankings the metrics were computed from, if it was another one.
     """
 
-    schema_version: Literal[2] = Field(alias="schema")
+    schema_version: Literal[2, 3] = Field(alias="schema")
     cell: str
     result_digest: str
     name: CellName = Field(alias="titles")
@@ -295,6 +325,9 @@ class Record(Plain):
     provenance: Provenance
     hindsight: Hindsight | None = None
     weights: str | None = None
+    fit: str | None = None
+    rankings: RecordedRankings | None = None
+    rescored: str | None = None
 
     @classmethod
     def read(cls, content: str | bytes, place: str) -> "Record":

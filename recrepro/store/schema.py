@@ -27,6 +27,28 @@ MEMBERS = sa.Table(
     sa.Column("cell", sa.String(64), nullable=False),
     sa.Column("titles", sa.Text, nullable=False),
 )
+SUPERSEDED = sa.Table(
+    "superseded",
+    METADATA,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("grid_hash", sa.String(64), primary_key=True),
+    sa.Column("cell", sa.String(64), primary_key=True),
+    sa.Column("titles", sa.Text, nullable=False),
+    sa.Column("replaced_at", sa.Float, nullable=False),
+)
+WITHDRAWN = sa.Table(
+    "withdrawn",
+    METADATA,
+    sa.Column("cell", sa.String(64), primary_key=True),
+    sa.Column("because", sa.Text, nullable=False),
+    sa.Column("withdrawn_at", sa.Float, nullable=False),
+)
+CHECKED = sa.Table(
+    "checked_code",
+    METADATA,
+    sa.Column("code", sa.String(64), primary_key=True),
+    sa.Column("checked_at", sa.Float, nullable=False),
+)
 EXTERNALS = sa.Table(
     "externals",
     METADATA,
@@ -39,6 +61,7 @@ CELLS = sa.Table(
     "cells",
     METADATA,
     sa.Column("cell", sa.String(64), primary_key=True),
+    sa.Column("search", sa.String(64), nullable=False, index=True),
     sa.Column("identity", sa.Text, nullable=False),
     sa.Column("state", sa.String(8), nullable=False),
     sa.Column("token", sa.String(32)),
@@ -47,12 +70,13 @@ CELLS = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("record", sa.Text),
     sa.Column("result_digest", sa.String(64)),
+    sa.Column("fit", sa.String(64)),
     sa.Column("ended_at", sa.Float),
 )
 TRIALS = sa.Table(
     "trials",
     METADATA,
-    sa.Column("cell", sa.String(64), primary_key=True),
+    sa.Column("search", sa.String(64), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("trial", sa.Text, nullable=False),
 )
@@ -72,3 +96,14 @@ ALARMS = sa.Table(
     sa.Column("record", sa.Text, nullable=False),
     sa.Column("raised_at", sa.Float, nullable=False),
 )
+
+AS_OLDER = (
+    """CREATE TEMPORARY VIEW cells AS SELECT cell, cell AS search, identity, state, token, owner,
+    deadline, reason, record, result_digest, NULL AS fit, ended_at FROM {old}.cells""",
+    "CREATE TEMPORARY VIEW trials AS SELECT cell AS search, number, trial FROM {old}.trials",
+    """CREATE TEMPORARY TABLE superseded
+    (name TEXT, grid_hash TEXT, cell TEXT, titles TEXT, replaced_at FLOAT)""",
+    "CREATE TEMPORARY TABLE withdrawn (cell TEXT, because TEXT, withdrawn_at FLOAT)",
+    "CREATE TEMPORARY TABLE checked_code (code TEXT, checked_at FLOAT)",
+)
+"""What makes the tables of schema 2, of harness 3 and before, look like those above to a reader."""

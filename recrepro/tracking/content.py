@@ -85,7 +85,7 @@ def record_tags(record: Record) -> dict[str, str]:
     identity, code = record.identity, record.provenance.code
     tags = {
         "recrepro.status": record.model.status,
-        "recrepro.budget": how(identity.tuning) if identity.tuning else None,
+        "recrepro.budget": how(identity.budget, identity.tuning) if identity.tuning else None,
         "recrepro.family": record.model.family,
         "recrepro.ranking": "sampled" if record.sampled else "full",
         "recrepro.audit": record.split.audit.verdict,

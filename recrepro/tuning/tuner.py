@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from recrepro.compute.checkpoint import Checkpoint
-from recrepro.errors import DataError, RecreproError, UsageError
+from recrepro.errors import DataError, RecreproError, UsageError, blame
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.features import Features
@@ -202,7 +202,7 @@ class Tuner:
                 end = _End(self._validate(model))
         except (ArithmeticError, MemoryError, RecreproError, RuntimeError, ValueError) as error:
             # numpy's LinAlgError is a ValueError, torch's out-of-memory a RuntimeError.
-            reason = f"{type(error).__name__}: {error}"
+            reason = blame(error)
             return Trial(number, params, "failed", reason=reason, seconds=clock.own, curve=curve)
         return Trial(
             number,
