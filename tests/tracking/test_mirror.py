@@ -374,7 +374,7 @@ def test_a_database_of_mlflow_that_was_cut_off_ends_no_run_and_is_reported(
     assert background.error is not None
 
 
-@pytest.mark.slow
+@pytest.mark.nightly  # a sweep
 def test_a_sync_that_is_cut_off_at_any_call_is_completed_by_the_next(
     mirror, ledger, workspace, tmp_path, monkeypatch
 ):
