@@ -288,12 +288,13 @@ def before_notes(statuses: Sequence[CellStatus]) -> list[str]:
     found = [s for s in statuses if s.before.openings and s.record]
     if not found:
         return []
-    changed = ["the budget"] if any(s.before.budget for s in found) else []
-    changed += dict.fromkeys(metric for s in found for metric in s.before.metrics)
+    metrics = dict.fromkeys(metric for s in found for metric in s.before.metrics)
+    changes = ["the budget was changed"] if any(s.before.budget for s in found) else []
+    changes += [f"{', '.join(metrics)} added"] if metrics else []
     own = sum(opening.reason != "refused" for s in found for opening in s.openings)
     times = sum(s.before.openings for s in found) + own
     how_often = "once" if times == 1 else f"{times} times"
-    what = f"{' and '.join(changed)} changed or added" if changed else "metrics taken away"
+    what = " and ".join(changes) or "metrics were taken away"
     return [f"{what} after the test part was opened; opened {how_often} in all"]
 
 

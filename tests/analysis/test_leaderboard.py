@@ -227,7 +227,9 @@ TUNING = {"trials": 35, "sampler": "tpe", "metric": "ndcg@10", "patience": 5}
 
 def tuned(model, tuning, trials=35, *, seed=1, status="tuned"):
     names = {"split": "temporal", "seed": seed}
-    identity = make_identity(model, **names, changes={"tuning": tuning})
+    rules = tuning and {k: v for k, v in tuning.items() if k not in ("trials", "seconds")}
+    fit = {key: (tuning or {}).get(key) for key in ("trials", "seconds")}
+    identity = make_identity(model, **names, changes={"tuning": rules, "fit": fit})
     changes = {"tuning": {"trials": trials}}
     more = {"seed": seed, "status": status, "identity": identity, "changes": changes}
     return done(model, 0.3, 0.2, edge=["l2"], **more)

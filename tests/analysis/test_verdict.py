@@ -65,7 +65,7 @@ def test_without_a_tuned_baseline_the_best_on_test_is_taken_and_it_is_said():
     fixed = stored("fixed", users(2, shift=0.2), status="fixed")
     (board,) = judge(free, fixed, neural("net", users(3)))
     assert (board.baseline, board.chosen_by) == ("fixed", "test")
-    assert "no simple model was tuned" in board.notes[0]
+    assert "no baseline was tuned" in board.notes[0]
 
 
 def test_answers_are_those_of_the_paired_test_corrected_by_holm():

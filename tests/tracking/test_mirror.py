@@ -80,7 +80,7 @@ def trial(number, value):
 
 def record(workspace, cell="a" * 64, **more):
     frame = pd.DataFrame({"user": [1, 2], "ndcg@10": [0.5, 0.0]})
-    budget = {"trials": 3, "sampler": "tpe", "metric": "ndcg@10"}
+    rules = {"sampler": "tpe", "metric": "ndcg@10"}
     changes = {
         "cell": cell,
         "protocol": "p" * 64,
@@ -96,7 +96,8 @@ def record(workspace, cell="a" * 64, **more):
         "ended_at": 1_700_000_060.0,
         "provenance": {"code": {"commit": "abc", "dirty": True, "diff": "e" * 64}},
     }
-    identity = make_identity(changes={"data": {"fingerprint": "f" * 64}, "tuning": budget})
+    parts = {"data": {"fingerprint": "f" * 64}, "tuning": rules, "fit": {"trials": 3}}
+    identity = make_identity(changes=parts)
     return make_record(identity=identity, split="temporal", changes=changes | more)
 
 
