@@ -1,7 +1,7 @@
 """From records to tables: one for each data set and split, and expected against got."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 from typing import Literal
@@ -11,9 +11,11 @@ from recrepro.analysis.notes import (
     sampled_notes,
     split_notes,
     trials_made,
+    withdrawn_notes,
     worst_audit,
 )
 from recrepro.evaluation.definitions import parse_metric
+from recrepro.models import Role, default_role
 from recrepro.spec.experiment import Expected, Experiment
 from recrepro.spec.identity import differences
 from recrepro.store.entries import CellStatus
@@ -71,6 +73,8 @@ class Row:
         By metric, where users have values; empty if it was not asked for.
     trials : tuple of int
         How many trials each of its repeats was tuned with.
+    role : {"baseline", "judged"} or None
+        Whether it is judged, or others are compared with it; None if nothing is known of it.
     """
 
     model: str
@@ -83,6 +87,7 @@ class Row:
     groups: Groups | None = None
     chance: dict[str, Chance] = field(default_factory=dict)
     trials: tuple[int, ...] = ()
+    role: Role | None = None
 
 
 @dataclass(frozen=True)
@@ -160,10 +165,10 @@ def build(
     for (dataset, split), protocols in comparable(results).items():
         first = next(iter(protocols))
         for protocol, found in protocols.items():
-            models: dict[str, list[CellStatus]] = {}
+            models: dict[str, list[Result]] = {}
             for result in found:
-                models.setdefault(result.name.model, []).append(result.status)
-            board = _board(dataset, split, metrics, models)
+                models.setdefault(result.name.model, []).append(result)
+            board = _board(dataset, split, metrics, models, experiment.roles)
             notes = () if protocol == first else (_apart(protocols[first], found),)
             boards.append(replace(board, protocol=protocol, notes=(*notes, *board.notes)))
     return boards, [v for board in boards for v in _checks(experiment.expected, board)]
@@ -214,11 +219,19 @@ def _columns(experiment: Experiment) -> tuple[str, ...]:
 
 
 def _board(
-    dataset: str, split: str, metrics: tuple[str, ...], models: dict[str, list[CellStatus]]
+    dataset: str,
+    split: str,
+    metrics: tuple[str, ...],
+    models: dict[str, list[Result]],
+    roles: Mapping[str, Role],
 ) -> Leaderboard:
-    rows = [_row(model, metrics, statuses) for model, statuses in models.items()]
+    rows = [
+        _row(model, metrics, results, roles.get(model))
+        for model, results in models.items()
+        if not all(result.status.withdrawn for result in results)
+    ]
     rows.sort(key=lambda row: (metrics[0] not in row.means, -row.means.get(metrics[0], 0.0)))
-    records = [s.record for statuses in models.values() for s in statuses if s.record]
+    records = [r.record for results in models.values() for r in results if r.record]
     return Leaderboard(
         dataset,
         split,
@@ -227,19 +240,48 @@ def _board(
         records[0].users if records else None,
         any(record.sampled for record in records) if records else None,
         worst_audit(records).verdict if records else None,
-        (*budget_notes(models), *split_notes(records), *sampled_notes(records[0], metrics))
-        if records
-        else (),
+        (
+            *(budget_notes(models) if records else ()),
+            *(split_notes(records) if records else ()),
+            *(sampled_notes(records[0], metrics) if records else ()),
+            *withdrawn_notes(models),
+        ),
     )
 
 
-def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
-    records = [s.record for s in statuses if s.record]
+def _row(model: str, metrics: Sequence[str], results: list[Result], given: Role | None) -> Row:
+    statuses = [result.status for result in results]
+    records = [result.record for result in results if result.record]
+    role, notes = given, _notes_on_runs(results)
+    if not records:
+        words = {"failed": "failed", "leased": "running"}
+        state = words.get(statuses[0].state, "not run")
+        return Row(model, {}, {}, 0, state, tuple(notes), role=role)
+    first = records[0].model
+    values = {m: [r.metrics[m] for r in records] for m in metrics}
+    return Row(
+        model,
+        {m: fmean(v) for m, v in values.items()},
+        {m: stdev(v) for m, v in values.items()} if len(records) > 1 else {},
+        len(records),
+        first.status,
+        (*notes, *_notes_on_results(results)),
+        sum(s.reopened for s in statuses),
+        records[0].groups,
+        trials=trials_made(records),
+        role=role or first.role or default_role(first.family),
+    )
+
+
+def _notes_on_runs(results: list[Result]) -> list[str]:
+    """Say how often test parts were opened, what failed, and what else has this name."""
+    statuses = [result.status for result in results]
+    records = [result.record for result in results if result.record]
     reopened = sum(s.reopened for s in statuses)
-    notes: list[str] = [reopened_note(reopened)] if reopened else []
+    notes = [reopened_note(reopened)] if reopened else []
     notes += before_notes(statuses)
     tries = max(s.tries for s in statuses)
-    if tries:
+    if tries and records:
         notes.append("external: scored from a run file" + (f", try {tries}" if tries > 1 else ""))
         notes += records[0].model.notes
     failed = [s for s in statuses if s.state == "failed"]
@@ -248,9 +290,17 @@ def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
     inline = sum(s.inline for s in statuses)
     if inline:
         notes.append(inline_note(inline, published=bool(records)))
-    if not records:
-        words = {"failed": "failed", "leased": "running"}
-        return Row(model, {}, {}, 0, words.get(statuses[0].state, "not run"), tuple(notes))
+    older = [key[:8] for result in results for key in result.older]
+    if older:
+        notes.append(f"older code of it has results too: {', '.join(older)}")
+    return notes
+
+
+def _notes_on_results(results: list[Result]) -> list[str]:
+    """Say what a reader has to know of the values of a model."""
+    statuses = [result.status for result in results]
+    records = [result.record for result in results if result.record]
+    notes = []
     if any(r.identity.is_inline for r in records):
         notes.append("inline: not for publication")
     if any(s.alarmed for s in statuses):
@@ -261,20 +311,9 @@ def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
     bad_trials = sum(r.tuning.failed for r in records if r.tuning)
     if bad_trials:
         notes.append(f"{bad_trials} failed trials")
-    if len(records) < len(statuses) and not failed:
+    if len(records) < len(statuses) and not any(s.state == "failed" for s in statuses):
         notes.append(f"{len(records)} of {len(statuses)} repeats")
-    values = {m: [r.metrics[m] for r in records] for m in metrics}
-    return Row(
-        model,
-        {m: fmean(v) for m, v in values.items()},
-        {m: stdev(v) for m, v in values.items()} if len(records) > 1 else {},
-        len(records),
-        records[0].model.status,
-        tuple(notes),
-        reopened,
-        records[0].groups,
-        trials=trials_made(records),
-    )
+    return notes
 
 
 def reopened_note(times: int) -> str:

@@ -1,18 +1,19 @@
 """Notes below a leaderboard: budgets, audit, cold rows, sampled ranking."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.spec.budget import how, trials_in_words
-from recrepro.store.entries import CellStatus
 from recrepro.store.records import Record, RecordedAudit
+from recrepro.store.results import Result
+from recrepro.text.words import count
 
 
-def budget_notes(models: dict[str, list[CellStatus]]) -> tuple[str, ...]:
+def budget_notes(models: Mapping[str, Sequence[Result]]) -> tuple[str, ...]:
     """Say what tuned models could spend; of each by name, if it is not the same for all."""
     budgets: dict[str, dict[str, list[int]]] = {}
-    for model, statuses in models.items():
-        for record in (s.record for s in statuses if s.record):
+    for model, results in models.items():
+        for record in (r.record for r in results if r.record):
             tuning = record.identity.tuning
             if record.model.status == "tuned" and tuning:
                 budget = record.identity.budget
@@ -25,6 +26,18 @@ def budget_notes(models: dict[str, list[CellStatus]]) -> tuple[str, ...]:
         made = f": {trials_in_words(numbers)} made" if numbers else ""
         whose = f" ({', '.join(numbers_of)})" if len(budgets) > 1 else ""
         notes.append(f"Tuned with {text}{made}{whose}")
+    return tuple(notes)
+
+
+def withdrawn_notes(models: Mapping[str, Sequence[Result]]) -> tuple[str, ...]:
+    """Count the results of each model that were withdrawn, with the reasons."""
+    notes = []
+    for model, results in models.items():
+        reasons = [r.status.withdrawn for r in results if r.status.withdrawn]
+        tries = sum(max(1, r.status.tries) for r in results if r.status.withdrawn)
+        if reasons:
+            why = "; ".join(dict.fromkeys(reasons))
+            notes.append(f"Withdrawn: {count(tries, 'result')} of {model} ({why})")
     return tuple(notes)
 
 

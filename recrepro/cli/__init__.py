@@ -36,6 +36,10 @@ COMMANDS = {
         "recrepro.cli.status:status",
         "Say how far an experiment is, or all of a workspace.",
     ),
+    "withdraw": (
+        "recrepro.cli.withdraw:withdraw",
+        "Take a result out of all tables, for a reason that they give.",
+    ),
     "sync": (
         "recrepro.cli.sync:sync",
         "Send to MLflow what it lacks of an experiment, or of all in a workspace; each run once.",

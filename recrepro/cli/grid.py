@@ -53,6 +53,7 @@ def run_experiment(
     memory: int | None = None,
     reopen: Iterable[str] = (),
     keep_models: bool = False,
+    device: str | None = None,
     ledger_url: str | None = None,
     scheduler: str | None = None,
     inline: bool = False,
@@ -79,6 +80,8 @@ def run_experiment(
         Names of done cells that are tested again, see `cells_to_reopen`.
     keep_models : bool
         Whether to store what the final models have learned, of the cells that are run.
+    device : str, optional
+        Where models that can choose are trained, in place of the experiment's key.
     ledger_url : str, optional
         Address of the ledger, if it is not in the workspace.
     scheduler : str, optional
@@ -99,6 +102,8 @@ def run_experiment(
     if scheduler is not None:
         _check_cluster(scheduler, ledger_url or f"sqlite:///{workspace / 'ledger.db'}")
     experiment = load_experiment(path)
+    if device is not None:
+        experiment = experiment.model_copy(update={"device": device})
     plan = make_plan(experiment, path.parent, data_dir, progress=sys.stderr.isatty())
     place = Workspace.create(workspace)
     with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:

@@ -15,7 +15,10 @@ from recrepro.errors import UnknownName, UsageError, blame
 from recrepro.model import Recommender
 from recrepro.models import MODELS, model_fault
 
-ROOT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
+EXPORTED = ".recrepro-code"
+"""File at the top of an exported bundle that has a model's code."""
+
+ROOT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg", EXPORTED)
 """What the top folder of a project has in it."""
 
 EXPECTED = (

@@ -19,6 +19,7 @@ from recrepro.tables.cells import (
     legend,
     marks,
     number,
+    status_text,
     verdict_cells,
 )
 from recrepro.tables.console import plain_table, print_table
@@ -115,7 +116,7 @@ def _leaderboard_table(board: Leaderboard, metrics: tuple[str, ...]) -> Table:
             )
             for m in metrics
         ]
-        table.add_row(row.model, *cells, row.status, style="" if row.means else "dim")
+        table.add_row(row.model, *cells, status_text(row), style="" if row.means else "dim")
     return table
 
 

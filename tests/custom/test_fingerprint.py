@@ -121,7 +121,7 @@ def notebook(value, *, told):
     text = CELL.format(value=value)
     name = f"<cell {value}>"
     space = {"__name__": "__main__"}
-    exec(compile(text, name, "exec"), space)  # noqa: S102 - our own text
+    exec(compile(text, name, "exec"), space)
     if told:
         linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     return space["FromNotebook"]

@@ -52,7 +52,7 @@ def content(folder):
 def test_its_results_are_read(older):
     with contextlib.closing(Ledger.in_workspace(older)) as ledger:
         assert ledger.older
-        assert {state for state in ledger.states().values()} == {"done"}
+        assert set(ledger.states().values()) == {"done"}
         (version,) = ledger.planned()
         found = {m.name.model: m.cell for m in ledger.members(version.name, version.grid_hash)}
         status = ledger.status(found["ease"])
