@@ -23,7 +23,7 @@ LAYERS = (
     "analysis run",
     "tuning",
     "splits store",
-    "data evaluation",
+    "custom data evaluation",
     "spec testing",
     "(root) compute",
     "text",

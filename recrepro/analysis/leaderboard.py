@@ -8,6 +8,8 @@ from typing import Literal
 
 from recrepro.analysis.notes import (
     budget_notes,
+    notes_on_results,
+    notes_on_runs,
     sampled_notes,
     split_notes,
     trials_made,
@@ -18,7 +20,6 @@ from recrepro.evaluation.definitions import parse_metric
 from recrepro.models import Role, default_role
 from recrepro.spec.experiment import Expected, Experiment
 from recrepro.spec.identity import differences
-from recrepro.store.entries import CellStatus
 from recrepro.store.records import Groups
 from recrepro.store.results import Result
 
@@ -252,7 +253,7 @@ def _board(
 def _row(model: str, metrics: Sequence[str], results: list[Result], given: Role | None) -> Row:
     statuses = [result.status for result in results]
     records = [result.record for result in results if result.record]
-    role, notes = given, _notes_on_runs(results)
+    role, notes = given, notes_on_runs(results)
     if not records:
         words = {"failed": "failed", "leased": "running"}
         state = words.get(statuses[0].state, "not run")
@@ -265,84 +266,12 @@ def _row(model: str, metrics: Sequence[str], results: list[Result], given: Role 
         {m: stdev(v) for m, v in values.items()} if len(records) > 1 else {},
         len(records),
         first.status,
-        (*notes, *_notes_on_results(results)),
+        (*notes, *notes_on_results(results)),
         sum(s.reopened for s in statuses),
         records[0].groups,
         trials=trials_made(records),
         role=role or first.role or default_role(first.family),
     )
-
-
-def _notes_on_runs(results: list[Result]) -> list[str]:
-    """Say how often test parts were opened, what failed, and what else has this name."""
-    statuses = [result.status for result in results]
-    records = [result.record for result in results if result.record]
-    reopened = sum(s.reopened for s in statuses)
-    notes = [reopened_note(reopened)] if reopened else []
-    notes += before_notes(statuses)
-    tries = max(s.tries for s in statuses)
-    if tries and records:
-        notes.append("external: scored from a run file" + (f", try {tries}" if tries > 1 else ""))
-        notes += records[0].model.notes
-    failed = [s for s in statuses if s.state == "failed"]
-    if failed:
-        notes.append(f"{len(failed)} of {len(statuses)} repeats failed: {failed[0].reason}")
-    inline = sum(s.inline for s in statuses)
-    if inline:
-        notes.append(inline_note(inline, published=bool(records)))
-    older = [key[:8] for result in results for key in result.older]
-    if older:
-        notes.append(f"older code of it has results too: {', '.join(older)}")
-    return notes
-
-
-def _notes_on_results(results: list[Result]) -> list[str]:
-    """Say what a reader has to know of the values of a model."""
-    statuses = [result.status for result in results]
-    records = [result.record for result in results if result.record]
-    notes = []
-    if any(r.identity.is_inline for r in records):
-        notes.append("inline: not for publication")
-    if any(s.alarmed for s in statuses):
-        notes.append("determinism alarm: a second run gave another result; the first one is shown")
-    edges = sorted({n for r in records if r.tuning for n in r.tuning.at_edge})
-    if edges:
-        notes.append(f"best {', '.join(edges)} at the edge of its range")
-    bad_trials = sum(r.tuning.failed for r in records if r.tuning)
-    if bad_trials:
-        notes.append(f"{bad_trials} failed trials")
-    if len(records) < len(statuses) and not any(s.state == "failed" for s in statuses):
-        notes.append(f"{len(records)} of {len(statuses)} repeats")
-    return notes
-
-
-def reopened_note(times: int) -> str:
-    """Say that the test part was opened again on request."""
-    how_often = "once" if times == 1 else f"{times} times"
-    return f"test part opened again on request, {how_often}"
-
-
-def before_notes(statuses: Sequence[CellStatus]) -> list[str]:
-    """Say what was changed after the test part had been opened for an earlier version of a cell."""
-    found = [s for s in statuses if s.before.openings and s.record]
-    if not found:
-        return []
-    metrics = dict.fromkeys(metric for s in found for metric in s.before.metrics)
-    changes = ["the budget was changed"] if any(s.before.budget for s in found) else []
-    changes += [f"{', '.join(metrics)} added"] if metrics else []
-    own = sum(opening.reason != "refused" for s in found for opening in s.openings)
-    times = sum(s.before.openings for s in found) + own
-    how_often = "once" if times == 1 else f"{times} times"
-    what = " and ".join(changes) or "metrics were taken away"
-    return [f"{what} after the test part was opened; opened {how_often} in all"]
-
-
-def inline_note(times: int, *, published: bool) -> str:
-    """Return the note on inline runs: how often they opened the test part, or what is missing."""
-    if not published:
-        return "run inline only, not for publication: run it without --executor inline"
-    how_often = "once" if times == 1 else f"{times} times"
-    return f"test part opened inline, {how_often}"
 
 
 def _checks(expected: Iterable[Expected], board: Leaderboard) -> list[ExpectationCheck]:

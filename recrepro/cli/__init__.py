@@ -38,7 +38,7 @@ COMMANDS = {
     ),
     "withdraw": (
         "recrepro.cli.withdraw:withdraw",
-        "Take a result out of all tables, for a reason that they give.",
+        "Take the result of a RUN out of all tables, for a reason.",
     ),
     "sync": (
         "recrepro.cli.sync:sync",

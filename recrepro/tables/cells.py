@@ -1,6 +1,7 @@
 """What all formats show alike: headings, numbers, marks and notes."""
 
-from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, Row, reopened_note
+from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, Row
+from recrepro.analysis.notes import reopened_note
 
 LEVEL = 0.05
 """Corrected p-values below this are marked."""

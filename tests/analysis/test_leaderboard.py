@@ -109,7 +109,7 @@ def test_what_a_reader_must_know_is_noted(built):
 
 def test_a_determinism_alarm_is_noted():
     found = [done("a", 0.3, 0.2, alarmed=True), done("a", 0.4, 0.2, seed=2)]
-    row = tables._row("a", ("ndcg@10",), [result.status for result in found])
+    row = tables._row("a", ("ndcg@10",), found, None)
     assert "determinism alarm" in row.notes[0]
 
 
@@ -138,7 +138,7 @@ def test_a_test_part_that_was_opened_on_request_is_marked_in_every_table(experim
 def test_an_opening_after_an_interruption_changes_no_table():
     resumed = done("a", 0.3, 0.2, openings=openings("first", "resumed", "refused"))
     plain = done("a", 0.3, 0.2)
-    one, other = (tables._row("a", ("ndcg@10",), [found.status]) for found in (resumed, plain))
+    one, other = (tables._row("a", ("ndcg@10",), [found], None) for found in (resumed, plain))
     assert one == other
 
 
