@@ -18,7 +18,8 @@ from recrepro.data.formats.read import read_published
 from recrepro.data.runs import read_run
 from recrepro.errors import DataError, UnknownName, UsageError
 from recrepro.evaluation.definitions import parse_metric
-from recrepro.evaluation.evaluator import Evaluation, Evaluator
+from recrepro.evaluation.evaluator import Evaluator
+from recrepro.evaluation.rankings import Evaluation
 from recrepro.interactions import Interactions
 from recrepro.model import ModelConfig, Recommender
 from recrepro.run.job import evaluator_of

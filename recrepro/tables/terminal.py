@@ -25,7 +25,7 @@ from recrepro.tables.cells import (
 from recrepro.tables.console import plain_table, print_table
 
 if TYPE_CHECKING:
-    from recrepro.evaluation.evaluator import Evaluation
+    from recrepro.evaluation.rankings import Evaluation
 
 
 def show_values(
