@@ -21,7 +21,6 @@ RANKS = {2: 5, 4: 1, 6: 2, 8: 5}
 class Scripted(IterativeRecommender):
     """Puts the test item (0) where the script says."""
 
-
     class Config(ModelConfig):
         """Its epochs."""
 
