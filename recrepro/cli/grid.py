@@ -4,6 +4,7 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from shutil import which
 from typing import Literal
@@ -26,10 +27,10 @@ from recrepro.run.executors import Executor, LocalProcesses
 from recrepro.run.inline import Inline, as_inline
 from recrepro.run.plan import Cell, Plan, make_plan
 from recrepro.run.titles import cells_to_reopen
-from recrepro.spec.budget import in_all
+from recrepro.spec.budget import Budget, in_all
 from recrepro.spec.experiment import Experiment, load_experiment
 from recrepro.store.address import LedgerAddress
-from recrepro.store.entries import CellState
+from recrepro.store.entries import CellState, CellWork
 from recrepro.store.ledger import Ledger
 from recrepro.store.results import results_in
 from recrepro.store.workspace import Workspace
@@ -240,13 +241,14 @@ def _announce(
 
     Without a mirror the cells run inline.
     """
-    states = ledger.states()
+    states, work = ledger.states(), ledger.work()
     left = [cell for cell in plan.cells if not _done(cell, states)]
     reopened = [cell for cell in plan.cells if cell.key in again]
     console.print(Text.assemble((name, "bold"), ": ", plan.experiment.claim))
     console.print(
         f"{count(len(plan.cells), 'cell')} ({len(plan.cells) - len(left)} done before), "
-        f"{in_all([plan.budget(cell) for cell in left])} to run, in {place.root}",
+        f"{in_all([_unspent(plan.budget(cell), work[cell.key]) for cell in left])} to run, in "
+        f"{place.root}",
         style="dim",
         soft_wrap=True,
     )
@@ -267,6 +269,13 @@ def _announce(
         on_change=mirror.poke if mirror else lambda: None,
         live=mirror is not None,
     )
+
+
+def _unspent(budget: Budget, work: CellWork) -> Budget:
+    """Return what is left of a budget after the trials that exist; seconds are left as they are."""
+    if budget.trials is None or work.state == "failed":
+        return budget
+    return replace(budget, trials=max(0, budget.trials - work.finished))
 
 
 def _say_how_to_go_on(console: Console, plan: Plan, ledger: Ledger) -> None:

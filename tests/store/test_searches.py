@@ -144,3 +144,8 @@ def test_checked_code_is_remembered(ledger):
     ledger.add_checked("a" * 64)
     ledger.add_checked("a" * 64)
     assert ledger.is_checked("a" * 64)
+
+
+def test_cells_of_one_name_know_of_each_other(ledger):
+    assert ledger.has_namesakes(Member(SHORT.key, make_name("a")))
+    assert not ledger.has_namesakes(Member(SHORT.key, make_name("somebody else")))
