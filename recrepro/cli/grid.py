@@ -221,7 +221,7 @@ def print_leaderboard(
         try:
             judged = judge(results, experiment.selection_metric, experiment.roles)
         except RecreproError as error:  # of one lost blob, the tables know nothing
-            problem = f"\nNo verdict on neural models: {error}"
+            problem = f"\nNo verdicts: {error}"
     show_leaderboard(console, *leaderboard.build(experiment, results), judged)
     if problem:
         console.print(problem, style="yellow", soft_wrap=True)

@@ -6,7 +6,7 @@
     snapshot.json                         the cells, and which file belongs to which
     records/, trials/, per_user/          a file for each cell that has one
     leaderboard.*                         the tables, in each format
-    verdict.json                          whether neural models beat the best simple baseline
+    verdict.json                          is each judged model better than the best baseline
     SHA256SUMS                            of all files above; its own SHA-256 is the content hash
     citation.bib, CITATION.cff, croissant.json    made from the files above and the content hash
 """

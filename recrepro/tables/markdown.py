@@ -61,7 +61,7 @@ def write(
         lines += ["", *(f"{escape(note)}.\n" for note in (*legend(board), *board.notes))]
     written = judgements.lines(judged)
     if written:
-        lines += ["### Better than simple baselines?", ""]
+        lines += ["### Better than baselines?", ""]
         for line in written:
             indented = line.removeprefix("  ")
             lines.append(f"- {escape(line)}" if indented == line else f"  - {escape(indented)}")

@@ -1,4 +1,4 @@
-"""Better than the best tuned simple baseline: which that is, the test, and what it costs."""
+"""Better than the best tuned baseline: which that is, the test, and what it costs."""
 
 import json
 
@@ -138,7 +138,7 @@ def test_tables_are_apart_and_counted():
     assert verdict.tally(boards) == {"net": {"yes": 1, "no": 1, "not shown": 0}}
     written = judgements.lines(boards)
     assert written[-1] == "net is better than the baseline in 1 of 2 tables, worse in 1"
-    assert written[0].startswith("x · s: better than the best tuned simple baseline, ease")
+    assert written[0].startswith("x · s: better than the best tuned baseline, ease")
     content = json.loads(judgements.to_json(boards))  # the same difference for all: infinite effect
     assert content["boards"][0]["models"][0]["comparison"]["effect"] is None
 
