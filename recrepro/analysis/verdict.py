@@ -80,7 +80,7 @@ class BoardVerdict:
     baseline_value : float or None
         The value by which it was chosen.
     models : tuple of ModelVerdict
-        In the order of the experiment; empty if the table has no neural or external model.
+        In the order of the experiment; empty if the table has no model that is judged.
     notes : tuple of str
         What a reader has to know.
     """
