@@ -219,20 +219,22 @@ class ModelSpec(TomlTable):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    name: Name
     target: str | None = Field(None, alias="class")
+    name: Name = Field(default_factory=lambda known: default_name(known.get("target") or ""))
     label: Name | None = None
     params: dict[str, Scalar] = {}
     search: dict[str, RangeSpec] = {}
     tune: bool = True
     role: Literal["baseline", "judged"] | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _named_by_class(cls, given: Any) -> Any:
-        if isinstance(given, dict) and isinstance(given.get("class"), str) and "name" not in given:
-            return {**given, "name": default_name(given["class"])}
-        return given
+    @model_validator(mode="after")
+    def _has_a_name(self) -> "ModelSpec":
+        if not self.name:
+            raise ValueError(
+                "give 'name', as `recrepro ls models` lists it, or 'class', such as "
+                '"path/to/file.py:Class"'
+            )
+        return self
 
     @model_serializer(mode="wrap")
     def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
