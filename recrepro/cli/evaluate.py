@@ -21,6 +21,7 @@ from recrepro.errors import UsageError
 from recrepro.run.external import SplitChoice, check_title, evaluate_on_files, score_on_plan
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
+from recrepro.spec.lines import located
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 from recrepro.tables.terminal import show_values
@@ -141,7 +142,8 @@ def evaluate_on_experiment(
     experiment = load_experiment(experiment_file)
     check_title(name, experiment, experiment_file)
     frame = read_run(run, file_format, columns)
-    plan = make_plan(experiment, experiment_file.parent, data_dir, progress=False)
+    with located(experiment_file, experiment):
+        plan = make_plan(experiment, experiment_file.parent, data_dir, progress=False)
     place = Workspace.create(workspace)
     record = score_on_plan(plan, place, frame, run, name, choice)
     with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:

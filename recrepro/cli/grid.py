@@ -24,10 +24,12 @@ from recrepro.run.coordinator import Grid
 from recrepro.run.dask_executor import DaskCluster, check_address
 from recrepro.run.executors import Executor, LocalProcesses
 from recrepro.run.inline import Inline, as_inline
+from recrepro.run.notes import placed_notes
 from recrepro.run.plan import Cell, Plan, make_plan
 from recrepro.run.titles import cells_to_reopen
 from recrepro.spec.budget import in_all
 from recrepro.spec.experiment import Experiment, load_experiment
+from recrepro.spec.lines import located
 from recrepro.store.address import LedgerAddress
 from recrepro.store.entries import CellState
 from recrepro.store.ledger import Ledger
@@ -99,7 +101,10 @@ def run_experiment(
     if scheduler is not None:
         _check_cluster(scheduler, ledger_url or f"sqlite:///{workspace / 'ledger.db'}")
     experiment = load_experiment(path)
-    plan = make_plan(experiment, path.parent, data_dir, progress=sys.stderr.isatty())
+    with located(path, experiment):
+        plan = make_plan(experiment, path.parent, data_dir, progress=sys.stderr.isatty())
+    for note in placed_notes(path, experiment, plan):
+        console.print(note, style="yellow", soft_wrap=True)
     place = Workspace.create(workspace)
     with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:
         executor: Executor | None = None

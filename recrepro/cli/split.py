@@ -15,6 +15,7 @@ from recrepro.interactions import UNKNOWN_TIME, Interactions
 from recrepro.run.materials import draw_splits
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
+from recrepro.spec.lines import located
 
 
 @click.command()
@@ -51,7 +52,8 @@ def write_parts(experiment_file: Path, folder: Path, data_dir: Path | None) -> I
         Folder with local copies of named data sets.
     """
     experiment = load_experiment(experiment_file)
-    plan = make_plan(experiment, experiment_file.parent, data_dir, progress=False)
+    with located(experiment_file, experiment):
+        plan = make_plan(experiment, experiment_file.parent, data_dir, progress=False)
     for name, drawn in draw_splits(plan):
         place = folder / name.replace(" / ", "/").replace(" ", "-")
         place.mkdir(parents=True, exist_ok=True)

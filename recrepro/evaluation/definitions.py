@@ -307,12 +307,24 @@ class Metric:
         return self.definition.function(ranking, self.k)
 
 
-def find_definition(identifier: str) -> Definition:
-    """Return a definition by its id, or say which name is near."""
+def find_definition(identifier: str, cutoff: str = "") -> Definition:
+    """Return a definition by its id, or say which name is near.
+
+    Parameters
+    ----------
+    identifier : str
+        The name without its cutoff.
+    cutoff : str
+        What was given after it, such as ``"@10"``, to be kept in a suggestion.
+    """
     if identifier not in DEFINITIONS:
-        meant = _OTHER_NAMES.get(identifier, _OTHER_NAMES.get(identifier.lower()))
-        hint = f"It is called {meant!r} here." if meant else "List them: recrepro ls metrics."
-        raise UnknownName("metric", identifier, DEFINITIONS, hint)
+        if meant := _OTHER_NAMES.get(identifier.lower()):
+            hint = f"It is called {meant + cutoff!r} here. List all: recrepro ls metrics."
+            raise UnknownName("metric", identifier, [], hint, cutoff)
+        # Variants are suggested to those only who write one.
+        near = [name for name in DEFINITIONS if "[" in identifier or "[" not in name]
+        hint = "List all with their formulas: recrepro ls metrics."
+        raise UnknownName("metric", identifier, near, hint, cutoff)
     return DEFINITIONS[identifier]
 
 
@@ -327,7 +339,7 @@ def parse_metric(name: str) -> Metric:
         If the cutoff is missing, or is not one.
     """
     identifier, at, cutoff = name.partition("@")
-    definition = find_definition(identifier)
+    definition = find_definition(identifier, at + cutoff)
     if not definition.cut:
         if at:
             raise UsageError(
@@ -339,6 +351,7 @@ def parse_metric(name: str) -> Metric:
         raise UsageError(f"the metric {name!r} has no cutoff: write it as {identifier}@10.")
     if not 1 <= int(cutoff) <= LARGEST_CUTOFF:
         raise UsageError(
-            f"the cutoff of the metric {name!r} must lie between 1 and {LARGEST_CUTOFF:,}."
+            f"the cutoff of the metric {name!r} must lie between 1 and {LARGEST_CUTOFF:,}: write "
+            f"it as {identifier}@10, for example."
         )
     return Metric(definition, int(cutoff))
