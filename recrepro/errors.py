@@ -16,7 +16,7 @@ Every message says what is wrong, what was given, what is allowed and what to do
 
 import sysconfig
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import cache
@@ -62,18 +62,23 @@ class UnknownName(UsageError):
         Every name that would have been right.
     hint : str, optional
         The next step, such as a command that lists the valid names.
-    ending : str, optional
-        What was given after the name and stays as it is: ``"@10"`` of ``"ndgc@10"``.
+    nearest : sequence of str, optional
+        The names to suggest; by default `nearest_names` of the valid ones.
     """
 
     def __init__(
-        self, kind: str, name: str, valid: Iterable[str], hint: str = "", ending: str = ""
+        self,
+        kind: str,
+        name: str,
+        valid: Iterable[str],
+        hint: str = "",
+        nearest: Sequence[str] | None = None,
     ) -> None:
         known = sorted(valid)
-        nearest = nearest_names(name, known)
-        parts = [f"unknown {kind} {name + ending!r}."]
-        if nearest:
-            parts.append(f"Did you mean {' or '.join(repr(n + ending) for n in nearest)}?")
+        suggested = nearest_names(name, known) if nearest is None else nearest
+        parts = [f"unknown {kind} {name!r}."]
+        if suggested:
+            parts.append(f"Did you mean {' or '.join(map(repr, suggested))}?")
         if hint:
             parts.append(hint)
         if known and len(known) <= _LISTED:
@@ -117,7 +122,7 @@ class LedgerUnreachable(LedgerError):
 
 @contextmanager
 def at(*location: str | int) -> Iterator[None]:
-    """Add a place in the experiment file to the errors of a block; `recrepro.spec.lines` says it.
+    """Add a place in the experiment file to the errors of a block; `recrepro.spec.places` says it.
 
     A `DataError` stays as it is: it names a place in the data.
 

@@ -19,7 +19,7 @@ from recrepro.errors import UsageError
 def _check_bounds(low: float, high: float) -> None:
     if not low < high:
         raise UsageError(
-            f"a search range begins with its lower end, but [{low}, {high}] was given. "
+            f"a search range needs low < high, but [{low}, {high}] was given. "
             + (f"Write [{high}, {low}]." if high < low else "Fix the value under 'params' instead.")
         )
 
@@ -48,8 +48,8 @@ class LogUniform:
         _check_bounds(self.low, self.high)
         if self.low <= 0:
             raise UsageError(
-                f"a log_uniform range lies above 0, but [{self.low}, {self.high}] was given. Raise "
-                "its lower end, or write uniform."
+                f"a log_uniform range needs low > 0, but [{self.low}, {self.high}] was given. "
+                "Raise low, or write uniform."
             )
 
 

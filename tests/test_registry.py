@@ -52,7 +52,7 @@ def test_an_unknown_name_gets_the_nearest_one_all_names_and_the_next_step(typed,
     with pytest.raises(UnknownName) as refused:
         Registry("model", TABLE, hint="List them.").resolve(typed)
     assert str(refused.value) == (
-        f"unknown model {typed!r}. Did you mean {meant!r}? Known: ease, itemknn. List them."
+        f"unknown model {typed!r}. Did you mean {meant!r}? List them. Known: ease, itemknn."
     )
 
 

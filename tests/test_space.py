@@ -29,7 +29,7 @@ def test_bounds_have_to_be_in_order(kind, bounds):
 
 @pytest.mark.parametrize("low", [0, -1])
 def test_a_logarithm_needs_a_positive_bound(low):
-    with pytest.raises(UsageError, match=f"low > 0, but got low={low}"):
+    with pytest.raises(UsageError, match=rf"low > 0, but \[{low}, 1\]"):
         LogUniform(low, 1)
 
 

@@ -21,7 +21,7 @@ from recrepro.run.materials import draw_splits
 from recrepro.run.plan import make_plan
 from recrepro.run.resolve import check_names
 from recrepro.spec.experiment import load_experiment
-from recrepro.spec.lines import located
+from recrepro.spec.places import located
 from recrepro.splits.audit import Audit, AuditOutcome, audit_split
 from recrepro.splits.base import Order
 from recrepro.tables import markdown

@@ -31,7 +31,7 @@ from recrepro.run.resolve import check_names
 from recrepro.run.titles import short_titles
 from recrepro.spec.budget import how
 from recrepro.spec.experiment import load_experiment
-from recrepro.spec.lines import located
+from recrepro.spec.places import located
 from recrepro.store.ledger import Ledger
 from recrepro.tables.console import plain_table
 from recrepro.text.words import count, duration, size

@@ -21,7 +21,7 @@ from recrepro.errors import UsageError
 from recrepro.run.external import SplitChoice, check_title, evaluate_on_files, score_on_plan
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
-from recrepro.spec.lines import located
+from recrepro.spec.places import located
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 from recrepro.tables.terminal import show_values

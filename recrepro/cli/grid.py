@@ -29,7 +29,7 @@ from recrepro.run.plan import Cell, Plan, make_plan
 from recrepro.run.titles import cells_to_reopen
 from recrepro.spec.budget import in_all
 from recrepro.spec.experiment import Experiment, load_experiment
-from recrepro.spec.lines import located
+from recrepro.spec.places import located
 from recrepro.store.address import LedgerAddress
 from recrepro.store.entries import CellState
 from recrepro.store.ledger import Ledger

@@ -15,7 +15,7 @@ from recrepro.interactions import UNKNOWN_TIME, Interactions
 from recrepro.run.materials import draw_splits
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
-from recrepro.spec.lines import located
+from recrepro.spec.places import located
 
 
 @click.command()

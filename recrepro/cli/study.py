@@ -23,7 +23,7 @@ from recrepro.durable import new_file
 from recrepro.errors import RecreproError, UnknownName, UsageError
 from recrepro.run.resolve import check_names
 from recrepro.spec.experiment import Experiment
-from recrepro.spec.lines import located
+from recrepro.spec.places import located
 from recrepro.store.ledger import Ledger
 from recrepro.store.results import results_in
 from recrepro.store.workspace import Workspace

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recrepro.errors import UnknownName, UsageError
+from recrepro.errors import UnknownName, UsageError, nearest_names
 from recrepro.evaluation import beyond_accuracy as beyond
 from recrepro.evaluation import corrected, metrics
 from recrepro.evaluation.metrics import PerUser, Ranking
@@ -308,23 +308,15 @@ class Metric:
 
 
 def find_definition(identifier: str, cutoff: str = "") -> Definition:
-    """Return a definition by its id, or say which name is near.
-
-    Parameters
-    ----------
-    identifier : str
-        The name without its cutoff.
-    cutoff : str
-        What was given after it, such as ``"@10"``, to be kept in a suggestion.
-    """
+    """Return a definition by its id, or suggest names, with what was given as their cutoff."""
     if identifier not in DEFINITIONS:
-        if meant := _OTHER_NAMES.get(identifier.lower()):
-            hint = f"It is called {meant + cutoff!r} here. List all: recrepro ls metrics."
-            raise UnknownName("metric", identifier, [], hint, cutoff)
         # Variants are suggested to those only who write one.
-        near = [name for name in DEFINITIONS if "[" in identifier or "[" not in name]
-        hint = "List all with their formulas: recrepro ls metrics."
-        raise UnknownName("metric", identifier, near, hint, cutoff)
+        similar = [name for name in DEFINITIONS if "[" in identifier or "[" not in name]
+        meant = _OTHER_NAMES.get(identifier.lower())
+        near = [meant] if meant else nearest_names(identifier, similar)
+        suggested = [name + cutoff if DEFINITIONS[name].cut else name for name in near]
+        hint = "List them with their formulas: recrepro ls metrics."
+        raise UnknownName("metric", identifier + cutoff, DEFINITIONS, hint, suggested)
     return DEFINITIONS[identifier]
 
 

@@ -7,7 +7,7 @@ from recrepro.data.dataset import Dataset
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.run.plan import Plan
 from recrepro.spec.experiment import Experiment
-from recrepro.spec.lines import place
+from recrepro.spec.places import place
 
 _UNITS = (("nanoseconds", 1e17), ("microseconds", 1e14), ("milliseconds", 1e11))
 """What times above a number must be in: as seconds since 1970, 1e11 is the year 5138."""

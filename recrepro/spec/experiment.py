@@ -29,7 +29,7 @@ from recrepro.errors import UsageError
 from recrepro.space import Choice, IntRange, LogUniform, Range, Uniform
 from recrepro.spec.budget import Budget
 from recrepro.spec.canonical import canonical_hash
-from recrepro.spec.explain import FaultElsewhere, explain
+from recrepro.spec.explain import FaultElsewhere, refusal
 from recrepro.spec.read import read_toml
 from recrepro.spec.remedies import NAME_PATTERN
 
@@ -444,4 +444,4 @@ def load_experiment(path: Path) -> Experiment:
             "data, such as seconds since 1970."
         ) from error
     except ValidationError as error:
-        raise UsageError(explain(error, Experiment, str(path), text)) from error
+        raise refusal(error, Experiment, str(path), text) from error

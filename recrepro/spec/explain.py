@@ -59,17 +59,10 @@ class FaultElsewhere(ValueError):
         self.location = location
 
 
-def refusal(error: ValidationError, root: type[BaseModel], place: str) -> UsageError:
-    """Return the error to raise for what pydantic found, with the place of the first finding."""
-    refused = UsageError(explain(error, root, place))
-    refused.location = _without_branch(error.errors(include_url=False)[0]["loc"])
-    return refused
-
-
-def explain(
-    error: ValidationError, root: type[BaseModel], place: str, text: str | None = None
-) -> str:
-    """Turn pydantic's findings into one message: place, what was given, what is allowed.
+def refusal(
+    error: ValidationError, root: type[BaseModel], place: str, text: str = ""
+) -> UsageError:
+    """Return the error to raise for something that a person wrote, with what to write instead.
 
     Parameters
     ----------
@@ -79,32 +72,73 @@ def explain(
         The schema.
     place : str
         What messages call the file or the table.
-    text : str, optional
+    text : str
         The file, to name lines of it.
+
+    Returns
+    -------
+    UsageError
+        Its location is that of the first finding if there is no text, to be completed by `at`.
     """
     lines = []
-    for location, group in _grouped(error).items():
-        first = group[0]
-        at = location
-        if first["type"] == "extra_forbidden":
-            fields = _fields_at(root, location[:-1])
-            problem, at = _unknown_key(str(location[-1]), fields, location), location[:-1]
-        elif first["type"] == "missing":
-            last = location[-1]
-            what = f"value #{last + 1}" if isinstance(last, int) else f"the key {last!r}"
-            problem, at = f"{what} is missing.{example(location)}", location[:-1]
-        elif first["type"] == "value_error":
-            problem = f"{first['ctx']['error']}."
-        elif all(finding["type"] in _EXPECTED for finding in group):
-            problem = _wrong_value(group, location)
-        else:
-            problem = f"{first['msg']}, but got {_shown(first['input'])}."
-        if isinstance(first.get("ctx", {}).get("error"), FaultElsewhere):
-            at = ()
-        number = None if text is None else line_of(text, location)
-        where = [place] + ([f"line {number}"] if number else []) + ([_readable(at)] if at else [])
-        lines.append(f"{', '.join(where)}: {problem}")
+    groups = _grouped(error)
+    for location, group in groups.items():
+        problem = _advice(group, location, root)
+        line = line_of(text, location)
+        lines.append(_line(place if line is None else f"{place}, line {line}", group, problem))
+    refused = UsageError("\n".join(dict.fromkeys(lines)))
+    refused.location = () if text else next(iter(groups))
+    return refused
+
+
+def explain(error: ValidationError, root: type[BaseModel], place: str) -> str:
+    """Turn pydantic's findings in what a program wrote into one message.
+
+    Parameters
+    ----------
+    error, root, place
+        As in `refusal`.
+    """
+    lines = [
+        _line(place, group, _fault(group[0], location, root))
+        for location, group in _grouped(error).items()
+    ]
     return "\n".join(dict.fromkeys(lines))
+
+
+def _line(place: str, group: list[Any], problem: str) -> str:
+    """Put the place before what is wrong there."""
+    first = group[0]
+    where = _without_branch(first["loc"])
+    if first["type"] in ("extra_forbidden", "missing"):
+        where = where[:-1]
+    return f"{place}{', ' if where else ''}{_readable(where)}: {problem}"
+
+
+def _fault(finding: Any, location: Location, root: type[BaseModel]) -> str:
+    """Say what is wrong."""
+    last = location[-1] if location else ""
+    match finding["type"]:
+        case "extra_forbidden":
+            return str(UnknownName("key", str(last), _fields_at(root, location[:-1])))
+        case "missing":
+            what = f"value #{last + 1}" if isinstance(last, int) else f"the key {last!r}"
+            return f"{what} is missing."
+        case "value_error":
+            return f"{finding['ctx']['error']}."
+        case _:
+            return f"{finding['msg']}, but got {finding['input']!r}."
+
+
+def _advice(group: list[Any], location: Location, root: type[BaseModel]) -> str:
+    """Say what is wrong, and what to write instead."""
+    first = group[0]
+    if first["type"] == "extra_forbidden":
+        return _unknown_key(str(location[-1]), _fields_at(root, location[:-1]), location)
+    if all(finding["type"] in _EXPECTED for finding in group):
+        return _wrong_value(group, location)
+    found = _fault(first, location, root)
+    return f"{found}{example(location)}" if first["type"] == "missing" else found
 
 
 def _grouped(error: ValidationError) -> dict[Location, list[Any]]:

@@ -136,6 +136,8 @@ def remedy(kind: str, location: tuple[int | str, ...], given: Any, context: dict
     found = ""
     if is_range(kind, location):
         found = _range(key, given)
+    elif location[:1] == ("models",) and key == "name" and _is_target(given):
+        found = f"Write class = {in_toml(given)} in place of 'name'."
     elif kind in _REMEDIES:
         found = _REMEDIES[kind](_assigned(location), given, context)
     return f" {found}" if found else example(location)
@@ -148,6 +150,11 @@ def _assigned(location: tuple[int | str, ...]) -> Callable[[Any], str]:
 
 
 Written = Callable[[Any], str]
+
+
+def _is_target(given: Any) -> bool:
+    """Say whether a value looks like ``"module:Class"`` or the path of a file."""
+    return isinstance(given, str) and (":" in given or given.endswith(".py"))
 
 
 def is_range(kind: str, location: tuple[int | str, ...]) -> bool:
@@ -226,8 +233,6 @@ def _one_of(written: Written, given: Any, context: dict[str, Any]) -> str:
 def _name(written: Written, given: Any, context: dict[str, Any]) -> str:
     if context["pattern"] != NAME_PATTERN:
         return ""
-    if written("").startswith("name") and (":" in given or given.endswith(".py")):
-        return f"Write class = {in_toml(given)} in place of 'name'."
     plain = re.sub(r"[^a-z0-9._+-]+", "-", given.lower()).strip("._+-")[:64]
     return f"For example: {written(plain)}." if plain else ""
 

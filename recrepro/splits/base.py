@@ -255,7 +255,7 @@ def needed_times(
     if unknown:
         raise DataError(
             f"the split {strategy!r} needs the time of each interaction, but {unknown} of "
-            f"{len(interactions)} in {named} have none. Choose a split that does not need it, or "
+            f"{len(interactions)} have none in {named}. Choose a split that does not need it, or "
             "'temporal' with a cut 'at' a time that is known to lie after all of them."
         )
     return interactions.times

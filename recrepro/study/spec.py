@@ -16,7 +16,7 @@ from recrepro.spec.experiment import (
     TomlTable,
     load_experiment,
 )
-from recrepro.spec.explain import explain
+from recrepro.spec.explain import refusal
 from recrepro.spec.read import read_toml
 
 QUICK_TRIALS = 3
@@ -142,7 +142,7 @@ def load_study(path: Path) -> Loaded:
     try:
         study = Study.model_validate(content, strict=False)
     except ValidationError as error:
-        raise UsageError(explain(error, Study, str(path), text)) from error
+        raise refusal(error, Study, str(path), text) from error
     files = {stage.file for paper in study.papers for stage in paper.stages}
     loaded = Loaded(path, study, {f: load_experiment(path.parent / f) for f in sorted(files)})
     for paper in study.papers:

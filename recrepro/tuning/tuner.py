@@ -52,10 +52,8 @@ def search_space(model: type[Recommender], spec: ModelSpec) -> dict[str, Range]:
     space = declared_space(model.Config, config.model_dump(exclude=searched))
     for name, written in spec.search.items():
         if name in spec.params:
-            raise UsageError(
-                f"model {spec.title!r}: {name!r} is both fixed and searched for. Take it out of "
-                "'params' or out of 'search'."
-            )
+            twice = f"model {spec.title!r}: {name!r} is both fixed and searched for"
+            raise UsageError(f"{twice}. Take it out of 'params' or of 'search'.")
         with at("search", name):
             try:
                 ends = space[name] = written.to_range()
@@ -347,6 +345,6 @@ def validate_metric(name: str, evaluated: Sequence[str]) -> None:
         )
     if name not in evaluated:
         raise UsageError(
-            f"tune.metric is {name!r}, which is not under evaluate.metrics: add it there, or take "
-            f"one of {', '.join(evaluated)}."
+            f"tune.metric is {name!r}, which is not under evaluate.metrics, {list(evaluated)}: add "
+            "it there, or choose one of them."
         )

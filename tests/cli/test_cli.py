@@ -65,9 +65,13 @@ def change(recrepro, old, new):
         ('name = "toppopular"', 'name = "ease"\nparams = { l3 = 1.0 }', "Did you mean 'l2'"),
         ('name = "toppopular"', 'name = "ease"\nparams = { l2 = -1.0 }', "greater than 0"),
         ('name = "toppopular"', 'name = "ease"\nsearch = { l2 = { log = [1, 2] } }', "log_uniform"),
-        ("[[models]]", '[evaluate]\nmetrics = ["ndgc@10"]\n[[models]]', "Did you mean 'ndcg'"),
+        ("[[models]]", '[evaluate]\nmetrics = ["ndgc@10"]\n[[models]]', "Did you mean 'ndcg@10'"),
         ("[[models]]", '[evaluate]\nmetrics = ["ndcg"]\n[[models]]', "write it as ndcg@10"),
-        ("[[models]]", '[evaluate]\nmetrics = ["hr@10"]\n[[models]]', "called 'hit_rate' here"),
+        (
+            "[[models]]",
+            '[evaluate]\nmetrics = ["hr@10"]\n[[models]]',
+            "Did you mean 'hit_rate@10'?",
+        ),
         ('file = "log.csv"', "", "unknown data set 'log'"),
         ('file = "log.csv"', 'file = "lok.csv"', "Did you mean 'log.csv'"),
         ('file = "log.csv"', 'file = "log.csv"\ncolumns = { userid = "user" }', "columns"),
@@ -217,7 +221,7 @@ def test_a_dry_run_says_what_check_says_and_writes_nothing(recrepro):
     before = contents(recrepro.folder)
     code, out, _ = recrepro("run", "e.toml", "--dry-run")
     assert code == 0
-    assert "2 cells, 1 to run with 0 trials" in out
+    assert "2 cells, 1 to run without a search." in out
     assert contents(recrepro.folder) == before
 
 
