@@ -84,6 +84,19 @@ class Choice:
 Range = Uniform | LogUniform | IntRange | Choice
 
 
+def as_written(ends: Range) -> dict[str, list[Any]]:
+    """Return a range as an experiment file writes it: ``{"log_uniform": [0.1, 10.0]}``."""
+    match ends:
+        case Uniform():
+            return {"uniform": [ends.low, ends.high]}
+        case LogUniform():
+            return {"log_uniform": [ends.low, ends.high]}
+        case IntRange():
+            return {"integers": [ends.low, ends.high]}
+        case Choice():
+            return {"choice": list(ends.options)}
+
+
 @dataclass(frozen=True, init=False)
 class OnlyWhere:
     """A range counts only where another hyperparameter has one of some values.

@@ -307,12 +307,12 @@ def test_ls_shows_the_ranges_of_one_model(recrepro):
     code, out, _ = recrepro("ls", "models", "ease")
     assert code == 0
     assert "l2" in out
-    assert "LogUniform(low=1.0, high=10000000.0)" in out
+    assert "{ log_uniform = [1.0, 10000000.0] }" in out
 
 
 def test_ls_says_where_a_hyperparameter_has_no_effect(recrepro):
     _, out, _ = recrepro("ls", "models", "itemknn")
-    assert "Uniform(low=0.0, high=2.0) where similarity is asymmetric" in " ".join(out.split())
+    assert "{ uniform = [0.0, 2.0] } where similarity is asymmetric" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(
