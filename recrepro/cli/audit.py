@@ -64,7 +64,7 @@ def audit(
     columns: tuple[str, ...],
     **files: Any,
 ) -> None:
-    """Audit the splits of an experiment, or one that lies in files, for leakage.
+    """Audit the splits of an experiment, or of files, for leakage.
 
     \b
     recrepro audit experiments/quickstart.toml

@@ -69,7 +69,7 @@ def check(
     time_trials: bool,
     form: str,
 ) -> None:
-    """Check an experiment without running it, and say what it would take.
+    """Check an experiment without running it; estimate its cost.
 
     Names, values, data, splits; cells, trials, time, memory, disk, and what cannot be run. Nothing
     is downloaded: of a data set that is not here, only the name is checked.

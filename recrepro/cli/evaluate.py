@@ -67,7 +67,9 @@ def evaluate(
     columns: tuple[str, ...],
     **given: Any,
 ) -> None:
-    """Score a RUN file of another program: user, item, and score or rank.
+    """Score a RUN file of another program.
+
+    The file has a user, an item, and a score or a rank in each line.
 
     \b
     recrepro evaluate run.tsv --on my.toml --name theirs

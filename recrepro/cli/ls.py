@@ -37,7 +37,7 @@ KINDS = ("models", "datasets", "filters", "metrics", "splits")
     help="md: the page of all metrics, for `ls metrics`.",
 )
 def list_(what: str | None, name: str | None, form: str) -> None:
-    """List what an experiment can name, or show all there is to know of one NAME.
+    """List what an experiment can name, or describe one NAME.
 
     \b
     recrepro ls                  models, datasets, filters, metrics and splits

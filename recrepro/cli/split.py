@@ -23,7 +23,9 @@ from recrepro.spec.places import located
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @data_option
 def split(experiment: Path, folder: Path, data_dir: Path | None) -> None:
-    """Write what models may see of an experiment's splits to FOLDER, for other programs.
+    """Write the splits of an experiment to FOLDER.
+
+    The files are for other programs and hold what models may see, without the test part.
 
     \b
     train.tsv        what to fit on while tuning

@@ -73,7 +73,7 @@ def study(
     records: Path | None,
     page: Path | None,
 ) -> None:
-    """Run the experiments of a study of papers, and write the page of verdicts.
+    """Run a study of papers, and write the page of verdicts.
 
     Each paper's method as it was published, and tuned beside simple baselines with equal budgets.
     What is done is not done again: run the same command until all of it is. Nothing is downloaded.
