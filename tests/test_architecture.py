@@ -232,5 +232,5 @@ def test_the_list_of_commands_says_what_each_command_says_of_itself():
 
 def test_the_list_of_commands_fits_a_terminal_of_80_columns():
     printed = CliRunner().invoke(cli, ["--help"], terminal_width=80).stdout
-    assert "..." not in printed
+    assert "..." not in printed.partition("Commands:")[2]
     assert max(map(len, printed.splitlines())) <= 80

@@ -25,8 +25,8 @@ from recrepro.reproduce.locate import find_run
 def export(run: str, folder: Path, workspace: Path, wheel: Path | None) -> None:
     """Write a bundle from which others can reproduce a RUN.
 
-    Two commands do. DIR is made; if it is there, it has to be empty. RUN is as for
-    `recrepro show`.
+    With the bundle it takes two commands. DIR is made; if it is there, it has to be empty. RUN is
+    as for `recrepro show`.
     """
     write_bundle(find_run(run, workspace, ledger_url()), folder, wheel)
     click.echo(f"{folder} is written. Its README.md has the two commands to reproduce the run.")
