@@ -180,7 +180,8 @@ def _cells(plan: Plan, dataset: Dataset, identities: Mapping[str, ModelIdentity]
                 side: dict[str, Any] = {}
                 if model.needs_features:
                     have = plan.features[dataset.name]
-                    side["features"] = features_identity(model, spec, have, dataset.name)
+                    with at("models", spec.title):
+                        side["features"] = features_identity(model, spec, have, dataset.name)
                 told = identities[spec.title]
                 if looks_back(experiment.tune if spec.tune else None, model):
                     side["hindsight"] = True

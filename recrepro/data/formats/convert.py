@@ -174,7 +174,7 @@ def _numbers(array: Any, name: str, locate: Callable[[int], str]) -> "pd.Series[
 def _cure(name: str, given: str) -> str:
     """Say what to do about a value or time that is none."""
     if name == "time" and re.fullmatch(r"\d{1,2}[./-]\d{1,2}[./-]\d{4}.*", given.strip()):
-        return "Write dates with the year first, as in 2024-05-31: here, day or month may be first."
+        return "Write dates with the year first, as in 2024-05-31."
     return "Correct or remove what is wrong."
 
 

@@ -94,7 +94,5 @@ def check_text(raw: bytes, where: str) -> bytes:
         ) from error
     text = raw.removeprefix(b"\xef\xbb\xbf")
     if not text or text.isspace():
-        raise DataError(
-            f"{where} is empty. Download or export it again: was that interrupted the last time?"
-        )
+        raise DataError(f"{where} is empty. Download or export it again.")
     return text
