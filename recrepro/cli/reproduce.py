@@ -61,7 +61,7 @@ def reproduce(
     threads: int | None,
     tolerance: float,
 ) -> int:
-    """Fit a recorded RUN again and say whether the result is the same.
+    """Fit a RUN again and say whether the result is the same.
 
     Exit code 0 if it is identical or within tolerance, 1 if it is different. RUN is as for
     `recrepro show`. Nothing is written into the workspace.

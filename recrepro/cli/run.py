@@ -82,7 +82,7 @@ def run(
     executor: str,
     scheduler: str | None,
 ) -> None:
-    """Run what is left of an experiment, then print its leaderboard.
+    """Run what is left of an experiment; print its leaderboard.
 
     What is done stays done: run the same file again after an interruption, or after adding a
     model, and only the rest is run.

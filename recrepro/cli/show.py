@@ -35,7 +35,9 @@ from recrepro.text.words import size
     help="json: the whole record.",
 )
 def show(run: str, workspace: Path, form: str) -> None:
-    """Print what is recorded of a RUN: what was run, what came out, where it was made.
+    """Print the record of a RUN.
+
+    It says what was run, what came out, and where it was made.
 
     \b
     RUN is a record file (record.json), an MLflow run id, or a cell:

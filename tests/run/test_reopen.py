@@ -6,7 +6,7 @@ import pytest
 from support.places import toy_experiment
 from support.results import make_identity, make_name
 
-from recrepro.cli.grid import _without_reopen
+from recrepro.cli.endings import _without_reopen
 from recrepro.errors import UsageError
 from recrepro.run.plan import Cell
 from recrepro.run.titles import cells_to_reopen
