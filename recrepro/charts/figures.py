@@ -21,8 +21,8 @@ BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", 
 FAMILIES = {
     "simple": (BLUE, "o"),
     "neural": (ORANGE, "s"),
+    "custom": (GREY, "D"),
     "external": (PURPLE, "^"),
-    "unknown": (GREY, "D"),
 }
 WIDTH = 5.4
 Trials = Sequence[Mapping[str, Any]]
