@@ -17,7 +17,7 @@ from recrepro.evaluation.kernels import UNRANKED
 from recrepro.evaluation.metrics import Hits, PerUser, Ranking
 from recrepro.evaluation.topk import Ranked, Task, TieOrder, rank
 from recrepro.interactions import Interactions
-from recrepro.model import Recommender
+from recrepro.model import Recommender, answer_fault
 from recrepro.randomness import generator
 
 BLOCK_CELLS = 4_000_000
@@ -402,17 +402,14 @@ def _scores(
     model: Recommender, users: NDArray[np.int64], shown: csr_array, candidates: csr_array | None
 ) -> NDArray[np.float32]:
     """Ask the model, and check the form of its answer."""
-    rows = users.astype(np.int32)
+    rows, method = users.astype(np.int32), "score"
     if candidates is None:
         answer = model.score(rows, shown)
     else:
-        answer = model.score_candidates(rows, shown, candidates)
-    if not isinstance(answer, np.ndarray) or answer.shape != shown.shape:
-        given = getattr(answer, "shape", "no shape")
-        raise ModelError(
-            f"{type(model).__name__}.score gave a {type(answer).__name__} of {given}; it must be "
-            f"an array of shape {shown.shape}: a row for each user, a column for each item."
-        )
+        answer, method = model.score_candidates(rows, shown, candidates), "score_candidates"
+    fault = answer_fault(answer, (len(rows), shown.shape[1]))
+    if fault is not None:
+        raise ModelError(f"{type(model).__name__}.{method} {fault}")
     with np.errstate(over="ignore"):  # beyond float32 is infinite, and infinite is refused
         return np.ascontiguousarray(answer, np.float32)
 
