@@ -28,6 +28,10 @@ COMMANDS = {
         "recrepro.cli.check:check",
         "Check an experiment without running it, and say what it would take.",
     ),
+    "check-model": (
+        "recrepro.cli.check_model:check_model",
+        "Check that a model keeps the contract, on made-up data, and say what to change.",
+    ),
     "study": (
         "recrepro.cli.study:study",
         "Run the experiments of a study of papers, and write the page of verdicts.",

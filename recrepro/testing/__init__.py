@@ -12,12 +12,13 @@ a SkipTest too; with ``strict=True`` they are failures. No test framework is nee
 """
 
 from . import behaviour, declarations  # noqa: F401 - they add their checks to CHECKS
-from .outcomes import Outcome, check_recommender, contract_checks, outcomes
+from .outcomes import QUICK_EPOCHS, Outcome, check_recommender, contract_checks, outcomes
 from .subject import CHECKS, Advice, Check, ModelUnderTest, few_epochs
 from .toys import interactions_from, toy_features, toy_interactions
 
 __all__ = [
     "CHECKS",
+    "QUICK_EPOCHS",
     "Advice",
     "Check",
     "ModelUnderTest",

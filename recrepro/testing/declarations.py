@@ -68,6 +68,9 @@ def _defaults_out_of_range(model: type[Recommender]) -> Iterator[str]:
             )
 
 
+BOUNDED = {float: "Annotated[FiniteFloat, Ge(0)]", int: "Annotated[int, Ge(1)]"}
+
+
 def _senseless_values(model: type[Recommender]) -> Iterator[str]:
     for name, declared in model.Config.model_fields.items():
         bad: list[object] = [object(), "no such value"]
@@ -76,9 +79,11 @@ def _senseless_values(model: type[Recommender]) -> Iterator[str]:
         read = model.Config.model_validate
         taken = [value for value in bad if not _refuses(functools.partial(read, {name: value}))]
         if taken:
+            values = ", ".join(map(repr, dict.fromkeys(taken)))
+            example = BOUNDED.get(type(declared.default), "Literal['a', 'b']")
             yield (
-                f"hyperparameter {name} takes {taken}, which cannot be meant: bound it, as in "
-                "Annotated[FiniteFloat, Ge(0)]"
+                f"hyperparameter {name} takes {values}, which cannot be meant: bound it, as in "
+                f"{example}"
             )
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,10 +17,13 @@ from scipy.sparse import csr_array
 from recrepro.errors import users_frame
 from recrepro.features import Features
 from recrepro.interactions import Interactions
-from recrepro.model import Recommender, answer_fault
+from recrepro.model import IterativeRecommender, Recommender, answer_fault
 from recrepro.randomness import generator
 
 from .toys import toy_features, toy_interactions
+
+LEARNING_SECONDS = 8.0
+"""Processor seconds for a model to learn a made-up world with its default hyperparameters."""
 
 
 class Advice(SkipTest):
@@ -102,9 +106,19 @@ class ModelUnderTest:
         return made
 
     def learn(self, train: Interactions, features: Features | None = None) -> Recommender:
-        """Fit a new model with the `learning` hyperparameters, and toy features by default."""
+        """Fit a new model with the `learning` hyperparameters, and toy features by default.
+
+        Without such hyperparameters, a model that learns in epochs stops after `LEARNING_SECONDS`.
+        """
         made = self.model(**self.learning).with_features(features or toy_features(train))
-        made.fit(train, generator(1, "learn"))
+        rng = generator(1, "learn")
+        if self.learning or not isinstance(made, IterativeRecommender):
+            made.fit(train, rng)
+            return made
+        end = time.process_time() + LEARNING_SECONDS
+        for stats in made.fit_epochs(train, rng):
+            if stats.epoch >= made.config.epochs or time.process_time() > end:
+                break
         return made
 
     @cached_property
