@@ -241,7 +241,7 @@ def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
     tries = max(s.tries for s in statuses)
     if tries:
         notes.append("external: scored from a run file" + (f", try {tries}" if tries > 1 else ""))
-        notes += records[0].model.notes
+    notes += dict.fromkeys(note for record in records for note in record.model.notes)
     failed = [s for s in statuses if s.state == "failed"]
     if failed:
         notes.append(f"{len(failed)} of {len(statuses)} repeats failed: {failed[0].reason}")

@@ -260,7 +260,7 @@ class Evaluator:
                 scores = _scores(model, block, shown, candidates)
                 found.append(_rank_in_threads(pool, self._threads, scores, task))
                 if found[-1].wrong.any():
-                    raise _wrong_scores(model, scores, block)
+                    raise wrong_scores(model, scores, block)
         ranks, lists, lengths = (
             np.concatenate([getattr(one, name) for one in found])
             for name in ("ranks", "lists", "lengths")
@@ -414,9 +414,10 @@ def _scores(
         return np.ascontiguousarray(answer, np.float32)
 
 
-def _wrong_scores(
-    model: Recommender, scores: NDArray[np.float32], users: NDArray[np.int64]
+def wrong_scores(
+    model: Recommender, scores: NDArray[np.float32], users: NDArray[np.integer[Any]]
 ) -> ModelError:
+    """Return the error that names the first NaN or infinite score of some users."""
     wrong = np.isnan(scores) | np.isposinf(scores)
     row, item = np.argwhere(wrong)[0]
     return ModelError(

@@ -15,7 +15,15 @@ from recrepro.features import Features
 from recrepro.model import Recommender, answer_fault
 from recrepro.randomness import generator
 
-from .subject import ModelUnderTest, ask, assert_close, must, score_everyone, should
+from .subject import (
+    ModelUnderTest,
+    ask,
+    assert_close,
+    input_arrays,
+    must,
+    score_everyone,
+    should,
+)
 from .toys import interactions_from, toy_features, toy_interactions
 
 
@@ -76,11 +84,10 @@ def inputs_stay_unchanged(subject: ModelUnderTest) -> None:
     fitted.score(users, train.matrix)
     fitted.score_candidates(users, train.matrix, candidates)
     fresh = toy_interactions()
+    before = input_arrays(fresh)
     pairs: dict[str, tuple[Any, Any]] = {"the users to score": (users, np.arange(train.n_users))}
-    for name in ("users", "items", "values", "times"):
-        pairs[f"train.{name}"] = getattr(train, name), getattr(fresh, name)
-    matrices = [("train.matrix", train.matrix, fresh.matrix)]
-    matrices.append(("candidates", candidates, csr_array(np.ones(train.shape, bool))))
+    pairs |= {name: (array, before[name]) for name, array in input_arrays(train).items()}
+    matrices = [("candidates", candidates, csr_array(np.ones(train.shape, bool)))]
     for given, own in zip(features.sets, toy_features(fresh).sets, strict=True):
         matrices.append((f"{own.side} features", given.matrix, own.matrix))
     for name, changed, kept in matrices:

@@ -22,6 +22,25 @@ from recrepro.randomness import generator
 
 from .toys import toy_features, toy_interactions
 
+
+def input_arrays(train: Interactions) -> dict[str, NDArray[Any]]:
+    """Return the arrays of interactions that a model might overwrite, by name."""
+    matrix = train.matrix
+    return {
+        "train.users": train.users,
+        "train.items": train.items,
+        "train.values": train.values,
+        **({} if train.times is None else {"train.times": train.times}),
+        "train.user_ids": train.user_ids,
+        "train.item_ids": train.item_ids,
+        "train.user_counts": train.user_counts,
+        "train.item_counts": train.item_counts,
+        "data of train.matrix": matrix.data,
+        "indices of train.matrix": matrix.indices,
+        "indptr of train.matrix": matrix.indptr,
+    }
+
+
 LEARNING_SECONDS = 8.0
 """Processor seconds for a model to learn a made-up world with its default hyperparameters."""
 
@@ -49,7 +68,9 @@ def score_everyone(fitted: Recommender, train: Interactions) -> NDArray[np.float
     return ask(fitted, np.arange(train.n_users, dtype=np.int32), train.matrix.copy())
 
 
-def few_epochs(model: type[Recommender], epochs: int) -> dict[str, Any]:
+def few_epochs(
+    model: type[Recommender], epochs: int, params: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return hyperparameters for a short training.
 
     Parameters
@@ -58,19 +79,21 @@ def few_epochs(model: type[Recommender], epochs: int) -> dict[str, Any]:
         The model.
     epochs : int
         Value for hyperparameters named ``epochs`` or ``..._epochs``.
+    params : mapping of str to object, optional
+        Other hyperparameters.
 
     Returns
     -------
-    dict of str to int
-        Empty if there are no such hyperparameters, or if they do not take this value.
+    dict of str to object
+        `params` with these numbers of epochs, or unchanged if the model does not take them.
     """
-    fields = model.Config.model_fields
-    params = {name: epochs for name in fields if name == "epochs" or name.endswith("_epochs")}
+    fields, given = model.Config.model_fields, dict(params or {})
+    short = {name: epochs for name in fields if name == "epochs" or name.endswith("_epochs")}
     try:
-        model.Config(**params)
+        model.Config(**(given | short))
     except ValidationError:
-        return {}
-    return params
+        return given
+    return given | short
 
 
 @dataclass
