@@ -12,6 +12,7 @@ import sys
 import zipfile
 from pathlib import Path
 from types import FrameType
+from typing import ClassVar
 
 import numpy as np
 
@@ -167,7 +168,7 @@ class Popular(Recommender):
 
 
 class Spy(Popular):
-    seen = set()
+    seen: ClassVar[set[str]] = set()
 
     def search(self, place, *roots):
         place = "first look" if is_first_look() else place
