@@ -58,7 +58,7 @@ def outcomes(subject: ModelUnderTest) -> Iterator[Outcome]:
         except Exception as error:  # noqa: BLE001 - whatever a model raises is its failure
             state, reason = "failed", _reason(error)
         if first.setdefault(reason, name) != name and reason:
-            reason = f"for the same reason as {first[reason]}"
+            reason = f"for the same reason as '{first[reason].replace('_', ' ')}'"
         yield Outcome(name, state, reason)
 
 
