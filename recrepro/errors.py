@@ -16,20 +16,31 @@ Every message says what is wrong, what was given, what is allowed and what to do
 
 import sysconfig
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
-_LISTED = 40
-"""A message lists at most so many names that would have been right."""
+_LISTED = 12
+"""A message lists all valid names up to this many."""
+_NEAREST = 8
+"""If there are more, and no command lists them, it lists this many of them."""
 
 
 class RecreproError(Exception):
-    """Base of all errors raised on purpose; the command line prints it without a traceback."""
+    """Base of all errors raised on purpose; the command line prints it without a traceback.
+
+    Attributes
+    ----------
+    location : tuple of str or int
+        Place in the experiment file, such as ``("models", "ease", "params", "l2")``: a kind of
+        table, its title, and keys. Empty if the message names the place itself.
+    """
 
     exit_code = 3
+    location: tuple[str | int, ...] = ()
 
 
 class UsageError(RecreproError):
@@ -51,23 +62,42 @@ class UnknownName(UsageError):
         Every name that would have been right.
     hint : str, optional
         The next step, such as a command that lists the valid names.
+    nearest : sequence of str, optional
+        The names to suggest; by default `nearest_names` of the valid ones.
     """
 
-    def __init__(self, kind: str, name: str, valid: Iterable[str], hint: str = "") -> None:
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        valid: Iterable[str],
+        hint: str = "",
+        nearest: Sequence[str] | None = None,
+    ) -> None:
         known = sorted(valid)
-        folded = {n.casefold(): n for n in known}
-        matches = get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)
-        nearest = [folded[match] for match in matches]
+        suggested = nearest_names(name, known) if nearest is None else nearest
         parts = [f"unknown {kind} {name!r}."]
-        if nearest:
-            parts.append(f"Did you mean {' or '.join(repr(n) for n in nearest)}?")
-        if known:
-            more = len(known) - _LISTED
-            rest = f" and {more} more" if more > 0 else ""
-            parts.append(f"Known: {', '.join(known[:_LISTED])}{rest}.")
+        if suggested:
+            parts.append(f"Did you mean {' or '.join(map(repr, suggested))}?")
         if hint:
             parts.append(hint)
+        if known and len(known) <= _LISTED:
+            parts.append(f"Known: {', '.join(known)}.")
+        elif known and not hint:
+            shown = get_close_matches(name, known, n=_NEAREST, cutoff=0.0)
+            parts.append(f"Known: {', '.join(shown)} and {len(known) - len(shown)} more.")
         super().__init__(" ".join(parts))
+
+
+def nearest_names(name: str, valid: Iterable[str]) -> list[str]:
+    """Return up to three names that are near to one, the nearest first.
+
+    A name that differs in nothing but case is the only one.
+    """
+    folded = {n.casefold(): n for n in valid}
+    if name.casefold() in folded:
+        return [folded[name.casefold()]]
+    return [folded[n] for n in get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)]
 
 
 class DataError(RecreproError):
@@ -88,6 +118,25 @@ class LedgerError(RecreproError):
 
 class LedgerUnreachable(LedgerError):
     """The ledger's server does not answer; what was to be written may be tried again later."""
+
+
+@contextmanager
+def at(*location: str | int) -> Iterator[None]:
+    """Add a place in the experiment file to the errors of a block; `recrepro.spec.places` says it.
+
+    A `DataError` stays as it is: it names a place in the data.
+
+    Parameters
+    ----------
+    *location : str or int
+        Steps to the place, as in `RecreproError.location`. Those of inner blocks follow them.
+    """
+    try:
+        yield
+    except RecreproError as error:
+        if not isinstance(error, DataError):
+            error.location = (*location, *error.location)
+        raise
 
 
 def first_line(error: Exception) -> str:

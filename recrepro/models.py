@@ -18,7 +18,8 @@ def model_fault(model: Any) -> str | None:
         return "is no model: derive it from recrepro.model.Recommender"
     missing = sorted(getattr(model, "__abstractmethods__", ()))
     if missing:
-        return f"has no method {' and no method '.join(missing)}: see recrepro.model.{_base(model)}"
+        wanted = " and no method ".join(missing)
+        return f"has no method {wanted}: define it, as recrepro.model.{_base(model)} describes"
     config = getattr(model, "Config", None)
     if not (isinstance(config, type) and issubclass(config, ModelConfig)):
         return "has a Config that does not derive from recrepro.model.ModelConfig"

@@ -18,7 +18,10 @@ from recrepro.errors import UsageError
 
 def _check_bounds(low: float, high: float) -> None:
     if not low < high:
-        raise UsageError(f"a search range needs low < high, but got low={low} and high={high}.")
+        raise UsageError(
+            f"a search range needs low < high, but [{low}, {high}] was given. "
+            + (f"Write [{high}, {low}]." if high < low else "Fix the value under 'params' instead.")
+        )
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,10 @@ class LogUniform:
     def __post_init__(self) -> None:
         _check_bounds(self.low, self.high)
         if self.low <= 0:
-            raise UsageError(f"a log-uniform range needs low > 0, but got low={self.low}.")
+            raise UsageError(
+                f"a log_uniform range needs low > 0, but [{self.low}, {self.high}] was given. "
+                "Raise low, or write uniform."
+            )
 
 
 @dataclass(frozen=True)
@@ -68,11 +74,27 @@ class Choice:
 
     def __init__(self, *options: str | float | bool | None) -> None:
         if len(options) < 2:
-            raise UsageError(f"a choice needs at least two options, but got {options}.")
+            raise UsageError(
+                f"a choice needs at least two options, but got {list(options)}. Fix a single value "
+                "under 'params' instead."
+            )
         object.__setattr__(self, "options", options)
 
 
 Range = Uniform | LogUniform | IntRange | Choice
+
+
+def as_written(ends: Range) -> dict[str, list[Any]]:
+    """Return a range as an experiment file writes it: ``{"log_uniform": [0.1, 10.0]}``."""
+    match ends:
+        case Uniform():
+            return {"uniform": [ends.low, ends.high]}
+        case LogUniform():
+            return {"log_uniform": [ends.low, ends.high]}
+        case IntRange():
+            return {"integers": [ends.low, ends.high]}
+        case Choice():
+            return {"choice": list(ends.options)}
 
 
 @dataclass(frozen=True, init=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from recrepro.cli import COMMANDS, cli
 
@@ -23,7 +24,7 @@ LAYERS = (
     "analysis run",
     "tuning",
     "splits store",
-    "data evaluation",
+    "custom data evaluation",
     "spec testing",
     "(root) compute",
     "text",
@@ -227,3 +228,9 @@ def test_the_list_of_commands_says_what_each_command_says_of_itself():
         assert command.name == name
         said = command.get_short_help_str(200)
         assert click.Command(name, help=line).get_short_help_str(200) == said
+
+
+def test_the_list_of_commands_fits_a_terminal_of_80_columns():
+    printed = CliRunner().invoke(cli, ["--help"], terminal_width=80).stdout
+    assert "..." not in printed.partition("Commands:")[2]
+    assert max(map(len, printed.splitlines())) <= 80

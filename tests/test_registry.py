@@ -52,8 +52,24 @@ def test_an_unknown_name_gets_the_nearest_one_all_names_and_the_next_step(typed,
     with pytest.raises(UnknownName) as refused:
         Registry("model", TABLE, hint="List them.").resolve(typed)
     assert str(refused.value) == (
-        f"unknown model {typed!r}. Did you mean {meant!r}? Known: ease, itemknn. List them."
+        f"unknown model {typed!r}. Did you mean {meant!r}? List them. Known: ease, itemknn."
     )
+
+
+@pytest.mark.parametrize(
+    ("n", "hint", "listed", "end"),
+    [
+        (12, "List them.", 12, "List them. Known: m00, m01, m02, m03, m04, m05, m06, m07, m08, "),
+        (13, "List them.", 0, "List them."),
+        (13, "", 8, " and 5 more."),
+    ],
+)
+def test_a_long_list_of_names_is_left_to_the_command_that_prints_it(n, hint, listed, end):
+    said = str(UnknownName("model", "m0", [f"m{at:02}" for at in range(n)], hint))
+    assert said.startswith("unknown model 'm0'. Did you mean 'm")
+    assert end in said
+    known = said.partition("Known: ")[2]
+    assert known.count("m") - known.count("more") == listed
 
 
 def test_where_nothing_is_installed_the_error_says_so(monkeypatch):

@@ -1,5 +1,7 @@
 """Search ranges: what they refuse, what they contain, and how a Config declares them."""
 
+import json
+import tomllib
 from typing import Annotated
 
 import pytest
@@ -12,10 +14,13 @@ from recrepro.space import (
     IntRange,
     LogUniform,
     Uniform,
+    as_written,
     at_edge,
     contains,
     declared_space,
 )
+from recrepro.spec.experiment import RangeSpec
+from recrepro.text.toml import in_toml
 
 NAN = float("nan")
 
@@ -29,7 +34,7 @@ def test_bounds_have_to_be_in_order(kind, bounds):
 
 @pytest.mark.parametrize("low", [0, -1])
 def test_a_logarithm_needs_a_positive_bound(low):
-    with pytest.raises(UsageError, match=f"low > 0, but got low={low}"):
+    with pytest.raises(UsageError, match=rf"low > 0, but \[{low}, 1\]"):
         LogUniform(low, 1)
 
 
@@ -70,3 +75,18 @@ def test_declared_ranges_are_read_in_the_order_of_the_fields():
         ("alpha", Uniform(0, 1)),
         ("kind", Choice("x", "y")),
     ]
+
+
+@pytest.mark.parametrize(
+    ("ends", "text"),
+    [
+        (Uniform(0.0, 2.0), "{ uniform = [0.0, 2.0] }"),
+        (LogUniform(1e-05, 1e7), "{ log_uniform = [1e-05, 10000000.0] }"),
+        (IntRange(5, 1000), "{ integers = [5, 1000] }"),
+        (Choice('a "b"', True, 2, 0.5), '{ choice = ["a \\"b\\"", true, 2, 0.5] }'),
+    ],
+)
+def test_a_range_is_shown_as_an_experiment_writes_it(ends, text):
+    assert in_toml(as_written(ends)) == text
+    (read,) = tomllib.loads(f"l2 = {text}").values()
+    assert RangeSpec.model_validate_json(json.dumps(read)).to_range() == ends

@@ -1,22 +1,25 @@
 """From records to tables: one for each data set and split, and expected against got."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 from typing import Literal
 
 from recrepro.analysis.notes import (
     budget_notes,
+    notes_on_results,
+    notes_on_runs,
     sampled_notes,
     split_notes,
     trials_made,
+    withdrawn_notes,
     worst_audit,
 )
 from recrepro.evaluation.definitions import parse_metric
+from recrepro.models import Role, default_role
 from recrepro.spec.experiment import Expected, Experiment
 from recrepro.spec.identity import differences
-from recrepro.store.entries import CellStatus
 from recrepro.store.records import Groups
 from recrepro.store.results import Result
 
@@ -71,6 +74,8 @@ class Row:
         By metric, where users have values; empty if it was not asked for.
     trials : tuple of int
         How many trials each of its repeats was tuned with.
+    role : {"baseline", "judged"} or None
+        Whether it is judged, or others are compared with it; None if nothing is known of it.
     """
 
     model: str
@@ -83,6 +88,7 @@ class Row:
     groups: Groups | None = None
     chance: dict[str, Chance] = field(default_factory=dict)
     trials: tuple[int, ...] = ()
+    role: Role | None = None
 
 
 @dataclass(frozen=True)
@@ -160,10 +166,10 @@ def build(
     for (dataset, split), protocols in comparable(results).items():
         first = next(iter(protocols))
         for protocol, found in protocols.items():
-            models: dict[str, list[CellStatus]] = {}
+            models: dict[str, list[Result]] = {}
             for result in found:
-                models.setdefault(result.name.model, []).append(result.status)
-            board = _board(dataset, split, metrics, models)
+                models.setdefault(result.name.model, []).append(result)
+            board = _board(dataset, split, metrics, models, experiment.roles)
             notes = () if protocol == first else (_apart(protocols[first], found),)
             boards.append(replace(board, protocol=protocol, notes=(*notes, *board.notes)))
     return boards, [v for board in boards for v in _checks(experiment.expected, board)]
@@ -214,11 +220,19 @@ def _columns(experiment: Experiment) -> tuple[str, ...]:
 
 
 def _board(
-    dataset: str, split: str, metrics: tuple[str, ...], models: dict[str, list[CellStatus]]
+    dataset: str,
+    split: str,
+    metrics: tuple[str, ...],
+    models: dict[str, list[Result]],
+    roles: Mapping[str, Role],
 ) -> Leaderboard:
-    rows = [_row(model, metrics, statuses) for model, statuses in models.items()]
+    rows = [
+        _row(model, metrics, results, roles.get(model))
+        for model, results in models.items()
+        if not all(result.status.withdrawn for result in results)
+    ]
     rows.sort(key=lambda row: (metrics[0] not in row.means, -row.means.get(metrics[0], 0.0)))
-    records = [s.record for statuses in models.values() for s in statuses if s.record]
+    records = [r.record for results in models.values() for r in results if r.record]
     return Leaderboard(
         dataset,
         split,
@@ -227,82 +241,37 @@ def _board(
         records[0].users if records else None,
         any(record.sampled for record in records) if records else None,
         worst_audit(records).verdict if records else None,
-        (*budget_notes(models), *split_notes(records), *sampled_notes(records[0], metrics))
-        if records
-        else (),
+        (
+            *(budget_notes(models) if records else ()),
+            *(split_notes(records) if records else ()),
+            *(sampled_notes(records[0], metrics) if records else ()),
+            *withdrawn_notes(models),
+        ),
     )
 
 
-def _row(model: str, metrics: Sequence[str], statuses: list[CellStatus]) -> Row:
-    records = [s.record for s in statuses if s.record]
-    reopened = sum(s.reopened for s in statuses)
-    notes: list[str] = [reopened_note(reopened)] if reopened else []
-    notes += before_notes(statuses)
-    tries = max(s.tries for s in statuses)
-    if tries:
-        notes.append("external: scored from a run file" + (f", try {tries}" if tries > 1 else ""))
-    notes += dict.fromkeys(note for record in records for note in record.model.notes)
-    failed = [s for s in statuses if s.state == "failed"]
-    if failed:
-        notes.append(f"{len(failed)} of {len(statuses)} repeats failed: {failed[0].reason}")
-    inline = sum(s.inline for s in statuses)
-    if inline:
-        notes.append(inline_note(inline, published=bool(records)))
+def _row(model: str, metrics: Sequence[str], results: list[Result], given: Role | None) -> Row:
+    statuses = [result.status for result in results]
+    records = [result.record for result in results if result.record]
+    role, notes = given, notes_on_runs(results)
     if not records:
         words = {"failed": "failed", "leased": "running"}
-        return Row(model, {}, {}, 0, words.get(statuses[0].state, "not run"), tuple(notes))
-    if any(r.identity.is_inline for r in records):
-        notes.append("inline: not for publication")
-    if any(s.alarmed for s in statuses):
-        notes.append("determinism alarm: a second run gave another result; the first one is shown")
-    edges = sorted({n for r in records if r.tuning for n in r.tuning.at_edge})
-    if edges:
-        notes.append(f"best {', '.join(edges)} at the edge of its range")
-    bad_trials = sum(r.tuning.failed for r in records if r.tuning)
-    if bad_trials:
-        notes.append(f"{bad_trials} failed trials")
-    if len(records) < len(statuses) and not failed:
-        notes.append(f"{len(records)} of {len(statuses)} repeats")
+        state = words.get(statuses[0].state, "not run")
+        return Row(model, {}, {}, 0, state, tuple(notes), role=role)
+    first = records[0].model
     values = {m: [r.metrics[m] for r in records] for m in metrics}
     return Row(
         model,
         {m: fmean(v) for m, v in values.items()},
         {m: stdev(v) for m, v in values.items()} if len(records) > 1 else {},
         len(records),
-        records[0].model.status,
-        tuple(notes),
-        reopened,
+        first.status,
+        (*notes, *notes_on_results(results)),
+        sum(s.reopened for s in statuses),
         records[0].groups,
         trials=trials_made(records),
+        role=role or first.role or default_role(first.family),
     )
-
-
-def reopened_note(times: int) -> str:
-    """Say that the test part was opened again on request."""
-    how_often = "once" if times == 1 else f"{times} times"
-    return f"test part opened again on request, {how_often}"
-
-
-def before_notes(statuses: Sequence[CellStatus]) -> list[str]:
-    """Say what was changed after the test part had been opened for an earlier version of a cell."""
-    found = [s for s in statuses if s.before.openings and s.record]
-    if not found:
-        return []
-    changed = ["the budget"] if any(s.before.budget for s in found) else []
-    changed += dict.fromkeys(metric for s in found for metric in s.before.metrics)
-    own = sum(opening.reason != "refused" for s in found for opening in s.openings)
-    times = sum(s.before.openings for s in found) + own
-    how_often = "once" if times == 1 else f"{times} times"
-    what = f"{' and '.join(changed)} changed or added" if changed else "metrics taken away"
-    return [f"{what} after the test part was opened; opened {how_often} in all"]
-
-
-def inline_note(times: int, *, published: bool) -> str:
-    """Return the note on inline runs: how often they opened the test part, or what is missing."""
-    if not published:
-        return "run inline only, not for publication: run it without --executor inline"
-    how_often = "once" if times == 1 else f"{times} times"
-    return f"test part opened inline, {how_often}"
 
 
 def _checks(expected: Iterable[Expected], board: Leaderboard) -> list[ExpectationCheck]:

@@ -1,18 +1,92 @@
-"""Notes below a leaderboard: budgets, audit, cold rows, sampled ranking."""
+"""Notes on models and tables: openings, failures; budgets, audit, cold rows, sampled ranking."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.spec.budget import how, trials_in_words
 from recrepro.store.entries import CellStatus
 from recrepro.store.records import Record, RecordedAudit
+from recrepro.store.results import Result
+from recrepro.text.words import count
 
 
-def budget_notes(models: dict[str, list[CellStatus]]) -> tuple[str, ...]:
+def notes_on_runs(results: Sequence[Result]) -> list[str]:
+    """Say how often test parts were opened, what failed, and what else has this name."""
+    statuses = [result.status for result in results]
+    records = [result.record for result in results if result.record]
+    reopened = sum(s.reopened for s in statuses)
+    notes = [reopened_note(reopened)] if reopened else []
+    notes += _before_notes(statuses)
+    tries = max(s.tries for s in statuses)
+    if tries and records:
+        notes.append("external: scored from a run file" + (f", try {tries}" if tries > 1 else ""))
+    notes += dict.fromkeys(note for record in records for note in record.model.notes)
+    failed = [s for s in statuses if s.state == "failed"]
+    if failed:
+        notes.append(f"{len(failed)} of {len(statuses)} repeats failed: {failed[0].reason}")
+    inline = sum(s.inline for s in statuses)
+    if inline:
+        notes.append(_inline_note(inline, published=bool(records)))
+    older = [key[:8] for result in results for key in result.older]
+    if older:
+        notes.append(f"older code of it has results too: {', '.join(older)}")
+    return notes
+
+
+def notes_on_results(results: Sequence[Result]) -> list[str]:
+    """Say what a reader has to know of the values of a model."""
+    statuses = [result.status for result in results]
+    records = [result.record for result in results if result.record]
+    notes = []
+    if any(r.identity.is_inline for r in records):
+        notes.append("inline: not for publication")
+    if any(s.alarmed for s in statuses):
+        notes.append("determinism alarm: a second run gave another result; the first one is shown")
+    edges = sorted({n for r in records if r.tuning for n in r.tuning.at_edge})
+    if edges:
+        notes.append(f"best {', '.join(edges)} at the edge of its range")
+    bad_trials = sum(r.tuning.failed for r in records if r.tuning)
+    if bad_trials:
+        notes.append(f"{bad_trials} failed trials")
+    if len(records) < len(statuses) and not any(s.state == "failed" for s in statuses):
+        notes.append(f"{len(records)} of {len(statuses)} repeats")
+    return notes
+
+
+def reopened_note(times: int) -> str:
+    """Say that the test part was opened again on request."""
+    how_often = "once" if times == 1 else f"{times} times"
+    return f"test part opened again on request, {how_often}"
+
+
+def _before_notes(statuses: Sequence[CellStatus]) -> list[str]:
+    """Say what was changed after the test part had been opened for an earlier version of a cell."""
+    found = [s for s in statuses if s.before.openings and s.record]
+    if not found:
+        return []
+    metrics = dict.fromkeys(metric for s in found for metric in s.before.metrics)
+    changes = ["the budget was changed"] if any(s.before.budget for s in found) else []
+    changes += [f"{', '.join(metrics)} added"] if metrics else []
+    own = sum(opening.reason != "refused" for s in found for opening in s.openings)
+    times = sum(s.before.openings for s in found) + own
+    how_often = "once" if times == 1 else f"{times} times"
+    what = " and ".join(changes) or "metrics were taken away"
+    return [f"{what} after the test part was opened; opened {how_often} in all"]
+
+
+def _inline_note(times: int, *, published: bool) -> str:
+    """Return the note on inline runs: how often they opened the test part, or what is missing."""
+    if not published:
+        return "run inline only, not for publication: run it without --executor inline"
+    how_often = "once" if times == 1 else f"{times} times"
+    return f"test part opened inline, {how_often}"
+
+
+def budget_notes(models: Mapping[str, Sequence[Result]]) -> tuple[str, ...]:
     """Say what tuned models could spend; of each by name, if it is not the same for all."""
     budgets: dict[str, dict[str, list[int]]] = {}
-    for model, statuses in models.items():
-        for record in (s.record for s in statuses if s.record):
+    for model, results in models.items():
+        for record in (r.record for r in results if r.record):
             tuning = record.identity.tuning
             if record.model.status == "tuned" and tuning:
                 budget = record.identity.budget
@@ -25,6 +99,18 @@ def budget_notes(models: dict[str, list[CellStatus]]) -> tuple[str, ...]:
         made = f": {trials_in_words(numbers)} made" if numbers else ""
         whose = f" ({', '.join(numbers_of)})" if len(budgets) > 1 else ""
         notes.append(f"Tuned with {text}{made}{whose}")
+    return tuple(notes)
+
+
+def withdrawn_notes(models: Mapping[str, Sequence[Result]]) -> tuple[str, ...]:
+    """Count the results of each model that were withdrawn, with the reasons."""
+    notes = []
+    for model, results in models.items():
+        reasons = [r.status.withdrawn for r in results if r.status.withdrawn]
+        tries = sum(max(1, r.status.tries) for r in results if r.status.withdrawn)
+        if reasons:
+            why = "; ".join(dict.fromkeys(reasons))
+            notes.append(f"Withdrawn: {count(tries, 'result')} of {model} ({why})")
     return tuple(notes)
 
 

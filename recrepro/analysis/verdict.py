@@ -10,7 +10,7 @@ from recrepro.analysis.per_user import by_model
 from recrepro.analysis.significance import Comparison, PairedTests
 from recrepro.errors import UsageError
 from recrepro.evaluation.definitions import parse_metric
-from recrepro.models import Role
+from recrepro.models import Role, default_role
 from recrepro.store.records import Record
 from recrepro.store.results import Result
 
@@ -80,7 +80,7 @@ class BoardVerdict:
     baseline_value : float or None
         The value by which it was chosen.
     models : tuple of ModelVerdict
-        In the order of the experiment; empty if the table has no neural or external model.
+        In the order of the experiment; empty if the table has no model that is judged.
     notes : tuple of str
         What a reader has to know.
     """
@@ -161,7 +161,10 @@ def _judge_board(
         if result.record:
             records.setdefault(result.name.model, []).append(result.record)
     families = {model: found[0].model.family for model, found in records.items()}
-    given = {model: roles.get(model, found[0].model.role) for model, found in records.items()}
+    given = {
+        model: roles.get(model) or found[0].model.role or default_role(families[model])
+        for model, found in records.items()
+    }
     judged = [model for model, role in given.items() if role == "judged"]
     simple = {m: found for m, found in records.items() if given[m] == "baseline"}
     notes = []

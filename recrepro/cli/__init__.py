@@ -22,87 +22,91 @@ EXIT_INTERRUPTED = 130
 COMMANDS = {
     "init": (
         "recrepro.cli.init:init",
-        "Write an experiment and a model to start from, to FOLDER or here.",
+        "Write an experiment and a model to start from.",
     ),
     "run": (
         "recrepro.cli.run:run",
-        "Run what is left of an experiment, then print its leaderboard.",
+        "Run what is left of an experiment; print its leaderboard.",
     ),
     "check": (
         "recrepro.cli.check:check",
-        "Check an experiment without running it, and say what it would take.",
+        "Check an experiment without running it; estimate its cost.",
     ),
     "check-model": (
         "recrepro.cli.check_model:check_model",
-        "Check that a model keeps the contract, on made-up data, and say what to change.",
+        "Check that a model keeps the contract, and say what to change.",
     ),
     "study": (
         "recrepro.cli.study:study",
-        "Run the experiments of a study of papers, and write the page of verdicts.",
+        "Run a study of papers, and write the page of verdicts.",
     ),
     "status": (
         "recrepro.cli.status:status",
         "Say how far an experiment is, or all of a workspace.",
     ),
+    "withdraw": (
+        "recrepro.cli.withdraw:withdraw",
+        "Take the result of a RUN out of all tables, for a reason.",
+    ),
     "sync": (
         "recrepro.cli.sync:sync",
-        "Send to MLflow what it lacks of an experiment, or of all in a workspace; each run once.",
+        "Send to MLflow the runs that it lacks.",
     ),
     "gc": (
         "recrepro.cli.gc:collect_garbage",
-        "Delete caches and leftovers of a workspace; results stay as they are.",
+        "Delete caches and leftovers of a workspace, but no results.",
     ),
     "audit": (
         "recrepro.cli.audit:audit",
-        "Audit the splits of an experiment, or one that lies in files, for leakage.",
+        "Audit the splits of an experiment, or of files, for leakage.",
     ),
     "split": (
         "recrepro.cli.split:split",
-        "Write what models may see of an experiment's splits to FOLDER, for other programs.",
+        "Write the splits of an experiment to FOLDER.",
     ),
     "leaderboard": (
         "recrepro.cli.leaderboard:leaderboard",
-        "Print an experiment's leaderboard from what has been run so far.",
+        "Print the leaderboard of what has been run so far.",
     ),
     "compare": (
         "recrepro.cli.compare:compare",
-        "Test whether an experiment's models differ: intervals, paired tests, effect sizes.",
+        "Test whether the models of an experiment differ.",
     ),
     "evaluate": (
         "recrepro.cli.evaluate:evaluate",
-        "Score a RUN file of another program: user, item, and score or rank.",
+        "Score a RUN file of another program.",
     ),
     "ui": (
         "recrepro.cli.ui:ui",
-        "Open the MLflow UI on the runs of a workspace, on this machine only.",
+        "Open the MLflow UI on the runs of a workspace.",
     ),
     "cite": (
         "recrepro.cli.cite:cite",
-        "Write an experiment's results to a new folder DIR that can be cited.",
+        "Write results to a new folder DIR that can be cited.",
     ),
     "verify": (
         "recrepro.cli.verify:verify",
-        "Check that nothing in a snapshot DIR was changed, and that its tables follow from it.",
+        "Check that nothing in a snapshot DIR was changed.",
     ),
     "report": (
         "recrepro.cli.report:report",
-        "Write one web page with everything about an experiment; it needs no network.",
+        "Write one web page with everything about an experiment.",
     ),
     "show": (
         "recrepro.cli.show:show",
-        "Print what is recorded of a RUN: what was run, what came out, where it was made.",
+        "Print the record of a RUN.",
     ),
     "reproduce": (
         "recrepro.cli.reproduce:reproduce",
-        "Fit a recorded RUN again and say whether the result is the same.",
+        "Fit a RUN again and say whether the result is the same.",
     ),
     "export": (
         "recrepro.cli.export:export",
-        "Write a small bundle of a RUN, from which others reproduce it with two commands.",
+        "Write a bundle from which others can reproduce a RUN.",
     ),
     "ls": (
         "recrepro.cli.ls:list_",
-        "List what an experiment can name, or show all there is to know of one NAME.",
+        "List what an experiment can name, or describe one NAME.",
     ),
 }
 """Where each command is, and the line that `recrepro --help` shows."""

@@ -21,6 +21,7 @@ from recrepro.run.materials import draw_splits
 from recrepro.run.plan import make_plan
 from recrepro.run.resolve import check_names
 from recrepro.spec.experiment import load_experiment
+from recrepro.spec.places import located
 from recrepro.splits.audit import Audit, AuditOutcome, audit_split
 from recrepro.splits.base import Order
 from recrepro.tables import markdown
@@ -63,7 +64,7 @@ def audit(
     columns: tuple[str, ...],
     **files: Any,
 ) -> None:
-    """Audit the splits of an experiment, or one that lies in files, for leakage.
+    """Audit the splits of an experiment, or of files, for leakage.
 
     \b
     recrepro audit experiments/quickstart.toml
@@ -111,8 +112,9 @@ def audit_experiment(path: Path, data_dir: Path | None) -> tuple[Audits, list[st
         The other data sets, each with what was looked for.
     """
     experiment = load_experiment(path)
-    check_names(experiment, path.parent)
-    missing = {d.name: why for d in experiment.datasets if (why := unavailable(d, data_dir))}
+    with located(path, experiment):
+        check_names(experiment, path.parent)
+        missing = {d.name: why for d in experiment.datasets if (why := unavailable(d, data_dir))}
     here = experiment.without_datasets(missing)
     absent = [f"{name}: {why}" for name, why in missing.items()]
     if here is None:
@@ -120,7 +122,8 @@ def audit_experiment(path: Path, data_dir: Path | None) -> tuple[Audits, list[st
             f"none of the data sets of {path} is here: {'; '.join(absent)}. Put them below a "
             "folder and pass that with --data DIR, or let `recrepro run` fetch them."
         )
-    plan = make_plan(here, path.parent, data_dir, progress=False)
+    with located(path, experiment):
+        plan = make_plan(here, path.parent, data_dir, progress=False)
     return [(name, drawn.audit) for name, drawn in draw_splits(plan)], absent
 
 

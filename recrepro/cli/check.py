@@ -25,11 +25,13 @@ from recrepro.compute.threads import share_cores
 from recrepro.data.load import unavailable
 from recrepro.errors import RecreproError
 from recrepro.run.costs import CellCost, Costs, estimate
+from recrepro.run.notes import placed_notes
 from recrepro.run.plan import make_plan
 from recrepro.run.resolve import check_names
 from recrepro.run.titles import short_titles
 from recrepro.spec.budget import how
 from recrepro.spec.experiment import load_experiment
+from recrepro.spec.places import located
 from recrepro.store.ledger import Ledger
 from recrepro.tables.console import plain_table
 from recrepro.text.words import count, duration, size
@@ -67,7 +69,7 @@ def check(
     time_trials: bool,
     form: str,
 ) -> None:
-    """Check an experiment without running it, and say what it would take.
+    """Check an experiment without running it; estimate its cost.
 
     Names, values, data, splits; cells, trials, time, memory, disk, and what cannot be run. Nothing
     is downloaded: of a data set that is not here, only the name is checked.
@@ -117,12 +119,13 @@ def print_check(
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What came out: the budget, data sets that are not here and why, the costs of the rest."""
+    """The budget, data sets that are not here and why, and costs and notes of the rest."""
 
     name: str
     budget: str | None
     absent: dict[str, str]
     costs: Costs | None
+    notes: tuple[str, ...] = ()
 
 
 def check_experiment(
@@ -153,16 +156,18 @@ def check_experiment(
         If something in the file cannot be meant.
     """
     spec = load_experiment(path)
-    check_names(spec, path.parent)
+    with located(path, spec):
+        check_names(spec, path.parent)
+        absent = {d.name: why for d in spec.datasets if (why := unavailable(d, data_dir))}
     budget = None
     if spec.tune is not None:
         text = how(spec.tune.budget(searched=True), spec.tune.model_dump())
         budget = f"{text}, on validation {spec.selection_metric}"
-    absent = {d.name: why for d in spec.datasets if (why := unavailable(d, data_dir))}
     here = spec.without_datasets(list(absent))
     if here is None:
         return CheckReport(path.stem, budget, absent, None)
-    plan = make_plan(here, path.parent, data_dir, progress=False)
+    with located(path, spec):
+        plan = make_plan(here, path.parent, data_dir, progress=False)
     jobs, threads = share_cores(jobs, threads)
     costs = estimate(
         plan,
@@ -173,7 +178,7 @@ def check_experiment(
         memory=memory,
         time_trials=time_trials,
     )
-    return CheckReport(path.stem, budget, absent, costs)
+    return CheckReport(path.stem, budget, absent, costs, placed_notes(path, spec, plan))
 
 
 def as_json(found: CheckReport) -> dict[str, Any]:
@@ -186,6 +191,7 @@ def as_json(found: CheckReport) -> dict[str, Any]:
         "budget": found.budget,
         "absent": found.absent,
         "problems": costs.problems,
+        "notes": list(found.notes),
         "splits": [
             {"name": s.name, "interactions": s.sizes, "audit": s.audit, "disk_bytes": s.disk}
             for s in costs.splits
@@ -235,6 +241,8 @@ def show_check(console: Console, found: CheckReport) -> None:
         console.print(f"{split.name}: {sizes} interactions; audit: {split.audit}", soft_wrap=True)
     _show_cells(console, costs)
     _show_total(console, costs)
+    for note in found.notes:
+        console.print(note, style="yellow", soft_wrap=True)
 
 
 def require_runnable(found: CheckReport) -> None:
@@ -257,12 +265,12 @@ def _show_cells(console: Console, costs: Costs) -> None:
         table.add_column(column, justify="right" if right else "left", overflow="fold")
     for cost in costs.cells:
         cells = (names[cost.cell.key], *_texts(cost))
-        table.add_row(*map(Text, cells), style="" if cost.left else "dim")
+        table.add_row(*map(Text, cells), style="dim" if cost.state == "done" else "")
     console.print(table)
 
 
 def _texts(cost: CellCost) -> tuple[str, ...]:
-    if not cost.left:
+    if cost.state == "done":
         return (cost.state, "", "", "", "")
     time = "unknown" if cost.seconds is None else duration(cost.seconds)
     trials = {0: "one fit", None: "by time"}.get(cost.trials, str(cost.trials))
@@ -271,9 +279,22 @@ def _texts(cost: CellCost) -> tuple[str, ...]:
     return (cost.state, trials, time, size(cost.memory), cost.source)
 
 
+def _searches(costs: Costs) -> str:
+    if costs.trials:
+        return f" with {count(costs.trials, 'trial')}"
+    by_time = any(cost.trials is None for cost in costs.left)
+    return " with searches that end by time" if by_time else " without a search"
+
+
 def _show_total(console: Console, costs: Costs) -> None:
-    left, trials = costs.left, count(costs.trials, "trial")
-    console.print(f"{count(len(costs.cells), 'cell')}, {len(left)} to run with {trials}.")
+    left = costs.left
+    blocked = sum(bool(cost.problem) for cost in costs.cells)
+    parts = [count(len(costs.cells), "cell")]
+    if left or not blocked:
+        parts.append(f"{len(left)} to run{_searches(costs) if left else ''}")
+    if blocked:
+        parts.append(f"{blocked} that cannot be run")
+    console.print(f"{', '.join(parts)}.")
     if not left:
         return
     time = f"about {duration(costs.seconds)}"

@@ -21,10 +21,10 @@ STYLES = {"passed": "green", "skipped": "dim", "note": "yellow", "failed": "bold
 @click.argument("model", metavar="NAME-OR-CLASS")
 @click.option("--strict", is_flag=True, help="Count notes as failures.")
 def check_model(model: str, strict: bool) -> None:
-    """Check that a model keeps the contract, on made-up data, and say what to change.
+    """Check that a model keeps the contract, and say what to change.
 
-    NAME-OR-CLASS is a name that `recrepro ls models` lists, a class or function in a file, or one
-    in a package:
+    The model is fitted on made-up data. NAME-OR-CLASS is a name that `recrepro ls models` lists, a
+    class or function in a file, or one in a package:
 
     \b
     recrepro check-model ease

@@ -29,7 +29,7 @@ def cite(
     authors: tuple[str, ...],
     url: str | None,
 ) -> None:
-    """Write an experiment's results to a new folder DIR that can be cited.
+    """Write results to a new folder DIR that can be cited.
 
     It holds tables, records, trials and the values of users, metadata, and a hash of them all,
     which the BibTeX entry names. The same results give the same bytes.

@@ -40,7 +40,10 @@ def compare(
     reference: str | None,
     form: str,
 ) -> None:
-    """Test whether an experiment's models differ: intervals, paired tests, effect sizes."""
+    """Test whether the models of an experiment differ.
+
+    It prints intervals, paired tests and effect sizes.
+    """
     spec = load_experiment(experiment)
     boards = compare_models(
         results_of(experiment, spec, workspace, uri), metric or spec.selection_metric, reference

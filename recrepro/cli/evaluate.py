@@ -9,7 +9,8 @@ import click
 from rich.console import Console
 
 from recrepro.cli.console import make_console
-from recrepro.cli.grid import finish_mirror, print_leaderboard
+from recrepro.cli.endings import finish_mirror
+from recrepro.cli.grid import print_leaderboard
 from recrepro.cli.options import (
     data_option,
     ledger_url,
@@ -21,6 +22,7 @@ from recrepro.errors import UsageError
 from recrepro.run.external import SplitChoice, check_title, evaluate_on_files, score_on_plan
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
+from recrepro.spec.places import located
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 from recrepro.tables.terminal import show_values
@@ -66,7 +68,9 @@ def evaluate(
     columns: tuple[str, ...],
     **given: Any,
 ) -> None:
-    """Score a RUN file of another program: user, item, and score or rank.
+    """Score a RUN file of another program.
+
+    The file has a user, an item, and a score or a rank in each line.
 
     \b
     recrepro evaluate run.tsv --on my.toml --name theirs
@@ -141,7 +145,8 @@ def evaluate_on_experiment(
     experiment = load_experiment(experiment_file)
     check_title(name, experiment, experiment_file)
     frame = read_run(run, file_format, columns)
-    plan = make_plan(experiment, experiment_file.parent, data_dir, progress=False)
+    with located(experiment_file, experiment):
+        plan = make_plan(experiment, experiment_file.parent, data_dir, progress=False)
     place = Workspace.create(workspace)
     record = score_on_plan(plan, place, frame, run, name, choice)
     with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:

@@ -23,9 +23,10 @@ from recrepro.reproduce.locate import find_run
     help="The wheel of recrepro to put in.  [default: built from the checkout]",
 )
 def export(run: str, folder: Path, workspace: Path, wheel: Path | None) -> None:
-    """Write a small bundle of a RUN, from which others reproduce it with two commands.
+    """Write a bundle from which others can reproduce a RUN.
 
-    DIR is made; if it is there, it has to be empty. RUN is as for `recrepro show`.
+    With the bundle it takes two commands. DIR is made; if it is there, it has to be empty. RUN is
+    as for `recrepro show`.
     """
     write_bundle(find_run(run, workspace, ledger_url()), folder, wheel)
     click.echo(f"{folder} is written. Its README.md has the two commands to reproduce the run.")

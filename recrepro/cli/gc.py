@@ -20,7 +20,7 @@ from recrepro.text.words import count, size
 @workspace_option
 @click.option("--dry-run", is_flag=True, help="List what would be deleted, and delete nothing.")
 def collect_garbage(workspace: Path, dry_run: bool) -> None:
-    """Delete caches and leftovers of a workspace; results stay as they are.
+    """Delete caches and leftovers of a workspace, but no results.
 
     Splits that no cell needs any more (they are drawn again on demand), logs and checkpoints of
     done cells, and, when they are a day old, blobs without a record and temporary files. May be

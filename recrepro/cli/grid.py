@@ -4,8 +4,8 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from shutil import which
 from typing import Literal
 
 from rich.console import Console
@@ -14,22 +14,25 @@ from rich.text import Text
 from recrepro.analysis import leaderboard
 from recrepro.analysis.verdict import BoardVerdict, judge, may_be_judged
 from recrepro.cli.console import make_console
+from recrepro.cli.endings import finish_mirror, say_how_to_go_on
 from recrepro.cli.progress import Progress
 from recrepro.cli.results import print_inline
 from recrepro.compute.memory import available_bytes
 from recrepro.compute.threads import cores, share_cores
-from recrepro.errors import RecreproError, UsageError, first_line
+from recrepro.errors import RecreproError, UsageError
 from recrepro.run.admission import MemoryBudget, default_budget, expected_memory
 from recrepro.run.coordinator import Grid
 from recrepro.run.dask_executor import DaskCluster, check_address
 from recrepro.run.executors import Executor, LocalProcesses
 from recrepro.run.inline import Inline, as_inline
+from recrepro.run.notes import placed_notes
 from recrepro.run.plan import Cell, Plan, make_plan
 from recrepro.run.titles import cells_to_reopen
-from recrepro.spec.budget import in_all
+from recrepro.spec.budget import Budget, in_all
 from recrepro.spec.experiment import Experiment, load_experiment
+from recrepro.spec.places import located
 from recrepro.store.address import LedgerAddress
-from recrepro.store.entries import CellState
+from recrepro.store.entries import CellState, CellWork
 from recrepro.store.ledger import Ledger
 from recrepro.store.results import results_in
 from recrepro.store.workspace import Workspace
@@ -37,10 +40,6 @@ from recrepro.tables.terminal import show_leaderboard
 from recrepro.text.words import count, size
 from recrepro.tracking.background import BackgroundMirror
 from recrepro.tracking.mirror import MlflowMirror
-from recrepro.tracking.store import tracking_uri, without_password
-
-MIRROR_SECONDS = 60.0
-"""How long the end of a run waits for a server that is slow."""
 
 
 def run_experiment(
@@ -53,6 +52,7 @@ def run_experiment(
     memory: int | None = None,
     reopen: Iterable[str] = (),
     keep_models: bool = False,
+    device: str | None = None,
     ledger_url: str | None = None,
     scheduler: str | None = None,
     inline: bool = False,
@@ -79,6 +79,8 @@ def run_experiment(
         Names of done cells that are tested again, see `cells_to_reopen`.
     keep_models : bool
         Whether to store what the final models have learned, of the cells that are run.
+    device : str, optional
+        Where models that can choose are trained, in place of the experiment's key.
     ledger_url : str, optional
         Address of the ledger, if it is not in the workspace.
     scheduler : str, optional
@@ -98,8 +100,7 @@ def run_experiment(
     console = make_console()
     if scheduler is not None:
         _check_cluster(scheduler, ledger_url or f"sqlite:///{workspace / 'ledger.db'}")
-    experiment = load_experiment(path)
-    plan = make_plan(experiment, path.parent, data_dir, progress=sys.stderr.isatty())
+    experiment, plan = _read(console, path, data_dir, device)
     place = Workspace.create(workspace)
     with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:
         executor: Executor | None = None
@@ -141,7 +142,7 @@ def run_experiment(
             with progress:
                 grid.run()
         except KeyboardInterrupt:
-            _say_how_to_go_on(console, plan, ledger)
+            say_how_to_go_on(console, plan, ledger)
             raise
         if inline:
             print_inline(console, plan, ledger, place)
@@ -157,6 +158,20 @@ def run_experiment(
             f"{len(failed)} of {len(plan.cells)} cells failed (see the notes above).{printed} "
             "Running the same file again retries them."
         )
+
+
+def _read(
+    console: Console, path: Path, data_dir: Path | None, device: str | None
+) -> tuple[Experiment, Plan]:
+    """Read an experiment, load its data, and print what is odd about it."""
+    experiment = load_experiment(path)
+    if device is not None:
+        experiment = experiment.model_copy(update={"device": device})
+    with located(path, experiment):
+        plan = make_plan(experiment, path.parent, data_dir, progress=sys.stderr.isatty())
+    for note in placed_notes(path, experiment, plan):
+        console.print(note, style="yellow", soft_wrap=True)
+    return experiment, plan
 
 
 def _warn(console: Console, plan: Plan, ledger: Ledger, budget: MemoryBudget, threads: int) -> None:
@@ -215,7 +230,7 @@ def print_leaderboard(
         try:
             judged = judge(results, experiment.selection_metric, experiment.roles)
         except RecreproError as error:  # of one lost blob, the tables know nothing
-            problem = f"\nNo verdict on neural models: {error}"
+            problem = f"\nNo verdicts: {error}"
     show_leaderboard(console, *leaderboard.build(experiment, results), judged)
     if problem:
         console.print(problem, style="yellow", soft_wrap=True)
@@ -235,13 +250,14 @@ def _announce(
 
     Without a mirror the cells run inline.
     """
-    states = ledger.states()
+    states, work = ledger.states(), ledger.work()
     left = [cell for cell in plan.cells if not _done(cell, states)]
     reopened = [cell for cell in plan.cells if cell.key in again]
     console.print(Text.assemble((name, "bold"), ": ", plan.experiment.claim))
     console.print(
         f"{count(len(plan.cells), 'cell')} ({len(plan.cells) - len(left)} done before), "
-        f"{in_all([plan.budget(cell) for cell in left])} to run, in {place.root}",
+        f"{in_all([_unspent(plan.budget(cell), work[cell.key]) for cell in left])} to run, in "
+        f"{place.root}",
         style="dim",
         soft_wrap=True,
     )
@@ -264,81 +280,8 @@ def _announce(
     )
 
 
-def _say_how_to_go_on(console: Console, plan: Plan, ledger: Ledger) -> None:
-    states = ledger.states()
-    done = sum(_done(cell, states) for cell in plan.cells)
-    arguments = " ".join(map(without_password, _without_reopen(sys.argv[1:])))
-    console.print(
-        f"\nStopped. {done} of {len(plan.cells)} cells are done and kept, with every finished "
-        f"trial of the others. To go on: {_program()} {arguments}",
-        soft_wrap=True,
-    )
-
-
-def _without_reopen(arguments: list[str]) -> list[str]:
-    """Leave out what must be typed each time that it is meant."""
-    kept: list[str] = []
-    rest = iter(arguments)
-    for argument in rest:
-        if argument == "--reopen":
-            next(rest, None)
-        elif not argument.startswith("--reopen="):
-            kept.append(argument)
-    return kept
-
-
-def finish_mirror(
-    console: Console,
-    mirror: BackgroundMirror,
-    place: Workspace,
-    workspace: Path,
-    seconds: float = MIRROR_SECONDS,
-) -> None:
-    """Copy what is left to MLflow, and say where it can be seen or why it could not be copied.
-
-    Parameters
-    ----------
-    console : rich.console.Console
-        Where to say it.
-    mirror : BackgroundMirror
-        What copies.
-    place : Workspace
-        The workspace.
-    workspace : Path
-        Its folder, as it was given.
-    seconds : float
-        How long a server is waited for. The store in the workspace is always brought up to date.
-    """
-    embedded = tracking_uri(place) == place.mlflow_store
-    if mirror.busy:
-        console.print("\nCopying to MLflow (Ctrl-C leaves it to the next run) ...", style="dim")
-    over = mirror.close(None if embedded else seconds)
-    send = f"{_program()} sync --workspace {workspace}"
-    if over and mirror.error is None:
-        command = f"{_program()} ui --workspace {workspace}"
-        console.print(f"\nLook at the runs:  {command}", soft_wrap=True)
-        return
-    reason = f"the server is slow, it was waited for {seconds:g} s."
-    if over and mirror.error is not None:
-        reason = first_line(mirror.error)
-    mend = (
-        f" If the workspace's own {place.root / 'mlflow.db'} is damaged, delete it: it is made "
-        "anew."
-    )
-    console.print(
-        f"\nMLflow could not be brought up to date: {reason}\nNothing is lost: the results are in "
-        f"the workspace. The next run of this file sends the rest, or now: {send}"
-        f"{mend if embedded else ''}",
-        style="yellow",
-        soft_wrap=True,
-    )
-
-
-def _program() -> str:
-    """Return how this program was called, for commands to be copied from the screen."""
-    called = sys.argv[0]
-    if Path(called).name == "__main__.py":
-        return "python -m recrepro"
-    if Path(called).name != "recrepro" or which("recrepro") == str(Path(called).resolve()):
-        return "recrepro"
-    return called
+def _unspent(budget: Budget, work: CellWork) -> Budget:
+    """Return what is left of a budget after the trials that exist; seconds are left as they are."""
+    if budget.trials is None or work.state == "failed":
+        return budget
+    return replace(budget, trials=max(0, budget.trials - work.finished))

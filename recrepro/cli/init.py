@@ -14,10 +14,11 @@ NAMES = ("experiment.toml", "model.py")
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
 def init(folder: Path) -> None:
-    """Write an experiment and a model to start from, to FOLDER or here.
+    """Write an experiment and a model to start from.
 
-    experiment.toml compares the model in model.py with tuned simple ones on made-up data. It runs
-    as it is, in less than a minute; comments say what to change. Nothing is overwritten.
+    They go to FOLDER, or to the current folder. experiment.toml compares the model in model.py with
+    tuned simple ones on made-up data. It runs as it is, in less than a minute; comments say what to
+    change. Nothing is overwritten.
     """
     there = [name for name in NAMES if (folder / name).exists()]
     if there:

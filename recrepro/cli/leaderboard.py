@@ -40,7 +40,7 @@ def leaderboard(
     intervals: bool,
     by: str | None,
 ) -> None:
-    """Print an experiment's leaderboard from what has been run so far."""
+    """Print the leaderboard of what has been run so far."""
     if by is not None and form != "text":
         raise UsageError("--by goes with text; --format json has the values of all groups.")
     if reference is not None and (by is not None or not intervals):

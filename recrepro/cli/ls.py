@@ -4,6 +4,7 @@ Each list imports only what it shows: the names of the models need no numeric li
 """
 
 import ast
+import inspect
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,8 @@ from rich.text import Text
 from recrepro.cli.console import make_console
 from recrepro.errors import UsageError
 from recrepro.tables.console import print_table
+from recrepro.text.formulas import formulas_as_text
+from recrepro.text.toml import in_toml
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -34,7 +37,7 @@ KINDS = ("models", "datasets", "filters", "metrics", "splits")
     help="md: the page of all metrics, for `ls metrics`.",
 )
 def list_(what: str | None, name: str | None, form: str) -> None:
-    """List what an experiment can name, or show all there is to know of one NAME.
+    """List what an experiment can name, or describe one NAME.
 
     \b
     recrepro ls                  models, datasets, filters, metrics and splits
@@ -87,7 +90,7 @@ def _show_models(console: Console) -> None:
 
 def _show_model(console: Console, name: str) -> None:
     from recrepro.models import MODELS
-    from recrepro.space import OnlyWhere, declared_space
+    from recrepro.space import OnlyWhere, as_written, declared_space
 
     model = MODELS.resolve(name)
     console.print(Text(name, style="bold"), f"(version {model.version})\n\n{_doc(model)}\n")
@@ -95,16 +98,24 @@ def _show_model(console: Console, name: str) -> None:
         console.print(
             f"It needs features of {' and '.join(f'{s}s' for s in model.needs_features)}.\n"
         )
-    space = declared_space(model.Config)
+    declared = declared_space(model.Config)
+    space = {field: in_toml(as_written(ends)) for field, ends in declared.items()}
     rows = []
     for field, of in model.Config.model_fields.items():
         conditions = [str(mark) for mark in of.metadata if isinstance(mark, OnlyWhere)]
-        searched = " ".join([str(space.get(field, "not searched")), *conditions])
-        rows.append((field, repr(of.default), searched, of.description or ""))
-    if rows:
-        print_table(console, "Hyperparameters", ("name", "default", "search range", ""), rows)
-    else:
+        searched = " ".join([space.get(field, "not searched"), *conditions])
+        rows.append((field, in_toml(of.default), searched, of.description or ""))
+    if not rows:
         console.print("It has no hyperparameters.")
+        return
+    print_table(console, "Hyperparameters", ("name", "default", "search range", ""), rows)
+    if space:
+        field, ends = next(iter(space.items()))
+        console.print(
+            f"To search another range, write in the experiment: search = {{ {field} = {ends} }}",
+            style="dim",
+            soft_wrap=True,
+        )
 
 
 def _show_splits(console: Console) -> None:
@@ -138,7 +149,7 @@ def _show_filter(console: Console, name: str) -> None:
 def _show_options(console: Console, name: str, kind: "type[BaseModel]") -> None:
     console.print(Text(name, style="bold"), f"\n\n{_doc(kind)}\n")
     rows = [
-        (option, "required" if f.is_required() else repr(f.default), f.description or "")
+        (option, "required" if f.is_required() else in_toml(f.default), f.description or "")
         for option, f in kind.model_fields.items()
     ]
     print_table(console, "Options", ("name", "default", ""), rows)
@@ -253,7 +264,7 @@ _DETAILS: dict[str, Callable[[Console, str], None]] = {
 
 
 def _doc(thing: Any) -> str:
-    return "\n".join(line.strip() for line in (thing.__doc__ or "").strip().splitlines())
+    return formulas_as_text(inspect.cleandoc(thing.__doc__ or ""))
 
 
 def first_doc_line(target: str) -> str:

@@ -22,7 +22,9 @@ from recrepro.spec.experiment import load_experiment
     help="The file to write.  [default: report.html]",
 )
 def report(experiment: Path, workspace: Path, output: Path | None) -> None:
-    """Write one web page with everything about an experiment; it needs no network.
+    """Write one web page with everything about an experiment.
+
+    It needs no network.
 
     \b
     recrepro report my.toml --output my.html

@@ -23,7 +23,7 @@ from recrepro.reproduce.refit import look_up, plan_again, refit
 from recrepro.run.events import Event
 from recrepro.run.plan import Cell, Plan
 from recrepro.spec.identity import differences
-from recrepro.store.records import Provenance, Record
+from recrepro.store.records import CodeState, Provenance, Record
 from recrepro.tables.console import plain_table
 from recrepro.text.words import count
 
@@ -61,7 +61,7 @@ def reproduce(
     threads: int | None,
     tolerance: float,
 ) -> int:
-    """Fit a recorded RUN again and say whether the result is the same.
+    """Fit a RUN again and say whether the result is the same.
 
     Exit code 0 if it is identical or within tolerance, 1 if it is different. RUN is as for
     `recrepro show`. Nothing is written into the workspace.
@@ -207,6 +207,9 @@ def show_surroundings(console: Console, record: Record, now: Record) -> None:
         (place, look_up(recorded, place), look_up(own, place))
         for place in differences(recorded, own)
     ]
+    if record.model.code is not None and now.model.code is not None:
+        before, after = record.model.code.repository, now.model.code.repository
+        rows += [(f"model's {place}", *pair) for place, *pair in _code_differences(before, after)]
     rows += environment_differences(record.provenance, now.provenance)
     if not rows:
         console.print("environment: the same", style="dim")
@@ -227,16 +230,20 @@ def environment_differences(one: Provenance, other: Provenance) -> Iterator[tupl
         before, after = getattr(one, place), getattr(other, place)
         if before != after:
             yield place, before, after
-    for place in ("commit", "dirty", "diff"):
-        before, after = getattr(one.code, place), getattr(other.code, place)
-        if before != after:
-            yield place, before, after
+    yield from _code_differences(one.code, other.code)
     for name, version in one.packages.items():
         if other.packages.get(name) != version:
             yield name, version, other.packages.get(name, "not there")
     before, after = _pools(one.thread_pools), _pools(other.thread_pools)
     if before != after:
         yield "libraries", before, after
+
+
+def _code_differences(one: CodeState, other: CodeState) -> Iterator[tuple[str, Any, Any]]:
+    for place in ("commit", "dirty", "diff"):
+        before, after = getattr(one, place), getattr(other, place)
+        if before != after:
+            yield place, before, after
 
 
 def _pools(pools: list[dict[str, Any]]) -> str:

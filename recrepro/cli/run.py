@@ -48,6 +48,12 @@ from recrepro.run.executors import end_waiting, start_process
     "--dry-run", is_flag=True, help="Say what would be run, as `check` does; write nothing."
 )
 @click.option(
+    "--device",
+    metavar="NAME",
+    help="Where models that can choose are trained, such as cuda. The experiment's key `device` "
+    "gives the default.",
+)
+@click.option(
     "--executor",
     type=click.Choice(["local", "dask", "inline"]),
     default="local",
@@ -72,10 +78,11 @@ def run(
     reopen: tuple[str, ...],
     keep_models: bool,
     dry_run: bool,
+    device: str | None,
     executor: str,
     scheduler: str | None,
 ) -> None:
-    """Run what is left of an experiment, then print its leaderboard.
+    """Run what is left of an experiment; print its leaderboard.
 
     What is done stays done: run the same file again after an interruption, or after adding a
     model, and only the rest is run.
@@ -83,6 +90,8 @@ def run(
     if dry_run:
         if reopen:
             raise UsageError("--dry-run does not go with --reopen: it says what is left to run.")
+        if device is not None:
+            raise UsageError("--dry-run does not go with --device: write it into the experiment.")
         from recrepro.cli.check import print_check
 
         print_check(experiment, data_dir, workspace, jobs, threads, memory)
@@ -114,6 +123,7 @@ def run(
             memory=memory,
             reopen=reopen,
             keep_models=keep_models,
+            device=device,
             ledger_url=ledger_url(),
             scheduler=scheduler if executor == "dask" else None,
             inline=executor == "inline",

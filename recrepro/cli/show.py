@@ -18,7 +18,7 @@ from recrepro.cli.options import (
 )
 from recrepro.reproduce.locate import find_run
 from recrepro.spec.budget import how
-from recrepro.store.records import Provenance, Record
+from recrepro.store.records import CodeState, Provenance, Record
 from recrepro.tables.console import plain_table
 from recrepro.text.words import size
 
@@ -35,7 +35,9 @@ from recrepro.text.words import size
     help="json: the whole record.",
 )
 def show(run: str, workspace: Path, form: str) -> None:
-    """Print what is recorded of a RUN: what was run, what came out, where it was made.
+    """Print the record of a RUN.
+
+    It says what was run, what came out, and where it was made.
 
     \b
     RUN is a record file (record.json), an MLflow run id, or a cell:
@@ -71,6 +73,13 @@ def _what(record: Record) -> Iterator[tuple[str, Any]]:
     identity, model, tuning = record.identity, record.model, record.tuning
     yield "cell", record.cell
     yield "model", f"{model.name} version {model.version} ({model.status})"
+    yield "role", model.role
+    if model.code is not None:
+        repository = model.code.repository
+        yield "code", model.code.place
+        yield "code (fingerprint)", model.code.fingerprint
+        yield "its commit", _commit(repository)
+        yield "its changes (hash)", repository.diff
     yield "hyperparameters", model.params
     if tuning is not None:
         if identity.tuning:
@@ -96,6 +105,8 @@ def _outcome(record: Record) -> Iterator[tuple[str, Any]]:
         yield name, f"{value:.6f}  {record.definitions[name].formula}"
     yield "users", record.users
     yield "test part opened", ", ".join(opening.reason for opening in record.openings)
+    if record.rescored is not None:
+        yield "computed from", f"the rankings of cell {record.rescored[:12]}, without a fit"
     yield "result digest", record.result_digest
     for lap, spent in record.times.items():
         processor = "" if spent.cpu_s is None else f", processor {spent.cpu_s:.3f} s"
@@ -110,7 +121,7 @@ def _outcome(record: Record) -> Iterator[tuple[str, Any]]:
 def _where(provenance: Provenance) -> Iterator[tuple[str, Any]]:
     code = provenance.code
     yield "recrepro", provenance.recrepro
-    yield "commit", code.commit and f"{code.commit}{' with changes' if code.dirty else ''}"
+    yield "commit", _commit(code)
     yield "changes (hash)", code.diff
     yield "Python", provenance.python
     yield "system", provenance.system
@@ -125,6 +136,10 @@ def _where(provenance: Provenance) -> Iterator[tuple[str, Any]]:
     for lock, digest in provenance.locks.items():
         yield f"lock of {lock}", digest
     yield "packages", provenance.packages
+
+
+def _commit(code: CodeState) -> str | None:
+    return code.commit and f"{code.commit}{' with changes' if code.dirty else ''}"
 
 
 def _text(value: Any) -> str:

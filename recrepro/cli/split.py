@@ -15,6 +15,7 @@ from recrepro.interactions import UNKNOWN_TIME, Interactions
 from recrepro.run.materials import draw_splits
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
+from recrepro.spec.places import located
 
 
 @click.command()
@@ -22,7 +23,9 @@ from recrepro.spec.experiment import load_experiment
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @data_option
 def split(experiment: Path, folder: Path, data_dir: Path | None) -> None:
-    """Write what models may see of an experiment's splits to FOLDER, for other programs.
+    """Write the splits of an experiment to FOLDER.
+
+    The files are for other programs and hold what models may see, without the test part.
 
     \b
     train.tsv        what to fit on while tuning
@@ -51,7 +54,8 @@ def write_parts(experiment_file: Path, folder: Path, data_dir: Path | None) -> I
         Folder with local copies of named data sets.
     """
     experiment = load_experiment(experiment_file)
-    plan = make_plan(experiment, experiment_file.parent, data_dir, progress=False)
+    with located(experiment_file, experiment):
+        plan = make_plan(experiment, experiment_file.parent, data_dir, progress=False)
     for name, drawn in draw_splits(plan):
         place = folder / name.replace(" / ", "/").replace(" ", "-")
         place.mkdir(parents=True, exist_ok=True)

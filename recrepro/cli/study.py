@@ -23,6 +23,7 @@ from recrepro.durable import new_file
 from recrepro.errors import RecreproError, UnknownName, UsageError
 from recrepro.run.resolve import check_names
 from recrepro.spec.experiment import Experiment
+from recrepro.spec.places import located
 from recrepro.store.ledger import Ledger
 from recrepro.store.results import results_in
 from recrepro.store.workspace import Workspace
@@ -72,7 +73,7 @@ def study(
     records: Path | None,
     page: Path | None,
 ) -> None:
-    """Run the experiments of a study of papers, and write the page of verdicts.
+    """Run a study of papers, and write the page of verdicts.
 
     Each paper's method as it was published, and tuned beside simple baselines with equal budgets.
     What is done is not done again: run the same command until all of it is. Nothing is downloaded.
@@ -202,7 +203,8 @@ def cannot_run(loaded: Loaded, stage: Stage, options: Options) -> str | None:
     if options.quick and not loaded.is_tuned(stage) and stage.minutes > QUICK_MINUTES:
         return f"it takes {stage.minutes:g} min, which is not quick"
     try:
-        check_names(experiment, loaded.file(stage).parent)
+        with located(loaded.file(stage), experiment):
+            check_names(experiment, loaded.file(stage).parent)
     except UsageError:
         raise
     except RecreproError as error:

@@ -32,7 +32,10 @@ from recrepro.tracking.store import require_answer, tracking_uri, without_passwo
     help="Server or database to send to.  [env var: MLFLOW_TRACKING_URI]",
 )
 def sync(experiment: Path | None, workspace: Path, uri: str | None) -> None:
-    """Send to MLflow what it lacks of an experiment, or of all in a workspace; each run once."""
+    """Send to MLflow the runs that it lacks.
+
+    These are the runs of an experiment, or of all in the workspace; each is sent once.
+    """
     place, ledger = existing(workspace)
     say_left_out(len({member.cell for member in ledger.only_inline()}))
     send(make_console(), place, ledger, planned_versions(ledger, experiment), uri)

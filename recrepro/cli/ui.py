@@ -24,7 +24,10 @@ from recrepro.tracking.store import is_server, reading, runs_pages, tracking_uri
 @workspace_option
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 def ui(workspace: Path, port: int) -> None:
-    """Open the MLflow UI on the runs of a workspace, on this machine only."""
+    """Open the MLflow UI on the runs of a workspace.
+
+    It can be reached from this machine only.
+    """
     place = Workspace.existing(workspace, ledger_url())
     uri = tracking_uri(place)
     remote = is_server(uri)

@@ -13,9 +13,10 @@ from recrepro.publish.verify import problems_of
 @click.argument("snapshot", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--hash", "content_hash", help="The content hash that was cited.")
 def verify(snapshot: Path, content_hash: str | None) -> None:
-    """Check that nothing in a snapshot DIR was changed, and that its tables follow from it.
+    """Check that nothing in a snapshot DIR was changed.
 
-    Without --hash it says that the folder agrees with itself; with it, that it is what was cited.
+    Its tables are made again from its records. Without --hash it says that the folder agrees with
+    itself; with it, that it is what was cited.
     """
     problems = problems_of(snapshot, content_hash)
     if problems:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from recrepro.custom.function import FunctionRecommender
@@ -159,14 +160,24 @@ def _plain(source: bytes | str) -> str:
 
 
 def _own_source(thing: Any) -> str:
+    """Return the source of something that is in no file, such as a cell of a notebook."""
     try:
-        return inspect.cleandoc(inspect.getsource(thing))
-    except (OSError, TypeError) as error:
+        if not inspect.isclass(thing):
+            return dedent(inspect.getsource(thing))
+        # Python finds the source of a method in a notebook, and not that of a class.
+        methods = [part for part in vars(thing).values() if inspect.isfunction(part)]
+        told = [dedent(inspect.getsource(method)) for method in methods]
+    except (OSError, TypeError):
+        told = []
+    if not told:
         raise UsageError(
             f"the source of {thing.__qualname__} cannot be read, so that recrepro could not tell "
-            'when it changes. Put it into a file, and name that: class = "path/to/file.py:'
-            f'{thing.__qualname__}".'
-        ) from error
+            "when it changes. Put it into a file, and name that: class = "
+            f'"path/to/file.py:{thing.__qualname__}".'
+        )
+    config = getattr(thing, "Config", None)
+    fields = {} if config is None else config.model_fields
+    return "\n".join([*told, *(f"{name!r}, {str(field)!r}" for name, field in fields.items())])
 
 
 def _is_installed(path: Path) -> bool:

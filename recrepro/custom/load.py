@@ -15,7 +15,10 @@ from recrepro.errors import UnknownName, UsageError, blame
 from recrepro.model import Recommender
 from recrepro.models import MODELS, model_fault
 
-ROOT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
+EXPORTED = ".recrepro-code"
+"""File at the top of an exported bundle that has a model's code."""
+
+ROOT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg", EXPORTED)
 """What the top folder of a project has in it."""
 
 EXPECTED = (
@@ -84,8 +87,10 @@ def _from_file(path: Path) -> ModuleType:
         folder = path.parent
         near = [p.name for p in folder.glob("*.py")] if folder.is_dir() else []
         raise UnknownName("model file", path.name, near, f"Looked in {folder}.")
-    # A name of its own: files of several folders may have the same one.
-    name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    # A name of its own: files of several folders may have the same one, and a file that was edited
+    # while this process ran is another module.
+    unique = hashlib.sha256(str(path).encode() + b"\0" + path.read_bytes()).hexdigest()
+    name = f"{path.stem}_{unique[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -13,7 +13,7 @@ from recrepro.randomness import generator
 from recrepro.registry import Registry
 from recrepro.spec.canonical import canonical_json
 from recrepro.spec.experiment import FilterSpec
-from recrepro.spec.explain import explain
+from recrepro.spec.explain import refusal
 
 
 class Filter(BaseModel, ABC):
@@ -205,4 +205,4 @@ def make_filter(spec: FilterSpec, place: str) -> Filter:
     try:
         return kind.model_validate_json(canonical_json(spec.options))
     except ValidationError as error:
-        raise UsageError(explain(error, kind, f"{place}, filter {spec.name!r}")) from error
+        raise refusal(error, kind, f"{place}, filter {spec.name!r}") from error

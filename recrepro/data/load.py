@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from recrepro.data.catalogue.load import load_named, load_named_features, missing_locally
 from recrepro.data.dataset import Dataset
 from recrepro.data.filters import Filter, MinValue, make_filter
@@ -11,7 +13,7 @@ from recrepro.data.formats.files import read_bytes, unpacked_name
 from recrepro.data.formats.read import build_interactions, read_frame, read_published
 from recrepro.data.formats.side import Columns, FeatureLayout, Pairs
 from recrepro.data.synthetic import synthetic, synthetic_features
-from recrepro.errors import UsageError
+from recrepro.errors import UsageError, at
 from recrepro.features import Features, FeatureSet
 from recrepro.interactions import Interactions
 from recrepro.spec.experiment import DatasetSpec
@@ -40,7 +42,9 @@ def load_dataset(
     DataError
         If a file is not what it should be.
     """
-    dataset = _read(spec, base, data_dir, progress=progress)
+    source = next((key for key in ("file", "train", "synthetic") if getattr(spec, key)), "name")
+    with at(source):
+        dataset = _read(spec, base, data_dir, progress=progress)
     _check_values(spec, dataset)
     filters: list[tuple[str, Filter]] = []
     if spec.min_value is not None:
@@ -52,7 +56,8 @@ def load_dataset(
         entry = {"step": name, **options, "on": step.on, "learns": step.learns}
         if step.on == "all":
             before = len(dataset.interactions)
-            dataset = _apply(step, name, dataset)
+            with at("min_value" if name == "min-value" and spec.min_value else "filters"):
+                dataset = _apply(step, name, dataset)
             entry["removed"] = before - len(dataset.interactions)
         done.append(entry)
     if spec.values == "binary":
@@ -94,7 +99,9 @@ def _apply(step: Filter, name: str, dataset: Dataset) -> Dataset:
             largest = f"; its largest value is {whole.values.max():g}" if len(whole) else ""
             raise UsageError(
                 f"the filter {name!r} leaves nothing of {where}"
-                f"{largest if name == 'min-value' else ''}. Weaken it, or take it away."
+                f"{largest if name == 'min-value' else ''}. Weaken it, or take it away: it is "
+                f"applied to {len(whole):,} interactions of {np.count_nonzero(whole.user_counts):,}"
+                f" users with {np.count_nonzero(whole.item_counts):,} items."
             )
     return filtered
 
@@ -170,4 +177,5 @@ def unavailable(spec: DatasetSpec, data_dir: Path | None = None) -> str | None:
     """Say why a data set could not be loaded without a download; None if it could."""
     if spec.file is not None or spec.train is not None or spec.synthetic is not None:
         return None
-    return missing_locally(spec.name, data_dir)
+    with at("datasets", spec.name, "name"):
+        return missing_locally(spec.name, data_dir)

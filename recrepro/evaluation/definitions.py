@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recrepro.errors import UnknownName, UsageError
+from recrepro.errors import UnknownName, UsageError, nearest_names
 from recrepro.evaluation import beyond_accuracy as beyond
 from recrepro.evaluation import corrected, metrics
 from recrepro.evaluation.metrics import PerUser, Ranking
@@ -307,12 +307,16 @@ class Metric:
         return self.definition.function(ranking, self.k)
 
 
-def find_definition(identifier: str) -> Definition:
-    """Return a definition by its id, or say which name is near."""
+def find_definition(identifier: str, cutoff: str = "") -> Definition:
+    """Return a definition by its id, or suggest names, with what was given as their cutoff."""
     if identifier not in DEFINITIONS:
-        meant = _OTHER_NAMES.get(identifier, _OTHER_NAMES.get(identifier.lower()))
-        hint = f"It is called {meant!r} here." if meant else "List them: recrepro ls metrics."
-        raise UnknownName("metric", identifier, DEFINITIONS, hint)
+        # Variants are suggested to those only who write one.
+        similar = [name for name in DEFINITIONS if "[" in identifier or "[" not in name]
+        meant = _OTHER_NAMES.get(identifier.lower())
+        near = [meant] if meant else nearest_names(identifier, similar)
+        suggested = [name + cutoff if DEFINITIONS[name].cut else name for name in near]
+        hint = "List them with their formulas: recrepro ls metrics."
+        raise UnknownName("metric", identifier + cutoff, DEFINITIONS, hint, suggested)
     return DEFINITIONS[identifier]
 
 
@@ -327,7 +331,7 @@ def parse_metric(name: str) -> Metric:
         If the cutoff is missing, or is not one.
     """
     identifier, at, cutoff = name.partition("@")
-    definition = find_definition(identifier)
+    definition = find_definition(identifier, at + cutoff)
     if not definition.cut:
         if at:
             raise UsageError(
@@ -339,6 +343,7 @@ def parse_metric(name: str) -> Metric:
         raise UsageError(f"the metric {name!r} has no cutoff: write it as {identifier}@10.")
     if not 1 <= int(cutoff) <= LARGEST_CUTOFF:
         raise UsageError(
-            f"the cutoff of the metric {name!r} must lie between 1 and {LARGEST_CUTOFF:,}."
+            f"the cutoff of the metric {name!r} must lie between 1 and {LARGEST_CUTOFF:,}: write "
+            f"it as {identifier}@10, for example."
         )
     return Metric(definition, int(cutoff))

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recrepro.evaluation.evaluator import Evaluation
 from recrepro.evaluation.items import head_items
 from recrepro.evaluation.kernels import UNRANKED
+from recrepro.evaluation.rankings import Evaluation
 
 N_GROUPS = 4
 

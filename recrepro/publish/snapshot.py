@@ -6,7 +6,7 @@
     snapshot.json                         the cells, and which file belongs to which
     records/, trials/, per_user/          a file for each cell that has one
     leaderboard.*                         the tables, in each format
-    verdict.json                          whether neural models beat the best simple baseline
+    verdict.json                          is each judged model better than the best baseline
     SHA256SUMS                            of all files above; its own SHA-256 is the content hash
     citation.bib, CITATION.cff, croissant.json    made from the files above and the content hash
 """
@@ -30,6 +30,7 @@ from recrepro.store.names import CellName
 from recrepro.store.openings import Opening
 from recrepro.store.records import Record, Trial
 from recrepro.store.results import Result
+from recrepro.store.searches import Before
 from recrepro.tables import formats
 from recrepro.tables import verdicts as judgements
 
@@ -136,6 +137,8 @@ def _cell(result: Result) -> tuple[dict[str, Any], dict[str, bytes]]:
         "reason": status.reason,
         "alarmed": status.alarmed,
         "openings": [asdict(opening) for opening in status.openings],
+        "before": status.before.to_json(),
+        "withdrawn": status.withdrawn,
     }
     contents: dict[str, bytes] = {}
     trials = result.read_trials()
@@ -239,6 +242,8 @@ def _result(folder: Path, entry: dict[str, Any]) -> Result:
         Record.read(read("records"), files["records"]) if "records" in files else None,
         entry["alarmed"],
         tuple(Opening(**opening) for opening in entry["openings"]),
+        Before.from_json(entry.get("before")),
+        entry.get("withdrawn"),
     )
     return Result(
         CellName(**entry["titles"]),

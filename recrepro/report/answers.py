@@ -22,7 +22,7 @@ def verdict(
     experiment: Experiment, boards: Sequence[Leaderboard], judged: Sequence[BoardVerdict]
 ) -> Section:
     """Return the answer for each judged model, in short and by table."""
-    title = "Better than tuned simple baselines?"
+    title = "Better than tuned baselines?"
     tables = [
         _judged(f"verdict-{place}", board) for place, board in enumerate(judged) if board.models
     ]

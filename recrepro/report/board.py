@@ -84,7 +84,9 @@ def leaderboard(board: Board) -> Section:
     rows = []
     for place, row in enumerate(table.rows, 1):
         family = families.get(row.model, "")
-        badges = (("plain", family),) if family not in ("", "simple") else ()
+        words = [family] if family not in ("", "simple") else []
+        words += ["judged"] if row.role == "judged" else []
+        badges = tuple(("plain", word) for word in words)
         values = [
             TableCell(
                 with_spread(row, metric) + marks(row, metric),

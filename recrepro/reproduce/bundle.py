@@ -8,18 +8,20 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import tomli_w
 
 from recrepro.durable import new_folder
 from recrepro.errors import RecreproError, UsageError
+from recrepro.reproduce.code import code_to_ship
 from recrepro.reproduce.locate import PER_USER, FoundRun
 from recrepro.reproduce.refit import base_of, own_files, recorded_experiment
 from recrepro.run.packages import needed
 from recrepro.run.provenance import checkout, code_state
 from recrepro.spec.experiment import Experiment, load_experiment
-from recrepro.store.records import Provenance, Record
+from recrepro.store.records import Provenance, Record, RecordedCode
 
 
 def write_bundle(run: FoundRun, folder: Path, wheel: Path | None = None) -> None:
@@ -42,10 +44,13 @@ def write_bundle(run: FoundRun, folder: Path, wheel: Path | None = None) -> None
         If there is no wheel to put in.
     """
     experiment = recorded_experiment(run.record)
+    code = None if run.record.model.code is None else code_to_ship(run, experiment)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there and not an empty folder: name another one.")
     try:
         with new_folder(folder) as draft:
+            if code is not None:
+                experiment = code.write(draft, experiment)
             _fill(draft, run, experiment, wheel)
     except OSError as error:
         raise RecreproError(f"{folder} cannot be written: {error}. Name another folder.") from error
@@ -53,7 +58,7 @@ def write_bundle(run: FoundRun, folder: Path, wheel: Path | None = None) -> None
 
 def _fill(draft: Path, run: FoundRun, experiment: Experiment, wheel: Path | None) -> None:
     # Folders of this machine are nobody's business; files are looked for beside the record.
-    record = run.record.model_copy(update={"base": "."})
+    record = run.record.model_copy(update={"base": ".", "experiment": experiment.to_json()})
     text = json.dumps(record.to_json(), indent=1) + "\n"
     (draft / "record.json").write_text(text, encoding="utf-8")
     text = tomli_w.dumps(experiment.to_json())
@@ -72,8 +77,9 @@ def _fill(draft: Path, run: FoundRun, experiment: Experiment, wheel: Path | None
     (draft / "requirements.txt").write_text(f"./{built.name}\n{pins}", encoding="utf-8")
     (draft / "README.md").write_text(_readme(run, experiment), encoding="utf-8")
     sums = "".join(
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
-        for path in sorted(draft.iterdir())
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(draft).as_posix()}\n"
+        for path in sorted(draft.rglob("*"))
+        if path.is_file()
     )
     (draft / "SHA256SUMS").write_text(sums, encoding="utf-8")
 
@@ -81,12 +87,14 @@ def _fill(draft: Path, run: FoundRun, experiment: Experiment, wheel: Path | None
 def _pins(record: Record) -> dict[str, str]:
     """Return what recrepro needs for this model, in the recorded versions where there are."""
     own = "recrepro[neural]" if record.model.family == "neural" else "recrepro"
+    # Packages with models of others are not asked for: anybody could publish one of that name.
+    models = {point.dist.name for point in entry_points(group="recrepro.models") if point.dist}
     pins = needed((own,)) | record.provenance.packages
     # A build such as 2.13.0+cpu is not on PyPI under that name; any build of 2.13.0 satisfies it.
     return {
         name: version.partition("+")[0]
         for name, version in sorted(pins.items())
-        if name != "recrepro"
+        if name not in models | {"recrepro"}
     }
 
 
@@ -106,11 +114,18 @@ def _build_wheel(target: Path) -> None:
         command += ["--no-build-isolation", "--no-index", "--wheel-dir", str(target), str(copy)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        last = (done.stderr.strip() or "no message").splitlines()[-1]
         raise RecreproError(
-            f"pip could not build a wheel of {root}: {last}. Install pip and setuptools, or name a "
-            "wheel with --wheel FILE."
+            f"pip could not build a wheel of {root}: {_cause(done.stderr)}. Install pip and "
+            "setuptools, or name a wheel with --wheel FILE."
         )
+
+
+def _cause(text: str) -> str:
+    """Return the line of pip's messages that tells the cause, or the last one."""
+    lines = [line.strip().rstrip(".") for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(("hint:", "note:", "╰─>"))]
+    told = [line for line in lines if line.startswith("error: ") and "subprocess" not in line]
+    return ([*told, *lines[-1:], "no message"])[0].removeprefix("error: ")
 
 
 def _sources(root: Path) -> Iterator[Path]:
@@ -129,7 +144,7 @@ def _sources(root: Path) -> Iterator[Path]:
 
 def _readme(run: FoundRun, experiment: Experiment) -> str:
     record = run.record
-    provenance = record.provenance
+    provenance, code = record.provenance, record.model.code
     base = " --base FOLDER_OF_THE_DATA" if own_files(experiment) else ""
     name = record.name.path
     lines = [
@@ -159,12 +174,23 @@ def _readme(run: FoundRun, experiment: Experiment) -> str:
         "",
         f"- {provenance.system}, {provenance.processor}, Python {provenance.python}",
         *_code_lines(provenance),
+        *(
+            []
+            if code is None
+            else [f"- the model is {code.place}, {_repository(code)}; its code is here"]
+        ),
         "- all else: `recrepro show record.json`",
         "",
         "`sha256sum -c SHA256SUMS` checks the files.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _repository(code: RecordedCode) -> str:
+    state = code.repository
+    changed = " with changes" if state.dirty else ""
+    return f"commit {state.commit}{changed}" if state.commit else "in no git repository"
 
 
 def _data_lines(run: FoundRun, experiment: Experiment) -> Iterator[str]:

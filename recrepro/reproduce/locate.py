@@ -4,11 +4,13 @@ import contextlib
 import hashlib
 import os
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from recrepro.errors import DataError, RecreproError, UnknownName, UsageError
+from recrepro.store.entries import Member
 from recrepro.store.ledger import Ledger
 from recrepro.store.names import CellNames
 from recrepro.store.records import Record
@@ -72,16 +74,10 @@ def find_run(name: str, workspace: Path, ledger_url: str | None = None) -> Found
     if ledger_url or (workspace / "ledger.db").is_file():
         with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:
             known = ledger.done()
-            found = CellNames(known).find(name)
-            if len(found) == 1:
-                return _from_ledger(ledger, place, found.pop())
-            if not found and CellNames(ledger.only_inline()).find(name):
+            if CellNames(known).find(name):
+                return _from_ledger(ledger, place, find_cell(name, ledger).cell)
+            if CellNames(ledger.only_inline()).find(name):
                 raise UsageError(f"{name!r} was {NOT_PUBLISHED}")
-        if found:
-            fitting = ", ".join(sorted(c.name.path for c in known if c.cell in found))
-            raise UsageError(
-                f"{name!r} fits {len(found)} cells: {fitting}. Name one of them in full."
-            )
     stores = (place.root / "mlflow.db").is_file() or "MLFLOW_TRACKING_URI" in os.environ
     if re.fullmatch(r"[0-9a-f]{32}", name) and stores:
         files = files_of_run(place, name)
@@ -93,6 +89,43 @@ def find_run(name: str, workspace: Path, ledger_url: str | None = None) -> Found
             f"{HOW} Name the workspace with --workspace DIR."
         )
     raise UnknownName("run", name, {cell.name.path for cell in known}, HOW)
+
+
+def find_cell(name: str, ledger: Ledger) -> Member:
+    """Find a cell that has a result, by its path or the start of its key.
+
+    Raises
+    ------
+    UsageError
+        If no cell, or more than one, has that name; the message then tells them apart.
+    """
+    known = ledger.done()
+    found = CellNames(known).find(name)
+    if not found:
+        raise UnknownName("cell", name, {cell.name.path for cell in known}, HOW)
+    if len(found) > 1:
+        cells = {cell.cell: cell.name for cell in known if cell.cell in found}
+        fitting = "; ".join(
+            f"{cells[key].path}, key {key[:8]} ({_told_apart(ledger, key)})" for key in cells
+        )
+        raise UsageError(
+            f"{name!r} fits {len(found)} cells: {fitting}. Name one of them in full, or by its key."
+        )
+    return next(cell for cell in known if cell.cell in found)
+
+
+def _told_apart(ledger: Ledger, key: str) -> str:
+    """Say what the name of a cell does not tell: metrics, budget, code, and when it was done."""
+    record = ledger.status(key).record
+    assert record is not None
+    identity = record.identity
+    parts = [", ".join(identity.metrics)]
+    if identity.budget.trials != 0:
+        parts.append(str(identity.budget))
+    if identity.model is not None and identity.model.code is not None:
+        parts.append(f"code {identity.model.code[:8]}")
+    day = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(record.ended_at))
+    return "; ".join([*parts, day])
 
 
 def _from_ledger(ledger: Ledger, place: Workspace, key: str) -> FoundRun:

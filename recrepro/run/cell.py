@@ -22,7 +22,7 @@ from recrepro.model import EpochStats, IterativeRecommender, Recommender
 from recrepro.models import default_role, family_of
 from recrepro.randomness import generator
 from recrepro.run.energy import EnergyMeter
-from recrepro.run.events import EpochFinished, Said, StageBegun, TrialFinished
+from recrepro.run.events import EpochFinished, FitKnown, Said, StageBegun, TrialFinished
 from recrepro.run.first_look import first_look
 from recrepro.run.job import Job
 from recrepro.run.outcome import (
@@ -40,6 +40,7 @@ from recrepro.splits.keys import lock
 from recrepro.splits.sealed import StoredSplit, TuningView, histories
 from recrepro.store.ledger import Ledger
 from recrepro.store.records import (
+    Hindsight,
     Lap,
     Record,
     RecordedCode,
@@ -99,8 +100,8 @@ def run_cell(
     ledger = Ledger(job.ledger, patient=True)
     workspace = Workspace(Path(job.workspace))
     model_class = _model_of(job)
-    split = StoredSplit(Path(job.split_folder))
-    evaluator, started = job.evaluator, time.time()
+    split, evaluator = StoredSplit(Path(job.split_folder)), job.evaluator
+    started = time.time()
     # Looked at now, because files may be edited while the cell runs.
     code_state()
     own_code = code_of(model_class, job.model_spec.target)
@@ -120,7 +121,8 @@ def run_cell(
     fit = job.identity.fit_key(params)
     if not job.anew and can_rescore(job.identity, evaluator, ledger.fitted(job.cell, fit)):
         ledger.close()
-        return  # the coordinator, which has the key of the rankings, computes the metrics
+        say(FitKnown())  # the coordinator, which has the key of the rankings, does the rest
+        return
     say(StageBegun(stage="final fit"))
     known = split.known(bytes.fromhex(job.tuning_key))
     model = model_class(config).with_features(features)
@@ -139,20 +141,8 @@ def run_cell(
     optional: dict[str, Any] = {}
     if looks_back(job.tune_spec, model_class):
         say(StageBegun(stage="hindsight"))
-        assert job.tune_spec is not None
         seen = TuningView(known, opened.test, opened.negatives, opened.shown)
-        optional["hindsight"] = look_back(
-            model_class,
-            job.model_spec,
-            config,
-            job.tune_spec,
-            seen,
-            evaluator,
-            job.spec.selection_metric,
-            job.name.seed,
-            features=features,
-            on_epoch=lambda stats: say(_epoch(stats)),
-        )
+        optional["hindsight"] = _look_back(job, model, seen, evaluator, say)
         watch.lap("hindsight")
     if job.keep_model:
         weights = weights_of(model)
@@ -220,6 +210,24 @@ def _fit(
         model.fit(known, rng, lambda stats: say(_epoch(stats)))
     else:
         model.fit(known, rng)
+
+
+def _look_back(
+    job: Job, model: Recommender, seen: TuningView, evaluator: Evaluator, say: Emit
+) -> Hindsight:
+    assert job.tune_spec is not None
+    return look_back(
+        type(model),
+        job.model_spec,
+        model.config,
+        job.tune_spec,
+        seen,
+        evaluator,
+        job.spec.selection_metric,
+        job.name.seed,
+        features=model.features,
+        on_epoch=lambda stats: say(_epoch(stats)),
+    )
 
 
 def _recorded_model(

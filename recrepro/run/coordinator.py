@@ -10,7 +10,7 @@ from typing import Protocol
 from recrepro.compute.failpoints import reach
 from recrepro.errors import LedgerError, RecreproError, SealError
 from recrepro.run.admission import MemoryBudget
-from recrepro.run.events import Event, Exited, Failed, Lost, UnsealAsked
+from recrepro.run.events import Event, Exited, Failed, FitKnown, Lost, UnsealAsked
 from recrepro.run.executors import TRY_AGAIN, Executor
 from recrepro.run.interrupts import signals_as_interrupt
 from recrepro.run.materials import Materials
@@ -94,6 +94,8 @@ class Grid:
         self._tokens: dict[str, str] = {}
         self._reasons: dict[str, str] = {}
         self._reopen = frozenset(reopen)
+        self._fit_known: set[str] = set()
+        self._anew: set[str] = set()
         self._prepared = ""
         self._renewed = time.monotonic()
         self.failed: list[str] = []
@@ -164,7 +166,8 @@ class Grid:
     def _start(self, cell: Cell, token: str) -> None:
         try:
             job = self._materials.job(cell, token, str(self._ledger.address))
-            wanted = {"keep_model": self._keep_models, "anew": cell.key in self._reopen}
+            anew = cell.key in self._reopen | self._anew
+            wanted = {"keep_model": self._keep_models, "anew": anew}
             job = job.model_copy(update=wanted)
         except RecreproError as error:
             self._fail(cell, str(error))
@@ -178,6 +181,8 @@ class Grid:
         match event.content:
             case Failed(reason=reason):
                 self._reasons[cell.key] = reason
+            case FitKnown():
+                self._fit_known.add(cell.key)
             case UnsealAsked():
                 self._unseal(cell)
             case Exited(code=code):
@@ -211,7 +216,13 @@ class Grid:
             del self._tokens[cell.key]
             reach("cell-done")
             self._observer.ended(cell, None)
-        elif code or reason or cell.key in self._reopen or not self._rescore(cell):
+        elif cell.key in self._fit_known and not reason:
+            self._fit_known.discard(cell.key)
+            if not self._rescore(cell):  # what was kept cannot be read any more
+                self._anew.add(cell.key)
+                self._ledger.release(cell.key, self._tokens.pop(cell.key))
+                self._waiting.append(cell)
+        else:
             self._fail(cell, reason or _died(code))
 
     def _lost(self, cell: Cell, reason: str) -> None:

@@ -68,8 +68,8 @@ class CellCost:
 
     @property
     def left(self) -> bool:
-        """Whether it is to be run."""
-        return self.state != "done"
+        """Whether it is to be run, and can be."""
+        return self.state != "done" and not self.problem
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Costs:
 
     @property
     def left(self) -> list[CellCost]:
-        """The cells that are to be run."""
+        """The cells that are to be run, and can be."""
         return [cost for cost in self.cells if cost.left]
 
     @property
@@ -143,7 +143,7 @@ class Costs:
     @property
     def problems(self) -> list[str]:
         """Return what cannot be run and why, each reason once."""
-        found = {cost.problem: None for cost in self.left if cost.problem}
+        found = {cost.problem: None for cost in self.cells if cost.problem}
         if self.disk > self.free_disk:
             short = f"{size(self.disk)} of disk are needed, {size(self.free_disk)} are free"
             found[short] = None

@@ -44,6 +44,12 @@ class Failed(Plain):
     reason: str
 
 
+class FitKnown(Plain):
+    """The search is over, and another cell has kept the rankings of the fit it has chosen."""
+
+    event: Literal["fit known"] = "fit known"
+
+
 class UnsealAsked(Plain):
     """The final model is fitted: the key of the test part is asked for."""
 
@@ -71,7 +77,7 @@ class Lost(Plain):
     reason: str
 
 
-Said = StageBegun | TrialFinished | EpochFinished | Failed | UnsealAsked | BlobWritten
+Said = StageBegun | TrialFinished | EpochFinished | FitKnown | Failed | UnsealAsked | BlobWritten
 """What a cell's process may say; anything else on its standard output is ignored."""
 
 SAID: TypeAdapter[Said] = TypeAdapter(Annotated[Said, Field(discriminator="event")])

@@ -18,7 +18,8 @@ from recrepro.data.formats.read import read_published
 from recrepro.data.runs import read_run
 from recrepro.errors import DataError, UnknownName, UsageError
 from recrepro.evaluation.definitions import parse_metric
-from recrepro.evaluation.evaluator import Evaluation, Evaluator
+from recrepro.evaluation.evaluator import Evaluator
+from recrepro.evaluation.rankings import Evaluation
 from recrepro.interactions import Interactions
 from recrepro.model import ModelConfig, Recommender
 from recrepro.run.job import evaluator_of
@@ -27,7 +28,7 @@ from recrepro.run.outcome import measured, per_user_table, result_digest
 from recrepro.run.plan import Cell, Plan
 from recrepro.run.provenance import environment, peak_memory_bytes
 from recrepro.spec.experiment import Experiment, ModelSpec
-from recrepro.spec.explain import explain
+from recrepro.spec.explain import refusal
 from recrepro.spec.identity import ExternalIdentity, Identity
 from recrepro.splits.sealed import histories
 from recrepro.store.records import (
@@ -151,7 +152,7 @@ def check_title(name: str, experiment: Experiment, file: Path) -> None:
     try:
         ModelSpec(name=name)
     except ValidationError as error:
-        raise UsageError(explain(error, ModelSpec, "--name")) from error
+        raise refusal(error, ModelSpec, "--name") from error
     if name in {model.title for model in experiment.models}:
         raise UsageError(f"{name!r} is a model of {file.name}: give the run file another --name.")
 

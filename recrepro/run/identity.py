@@ -94,10 +94,11 @@ def features_identity(
         try:
             wanted += [one for text in names for one in have.chosen(side, text)]
         except UsageError as error:
-            known = described(have.sets) or "nothing"
+            known = described(have.sets)
+            has = f"has {known}: {error}" if known else "has no features at all."
             raise UsageError(
                 f"the model {spec.title!r} needs features of {side}s, and the data set "
-                f"{dataset!r} has {known}: {error} Leave one of them out, or describe a file under "
+                f"{dataset!r} {has} Leave one of them out, or describe a file under "
                 "[[datasets.features]]."
             ) from error
     return Features(tuple(dict.fromkeys(wanted))).fingerprints

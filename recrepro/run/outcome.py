@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from recrepro.evaluation.definitions import parse_metric
-from recrepro.evaluation.evaluator import Evaluation, Evaluator
+from recrepro.evaluation.evaluator import Evaluator
 from recrepro.evaluation.groups import by_activity, by_popularity
+from recrepro.evaluation.rankings import Evaluation
 from recrepro.interactions import Interactions
 from recrepro.model import Recommender
 from recrepro.space import at_edge

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from recrepro.data.dataset import Dataset, content_checksum
 from recrepro.data.load import load_dataset, load_features
-from recrepro.errors import UsageError
+from recrepro.errors import UsageError, at
 from recrepro.features import Features
 from recrepro.model import Recommender
 from recrepro.run.identity import (
@@ -135,7 +135,8 @@ def make_plan(
         spec.title: model_identity(models[spec.title], spec, base) for spec in experiment.models
     }
     for spec in experiment.datasets:
-        dataset = load_dataset(spec, base, data_dir, progress=progress)
+        with at("datasets", spec.name):
+            dataset = load_dataset(spec, base, data_dir, progress=progress)
         check_items(items, dataset, evaluate.item_file)
         plan.datasets[dataset.name] = dataset
         if any(model.needs_features for model in models.values()):
@@ -155,9 +156,12 @@ def _cells(plan: Plan, dataset: Dataset, identities: Mapping[str, ModelIdentity]
     data = DataIdentity(fingerprint=fingerprint, preprocessing=list(dataset.preprocessing))
     for split_spec in experiment.splits:
         splitter = plan.splitters[split_spec.title]
-        splitter.check(dataset)
-        candidates = resolve_candidates(evaluate.candidates, dataset, splitter)
-        check_metrics(experiment, candidates, f"{dataset.name} / {split_spec.title}")
+        with at("splits", split_spec.title):
+            splitter.check(dataset)
+        with at("evaluate", "candidates"):
+            candidates = resolve_candidates(evaluate.candidates, dataset, splitter)
+        with at("evaluate", "metrics"):
+            check_metrics(experiment, candidates, f"{dataset.name} / {split_spec.title}")
         for seed, fold in product(split_spec.seeds, range(splitter.n_folds)):
             split = split_identity(
                 fingerprint,
@@ -171,11 +175,13 @@ def _cells(plan: Plan, dataset: Dataset, identities: Mapping[str, ModelIdentity]
             )
             for spec in experiment.models:
                 model = plan.models[spec.title]
-                check_capability(model, spec, dataset, splitter)
+                with at("models", spec.title):
+                    check_capability(model, spec, dataset, splitter)
                 side: dict[str, Any] = {}
                 if model.needs_features:
                     have = plan.features[dataset.name]
-                    side["features"] = features_identity(model, spec, have, dataset.name)
+                    with at("models", spec.title):
+                        side["features"] = features_identity(model, spec, have, dataset.name)
                 told = identities[spec.title]
                 if looks_back(experiment.tune if spec.tune else None, model):
                     side["hindsight"] = True

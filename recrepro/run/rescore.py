@@ -1,7 +1,7 @@
 """Metrics from the rankings that an earlier cell of the same fit has kept: no fit, no opening."""
 
 from recrepro.errors import RecreproError
-from recrepro.evaluation.evaluator import Rankings
+from recrepro.evaluation.rankings import Rankings
 from recrepro.models import default_role
 from recrepro.run.job import evaluator_of
 from recrepro.run.materials import Materials

@@ -7,12 +7,12 @@ from pydantic import ValidationError
 from recrepro.custom.load import resolve_model
 from recrepro.data.dataset import Dataset
 from recrepro.data.filters import make_filter
-from recrepro.errors import UsageError
+from recrepro.errors import UsageError, at
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.model import Recommender
 from recrepro.spec.canonical import canonical_json
 from recrepro.spec.experiment import Experiment, ModelSpec, SplitSpec
-from recrepro.spec.explain import explain
+from recrepro.spec.explain import refusal
 from recrepro.splits import SPLITS
 from recrepro.splits.base import Splitter
 from recrepro.tuning.suggestions import check_sampler
@@ -41,20 +41,26 @@ def check_names(
     UsageError
         On the first name or value that cannot be meant.
     """
-    for metric in experiment.evaluate.metrics:
-        parse_metric(metric)
+    with at("evaluate", "metrics"):
+        for metric in experiment.evaluate.metrics:
+            parse_metric(metric)
     if experiment.tune is not None:
-        validate_metric(experiment.selection_metric, experiment.evaluate.metrics)
-        check_sampler(experiment.tune)
+        with at("tune", "metric"):
+            validate_metric(experiment.selection_metric, experiment.evaluate.metrics)
+        with at("tune", "sampler"):
+            check_sampler(experiment.tune)
     models = {}
     for spec in experiment.models:
-        model = resolve_model(spec.name, spec.target, base)
-        search_space(model, spec)
+        with at("models", spec.title):
+            with at("name" if spec.target is None else "class"):
+                model = resolve_model(spec.name, spec.target, base)
+            search_space(model, spec)
         models[spec.title] = model
     _check_expected(experiment)
     for dataset in experiment.datasets:
-        for filter_spec in dataset.filters:
-            make_filter(filter_spec, f"data set {dataset.name!r}")
+        for number, filter_spec in enumerate(dataset.filters):
+            with at("datasets", dataset.name, "filters", number):
+                make_filter(filter_spec, f"data set {dataset.name!r}")
     return models, {spec.title: _splitter(spec) for spec in experiment.splits}
 
 
@@ -92,11 +98,13 @@ def on_device(experiment: Experiment, models: dict[str, type[Recommender]]) -> E
 
 
 def _splitter(spec: SplitSpec) -> Splitter:
-    strategy = SPLITS.resolve(spec.name)
-    try:
-        return strategy.model_validate_json(canonical_json(spec.options))
-    except ValidationError as error:
-        raise UsageError(explain(error, strategy, f"split {spec.title!r}")) from error
+    with at("splits", spec.title):
+        with at("name"):
+            strategy = SPLITS.resolve(spec.name)
+        try:
+            return strategy.model_validate_json(canonical_json(spec.options))
+        except ValidationError as error:
+            raise refusal(error, strategy, f"split {spec.title!r}") from error
 
 
 def _check_expected(experiment: Experiment) -> None:
@@ -122,8 +130,8 @@ def check_capability(
     """Refuse a model that cannot work on a data set or a split."""
     if splitter.unseen_users and not model.inductive:
         raise UsageError(
-            f"the model {spec.title!r} cannot score users it was not fitted on, and the split is "
-            "one of unseen users. Leave one of them out."
+            f"the model {spec.title!r} cannot score users it was not fitted on, and the split "
+            f"{splitter.called!r} tests such users. Leave one of them out."
         )
     if model.needs_times and dataset.interactions.times is None:
         raise UsageError(

@@ -7,7 +7,6 @@ Longer than 350 lines: the whole schema of an experiment file, to be read from t
 """
 
 import json
-import tomllib
 from collections.abc import Collection
 from math import isfinite
 from pathlib import Path
@@ -26,13 +25,15 @@ from pydantic import (
     model_validator,
 )
 
-from recrepro.errors import UnknownName, UsageError
+from recrepro.errors import UsageError
 from recrepro.space import Choice, IntRange, LogUniform, Range, Uniform
 from recrepro.spec.budget import Budget
 from recrepro.spec.canonical import canonical_hash
-from recrepro.spec.explain import explain
+from recrepro.spec.explain import FaultElsewhere, refusal
+from recrepro.spec.read import read_toml
+from recrepro.spec.remedies import NAME_PATTERN
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._+-]{0,63}$")]
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
 Scalar = str | int | float | bool | None
@@ -47,7 +48,7 @@ class TomlTable(BaseModel):
 def _refuse_repeats(kind: str, values: tuple[str, ...] | tuple[int, ...]) -> None:
     twice = [v for v in values if values.count(v) > 1]
     if twice:
-        raise ValueError(f"the {kind} {twice[0]!r} is listed twice")
+        raise ValueError(f"the {kind} {twice[0]!r} is listed twice: take one away")
 
 
 class SyntheticSpec(TomlTable):
@@ -219,20 +220,22 @@ class ModelSpec(TomlTable):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    name: Name
     target: str | None = Field(None, alias="class")
+    name: Name = Field(default_factory=lambda known: default_name(known.get("target") or ""))
     label: Name | None = None
     params: dict[str, Scalar] = {}
     search: dict[str, RangeSpec] = {}
     tune: bool = True
     role: Literal["baseline", "judged"] | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _named_by_class(cls, given: Any) -> Any:
-        if isinstance(given, dict) and isinstance(given.get("class"), str) and "name" not in given:
-            return {**given, "name": default_name(given["class"])}
-        return given
+    @model_validator(mode="after")
+    def _has_a_name(self) -> "ModelSpec":
+        if not self.name:
+            raise ValueError(
+                "give 'name', as `recrepro ls models` lists it, or 'class', such as "
+                '"path/to/file.py:Class"'
+            )
+        return self
 
     @model_serializer(mode="wrap")
     def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -363,7 +366,10 @@ class Experiment(TomlTable):
             twice = sorted({t for t in titles if titles.count(t) > 1})
             if twice:
                 key = "name" if kind == "datasets" else "label"
-                raise ValueError(f"two {kind} are called {twice[0]!r}: give each its own {key!r}")
+                second = titles.index(twice[0], titles.index(twice[0]) + 1)
+                raise FaultElsewhere(
+                    f"two {kind} are called {twice[0]!r}: give each its own {key!r}", kind, second
+                )
         return self
 
     @model_validator(mode="after")
@@ -429,25 +435,13 @@ def load_experiment(path: Path) -> Experiment:
     UsageError
         Naming the file, the place in it, and the nearest valid name.
     """
+    text, content = read_toml(path, "experiment file")
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        folder = path.parent.resolve()
-        known = [p.name for p in folder.glob("*.toml")]
-        hint = f"Looked in {folder}."
-        raise UnknownName("experiment file", path.name, known, hint) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the experiment file {path}: {error}.") from error
-    try:
-        content = json.dumps(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not a valid experiment file: {error}.") from error
+        return Experiment.model_validate_json(json.dumps(content))
     except TypeError as error:
         raise UsageError(
             f"{path} holds a date or a time of day. Write moments as numbers in the unit of the "
             "data, such as seconds since 1970."
         ) from error
-    try:
-        return Experiment.model_validate_json(content)
     except ValidationError as error:
-        raise UsageError(explain(error, Experiment, str(path))) from error
+        raise refusal(error, Experiment, str(path), text) from error

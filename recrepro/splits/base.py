@@ -1,5 +1,6 @@
 """What every splitting strategy has in common: its options, its parts, and cold users and items."""
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import IntEnum
@@ -13,6 +14,7 @@ from scipy.sparse import csr_array
 from recrepro.data.dataset import Dataset
 from recrepro.errors import DataError
 from recrepro.interactions import UNKNOWN_TIME, Interactions, sorting_order
+from recrepro.text.words import count
 
 ColdRule = Literal["drop", "keep"]
 
@@ -92,6 +94,11 @@ class Splitter(BaseModel, ABC):
     kept, in which case no model can find them."""
 
     @property
+    def called(self) -> str:
+        """The name of the strategy in experiment files: ``leave-one-out`` of `LeaveOneOut`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
+
+    @property
     def order(self) -> Order | None:
         """What the strategy promises about time; None if nobody knows."""
         return "none"
@@ -108,7 +115,7 @@ class Splitter(BaseModel, ABC):
     def check(self, dataset: Dataset) -> None:
         """Raise if a data set lacks what the strategy needs."""
         if self.order != "none":
-            needed_times(dataset.interactions, type(self).__name__)
+            needed_times(dataset.interactions, self.called, dataset.name)
 
     def assign(
         self,
@@ -191,10 +198,13 @@ class Splitter(BaseModel, ABC):
         tested, lost_test = self._without_cold(test, known, test_shown)
         for part, name in ((known, "train"), (tested, "test")):
             if not len(part):
+                sizes = dataset.interactions
                 raise DataError(
-                    f"the {name} part of the split is empty: {len(known)} interactions to train "
-                    f"on, {len(tested)} to test, {sum(lost_test.values())} dropped as cold. Use "
-                    "more data, another split, or keep cold users and items."
+                    f"the {name} part of the split is empty: of {count(len(sizes), 'interaction')} "
+                    f"({count(sizes.n_users, 'user')}, {count(sizes.n_items, 'item')}) there are "
+                    f"{len(known)} to train on, {len(tested)} to test, and "
+                    f"{sum(lost_test.values())} dropped as cold. Use more data, another split, or "
+                    'keep cold users and items: cold_users = "keep", cold_items = "keep".'
                 )
         counts = {f"validation_{k}": v for k, v in lost_validation.items()}
         counts |= {f"test_{k}": v for k, v in lost_test.items()}
@@ -230,18 +240,22 @@ class Splitter(BaseModel, ABC):
         return held.select(keep), lost
 
 
-def needed_times(interactions: Interactions, strategy: str) -> NDArray[np.int64]:
+def needed_times(
+    interactions: Interactions, strategy: str, dataset: str | None = None
+) -> NDArray[np.int64]:
     """Return the times of all interactions, or say that a strategy cannot do without them."""
+    named = "the data set" if dataset is None else f"the data set {dataset!r}"
     if interactions.times is None:
         raise DataError(
-            f"the split {strategy!r} needs the time of each interaction, and the data set has "
-            "none. Name its column under 'columns.time', or choose a split without time."
+            f"the split {strategy!r} needs the time of each interaction, and {named} has none. "
+            "Name the column with columns = { time = '...' }, or choose a split without times: "
+            'random-holdout, or leave-one-out with pick = "random".'
         )
     unknown = int((interactions.times == UNKNOWN_TIME).sum())
     if unknown:
         raise DataError(
             f"the split {strategy!r} needs the time of each interaction, but {unknown} of "
-            f"{len(interactions)} have none. Choose a split that does not need it, or "
+            f"{len(interactions)} have none in {named}. Choose a split that does not need it, or "
             "'temporal' with a cut 'at' a time that is known to lie after all of them."
         )
     return interactions.times

@@ -32,7 +32,7 @@ class LeaveOneOut(Splitter):
         self, interactions: Interactions, rng: np.random.Generator, k: int
     ) -> NDArray[np.bool_]:
         ties = rng.random(len(interactions))
-        times = (needed_times(interactions, "leave-one-out"),) if self.pick == "last" else ()
+        times = (needed_times(interactions, self.called),) if self.pick == "last" else ()
         ranks = rank_within_user(interactions, (*times, ties))
         counts = interactions.user_counts[interactions.users]
         chosen: NDArray[np.bool_] = (ranks >= counts - k) & (counts > k)

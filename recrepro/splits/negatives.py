@@ -50,8 +50,9 @@ def draw_negatives(
     left = (drawable > 0).sum() - (taken[users] @ (drawable > 0).astype(np.int64))
     if len(left) and left.min() < n_negatives:
         raise DataError(
-            f"{n_negatives} negatives were asked for, but a user has only {int(left.min())} items "
-            "left to draw from. Ask for fewer, or rank all items (candidates = 'full')."
+            f"evaluate.candidates: {n_negatives} negatives were asked for, but a user has only "
+            f"{int(left.min())} items left to draw from. Ask for so many or fewer, or rank all "
+            'items: candidates = "full".'
         )
     if sampling == "popularity":
         return _draw_by_weight(taken, users, n_negatives, drawable, rng)

@@ -40,7 +40,7 @@ class Temporal(Splitter):
     def check(self, dataset: Dataset) -> None:
         """Refuse data without times."""
         if self.at is None or dataset.interactions.times is None:
-            needed_times(dataset.interactions, "temporal")
+            needed_times(dataset.interactions, self.called, dataset.name)
 
     def holdout(self, interactions: Interactions, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Mark what is later than the cut."""
@@ -54,7 +54,7 @@ class Temporal(Splitter):
         return after
 
     def _times(self, interactions: Interactions) -> NDArray[np.int64]:
-        return needed_times(interactions, "temporal")
+        return needed_times(interactions, self.called)
 
     def _validation_rule(self) -> "Temporal":
         return self if self.at is None else _BeforeStatedCut(fraction=self.fraction)
@@ -86,7 +86,7 @@ class TemporalUser(Splitter):
     def holdout(self, interactions: Interactions, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Mark the latest share of each user's interactions."""
         ties = rng.random(len(interactions))
-        ranks = rank_within_user(interactions, (needed_times(interactions, "temporal-user"), ties))
+        ranks = rank_within_user(interactions, (needed_times(interactions, self.called), ties))
         counts = interactions.user_counts
         chosen: NDArray[np.bool_] = (
             ranks >= (counts - rounded_share(counts, self.fraction))[interactions.users]
@@ -134,7 +134,7 @@ class SlidingWindows(Splitter):
     def holdout(self, interactions: Interactions, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Mark the last window."""
         del rng
-        times = needed_times(interactions, "sliding-windows")
+        times = needed_times(interactions, self.called)
         after: NDArray[np.bool_] = times > self._cut(times, 1)
         return after
 
@@ -147,7 +147,7 @@ class SlidingWindows(Splitter):
     ) -> NDArray[np.int8]:
         """Give each interaction its role when window number `fold` is tested."""
         del rng, validation_rng
-        times = needed_times(interactions, "sliding-windows")
+        times = needed_times(interactions, self.called)
         from_end = self.windows - fold
         if self.length is not None and self._cut(times, from_end + 1) < times.min():
             raise DataError(

@@ -88,7 +88,7 @@ class UnseenUsers(Splitter):
 
     def _hidden(self, interactions: Interactions, rng: np.random.Generator) -> NDArray[np.bool_]:
         ties = rng.random(len(interactions))
-        times = (needed_times(interactions, "unseen-users"),) if self.pick == "last" else ()
+        times = (needed_times(interactions, self.called),) if self.pick == "last" else ()
         ranks = rank_within_user(interactions, (*times, ties))
         counts = interactions.user_counts
         n_hidden = np.floor(np.round(counts * self.fraction, 6)).astype(np.int64)

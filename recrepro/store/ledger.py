@@ -283,6 +283,17 @@ class Ledger:
             return [_member(*row) for row in connection.execute(query)]
 
     @_idempotent
+    def has_namesakes(self, member: Member) -> bool:
+        """Say whether another cell has the same name: with other metrics, budget or code."""
+        titles = member.name.model_dump_json()
+        with self._engine.connect() as connection:
+            for table in (tables.MEMBERS, tables.SUPERSEDED):
+                same = (table.c.titles == titles, table.c.cell != member.cell)
+                if connection.scalar(sa.select(table.c.cell).where(*same).limit(1)) is not None:
+                    return True
+        return False
+
+    @_idempotent
     def only_inline(self) -> list[Member]:
         """Return the cells without a result whose test part was opened inline, with each title."""
         members, cells, openings = tables.MEMBERS, tables.CELLS, tables.OPENINGS

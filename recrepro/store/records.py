@@ -1,4 +1,7 @@
-"""A record: what is written down of a cell when it is done, or of a run file when it is scored."""
+"""A record: what is written down of a cell when it is done, or of a run file when it is scored.
+
+Longer than 350 lines: one schema, to be read from top to bottom.
+"""
 
 import json
 from dataclasses import asdict, dataclass, field

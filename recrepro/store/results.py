@@ -1,7 +1,7 @@
 """Results as tables, tests and reports read them, wherever they are kept."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -29,17 +29,20 @@ class Result:
         Returns the finished trials.
     read_per_user : callable
         Returns the Parquet file with the values of each user.
+    older : tuple of str
+        Keys of cells of the same name whose results are of older code of the model.
     """
 
     name: CellName
     status: CellStatus
     read_trials: Callable[[], list[Trial]]
     read_per_user: Callable[[], bytes]
+    older: tuple[str, ...] = ()
 
     @property
     def record(self) -> Record | None:
-        """What was written down when the cell was done; None if it is not."""
-        return self.status.record
+        """The record of the cell; None if it is not done, or was withdrawn."""
+        return None if self.status.withdrawn else self.status.record
 
     def per_user(self) -> pd.DataFrame:
         """Return the values of each user: a column `user` with labels, and one for each metric."""
@@ -65,15 +68,22 @@ def results_in(
             f"nothing of {name!r}, as the file is now, was run in this workspace. Run it: "
             f"recrepro run {name}.toml (results of equal cells are reused)."
         )
-    return [result_of(workspace, ledger, member) for member in members]
+    older: dict[CellName, list[str]] = {}
+    for key, title in ledger.superseded(name, experiment.grid_hash):
+        older.setdefault(title, []).append(key)
+    return [result_of(workspace, ledger, m, older.get(m.name, ())) for m in members]
 
 
-def result_of(workspace: Workspace, ledger: Ledger, member: Member) -> Result:
-    """Return a cell of an experiment and what came of it."""
+def result_of(
+    workspace: Workspace, ledger: Ledger, member: Member, older: Sequence[str] = ()
+) -> Result:
+    """Return a cell of an experiment and what came of it; `older` as of `Result`."""
     status = ledger.status(member.cell)
 
     def read_per_user() -> bytes:
         assert status.record is not None
         return workspace.read_blob(status.record.per_user)
 
-    return Result(member.name, status, lambda: ledger.trials(status.cell), read_per_user)
+    return Result(
+        member.name, status, lambda: ledger.trials(status.cell), read_per_user, tuple(older)
+    )

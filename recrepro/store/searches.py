@@ -1,8 +1,8 @@
 """Searches and fits that cells share: their trials, and what was opened or fitted before."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,6 +29,15 @@ class Before:
     openings: int = 0
     budget: bool = False
     metrics: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {**asdict(self), "metrics": list(self.metrics)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any] | None) -> "Before":
+        """Read what `to_json` gave; copies of harness 3 and before have none."""
+        return cls(**{**content, "metrics": tuple(content["metrics"])}) if content else cls()
 
 
 def trials_of(connection: sa.Connection, row: Any) -> list[Trial]:

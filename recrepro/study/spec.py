@@ -1,6 +1,5 @@
 """A study: papers, each with the experiments that answer for it. The schema of its file."""
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,7 +16,8 @@ from recrepro.spec.experiment import (
     TomlTable,
     load_experiment,
 )
-from recrepro.spec.explain import explain
+from recrepro.spec.explain import refusal
+from recrepro.spec.read import read_toml
 
 QUICK_TRIALS = 3
 QUICK_SECONDS = 5.0
@@ -138,16 +138,11 @@ def load_study(path: Path) -> Loaded:
     UsageError
         Naming the file and the place in it.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the study {path}: {error}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not a valid study: {error}.") from error
+    text, content = read_toml(path, "study")
     try:
         study = Study.model_validate(content, strict=False)
     except ValidationError as error:
-        raise UsageError(explain(error, Study, str(path))) from error
+        raise refusal(error, Study, str(path), text) from error
     files = {stage.file for paper in study.papers for stage in paper.stages}
     loaded = Loaded(path, study, {f: load_experiment(path.parent / f) for f in sorted(files)})
     for paper in study.papers:

@@ -1,6 +1,7 @@
 """What all formats show alike: headings, numbers, marks and notes."""
 
-from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, Row, reopened_note
+from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, Row
+from recrepro.analysis.notes import reopened_note
 
 LEVEL = 0.05
 """Corrected p-values below this are marked."""
@@ -115,6 +116,11 @@ def legend(board: Leaderboard) -> list[str]:
     return [f"{text} ({test})"]
 
 
+def status_text(row: Row) -> str:
+    """Say how a model came by its hyperparameters, and whether it is one that is judged."""
+    return f"{row.status}, judged" if row.role == "judged" else row.status
+
+
 def footnotes(board: Leaderboard) -> tuple[dict[str, list[int]], list[str]]:
     """Number what a reader has to know of the models, for formats without a column for it.
 
@@ -129,6 +135,7 @@ def footnotes(board: Leaderboard) -> tuple[dict[str, list[int]], list[str]]:
     places: dict[str, list[int]] = {}
     for row in board.rows:
         own = [*([row.status] if row.status in NOT_TUNED else []), *row.notes]
+        own = [*(["judged"] if row.role == "judged" else []), *own]
         texts += [text for text in own if text not in texts]
         places[row.model] = [texts.index(text) for text in own]
     return places, texts

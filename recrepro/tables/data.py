@@ -12,7 +12,8 @@ from recrepro.spec.identity import Plain
 from recrepro.tables import verdicts as judgements
 
 COLUMNS = (
-    *("dataset", "split", "ranking", "audit", "model", "status", "metric", "mean", "std"),
+    *("dataset", "split", "ranking", "audit", "model", "status", "role", "metric"),
+    *("mean", "std"),
     *("low", "high", "p_best", "p_reference", "repeats", "reopened", "trials", "notes"),
 )
 
@@ -40,7 +41,7 @@ def write_csv(
         split = [board.dataset, board.split, ranking, board.audit or ""]
         for row in board.rows:
             for metric in board.metrics:
-                place = [*split, row.model, row.status, metric]
+                place = [*split, row.model, row.status, row.role or "", metric]
                 chance = row.chance.get(metric)
                 values = [row.means.get(metric), row.spreads.get(metric)]
                 values += [

@@ -5,8 +5,19 @@ from importlib.resources import files
 from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, best_values
 from recrepro.analysis.verdict import BoardVerdict
 from recrepro.tables import verdicts as judgements
-from recrepro.tables.cells import heading, interval, legend, marks, number, verdict_cells
+from recrepro.tables.cells import (
+    heading,
+    interval,
+    legend,
+    marks,
+    number,
+    status_text,
+    verdict_cells,
+)
 from recrepro.text.templates import render
+
+TOOLS = (best_values, heading, interval, legend, marks, number, status_text)
+"""Functions that the template calls."""
 
 
 def write(
@@ -19,5 +30,5 @@ def write(
         expected=[verdict_cells(one) for one in verdicts],
         judged=judgements.lines(judged),
         explanation=judgements.EXPLANATION,
-        **{tool.__name__: tool for tool in (best_values, heading, interval, legend, marks, number)},
+        **{tool.__name__: tool for tool in TOOLS},
     )

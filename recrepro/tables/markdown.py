@@ -6,7 +6,15 @@ from collections.abc import Container, Iterable, Sequence
 from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, Row, best_values
 from recrepro.analysis.verdict import BoardVerdict
 from recrepro.tables import verdicts as judgements
-from recrepro.tables.cells import heading, interval, legend, marks, number, verdict_cells
+from recrepro.tables.cells import (
+    heading,
+    interval,
+    legend,
+    marks,
+    number,
+    status_text,
+    verdict_cells,
+)
 
 
 def escape(text: str) -> str:
@@ -44,7 +52,7 @@ def write(
             [
                 escape(row.model),
                 *(_value(row, metric, best) for metric in board.metrics),
-                *(escape(row.status), escape("; ".join(row.notes))),
+                *(escape(status_text(row)), escape("; ".join(row.notes))),
             ]
             for row in board.rows
         ]
@@ -53,7 +61,7 @@ def write(
         lines += ["", *(f"{escape(note)}.\n" for note in (*legend(board), *board.notes))]
     written = judgements.lines(judged)
     if written:
-        lines += ["### Better than simple baselines?", ""]
+        lines += ["### Better than baselines?", ""]
         for line in written:
             indented = line.removeprefix("  ")
             lines.append(f"- {escape(line)}" if indented == line else f"  - {escape(indented)}")

@@ -19,12 +19,13 @@ from recrepro.tables.cells import (
     legend,
     marks,
     number,
+    status_text,
     verdict_cells,
 )
 from recrepro.tables.console import plain_table, print_table
 
 if TYPE_CHECKING:
-    from recrepro.evaluation.evaluator import Evaluation
+    from recrepro.evaluation.rankings import Evaluation
 
 
 def show_values(
@@ -115,7 +116,7 @@ def _leaderboard_table(board: Leaderboard, metrics: tuple[str, ...]) -> Table:
             )
             for m in metrics
         ]
-        table.add_row(row.model, *cells, row.status, style="" if row.means else "dim")
+        table.add_row(row.model, *cells, status_text(row), style="" if row.means else "dim")
     return table
 
 

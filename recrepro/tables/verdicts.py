@@ -15,9 +15,9 @@ from recrepro.tables.cells import p_text
 def heading(board: BoardVerdict) -> str:
     """Return the question that a table's verdicts answer."""
     what = {
-        "validation": f"the best tuned simple baseline, {board.baseline} (chosen on validation)",
-        "test": f"the best simple baseline, {board.baseline} (not tuned; chosen on test)",
-        None: "a simple baseline",
+        "validation": f"the best tuned baseline, {board.baseline} (chosen on validation)",
+        "test": f"the best baseline, {board.baseline} (not tuned; chosen on test)",
+        None: "a baseline",
     }[board.chosen_by]
     return f"{board.dataset} · {board.split}: better than {what}, in {board.metric}?"
 

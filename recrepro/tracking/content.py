@@ -66,6 +66,8 @@ def cell_facts(name: CellName, status: CellStatus) -> dict[str, Any]:
         "reason": status.reason,
         "alarmed": status.alarmed,
         "openings": [asdict(opening) for opening in status.openings],
+        "before": status.before.to_json(),
+        "withdrawn": status.withdrawn,
         "record": None if status.record is None else json_hash(status.record.to_json()),
     }
 
@@ -82,11 +84,13 @@ def title_tags(name: CellName) -> dict[str, str]:
 
 def record_tags(record: Record) -> dict[str, str]:
     """Return the tags of a cell that has a result."""
-    identity, code = record.identity, record.provenance.code
+    identity, code, own = record.identity, record.provenance.code, record.model.code
     tags = {
         "recrepro.status": record.model.status,
         "recrepro.budget": how(identity.budget, identity.tuning) if identity.tuning else None,
         "recrepro.family": record.model.family,
+        "recrepro.role": record.model.role,
+        "recrepro.rescored": record.rescored,
         "recrepro.ranking": "sampled" if record.sampled else "full",
         "recrepro.audit": record.split.audit.verdict,
         "recrepro.protocol": record.protocol,
@@ -96,6 +100,13 @@ def record_tags(record: Record) -> dict[str, str]:
         "mlflow.source.git.commit": code.commit,
         "mlflow.source.git.dirty": str(code.dirty).lower() if code.commit else None,
     }
+    if own is not None:
+        tags |= {
+            "recrepro.model.place": own.place,
+            "recrepro.model.code": own.fingerprint,
+            "recrepro.model.commit": own.repository.commit,
+            "recrepro.model.dirty": str(own.repository.dirty).lower(),
+        }
     return {key: value for key, value in tags.items() if value}
 
 

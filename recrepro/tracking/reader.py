@@ -23,6 +23,7 @@ from recrepro.store.names import CellName
 from recrepro.store.openings import Opening
 from recrepro.store.records import Record, Trial
 from recrepro.store.results import Result
+from recrepro.store.searches import Before
 from recrepro.store.workspace import Workspace
 from recrepro.tracking.content import COPY_VERSION, json_hash, place_tag
 from recrepro.tracking.store import (
@@ -157,7 +158,14 @@ class _Copy:
                 raise self._refused(str(error)) from error
         openings = tuple(Opening(**opening) for opening in facts["openings"])
         status = CellStatus(
-            facts["cell"], facts["state"], facts["reason"], record, facts["alarmed"], openings
+            facts["cell"],
+            facts["state"],
+            facts["reason"],
+            record,
+            facts["alarmed"],
+            openings,
+            Before.from_json(facts.get("before")),
+            facts.get("withdrawn"),
         )
         name = CellName.model_validate(facts["titles"])
         return Result(name, status, self._trials, lambda: self._per_user(record))

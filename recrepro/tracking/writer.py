@@ -91,7 +91,10 @@ class RunWriter:
             tags["mlflow.note.content"] = f"Failed: {status.reason}"
         else:
             tags |= record_tags(record) | opening_tags(status)
-        run_id = self._start(run_name(member.name), tags, start)
+        name = run_name(member.name)
+        if self._ledger.has_namesakes(member):
+            name = f"{name} · {member.cell[:8]}"
+        run_id = self._start(name, tags, start)
         trials = self._ledger.trials(member.cell) if record else []
         params = {} if record is None else record.model.params
         values = [] if record is None else record_values(record)

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from recrepro.compute.checkpoint import Checkpoint
-from recrepro.errors import DataError, RecreproError, UsageError, blame
+from recrepro.errors import DataError, RecreproError, UsageError, at, blame
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.features import Features
@@ -24,7 +24,7 @@ from recrepro.randomness import generator
 from recrepro.space import Choice, Range, contains, declared_space
 from recrepro.spec.budget import Budget
 from recrepro.spec.experiment import ModelSpec, TuneSpec
-from recrepro.spec.explain import explain
+from recrepro.spec.explain import refusal
 from recrepro.splits.sealed import TuningView
 from recrepro.store.records import Trial
 from recrepro.tuning.suggestions import Suggestions
@@ -35,7 +35,7 @@ def make_config(model: type[Recommender], title: str, params: Mapping[str, Any])
     try:
         return model.Config(**params)
     except ValidationError as error:
-        raise UsageError(explain(error, model.Config, f"model {title!r}")) from error
+        raise refusal(error, model.Config, f"model {title!r}") from error
 
 
 def search_space(model: type[Recommender], spec: ModelSpec) -> dict[str, Range]:
@@ -46,19 +46,23 @@ def search_space(model: type[Recommender], spec: ModelSpec) -> dict[str, Range]:
     UsageError
         If a fixed value or a range names no hyperparameter, or does not fit it.
     """
-    config = make_config(model, spec.title, spec.params)
+    with at("params"):
+        config = make_config(model, spec.title, spec.params)
     searched = spec.search.keys() | (declared_space(model.Config).keys() - spec.params.keys())
     space = declared_space(model.Config, config.model_dump(exclude=searched))
     for name, written in spec.search.items():
         if name in spec.params:
-            raise UsageError(f"model {spec.title!r}: {name!r} is both fixed and searched for.")
-        try:
-            ends = space[name] = written.to_range()
-        except UsageError as error:
-            raise UsageError(f"model {spec.title!r}, search.{name}: {error}") from error
+            twice = f"model {spec.title!r}: {name!r} is both fixed and searched for"
+            raise UsageError(f"{twice}. Take it out of 'params' or of 'search'.")
+        with at("search", name):
+            try:
+                ends = space[name] = written.to_range()
+            except UsageError as error:
+                raise UsageError(f"model {spec.title!r}, search.{name}: {error}") from error
         values = ends.options if isinstance(ends, Choice) else (ends.low, ends.high)
         for value in values:
-            make_config(model, spec.title, {**spec.params, name: value})
+            with at("search"):
+                make_config(model, spec.title, {**spec.params, name: value})
     # Sorted, because the order decides which suggestion goes to whom: it must depend neither on
     # the order of an experiment's keys nor on that of a model's fields.
     return {name: space[name] for name in sorted(space) if name not in spec.params}
@@ -341,5 +345,6 @@ def validate_metric(name: str, evaluated: Sequence[str]) -> None:
         )
     if name not in evaluated:
         raise UsageError(
-            f"tune.metric is {name!r}, which is not under evaluate.metrics: add it there."
+            f"tune.metric is {name!r}, which is not under evaluate.metrics, {list(evaluated)}: add "
+            "it there, or choose one of them."
         )

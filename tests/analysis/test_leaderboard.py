@@ -109,7 +109,7 @@ def test_what_a_reader_must_know_is_noted(built):
 
 def test_a_determinism_alarm_is_noted():
     found = [done("a", 0.3, 0.2, alarmed=True), done("a", 0.4, 0.2, seed=2)]
-    row = tables._row("a", ("ndcg@10",), [result.status for result in found])
+    row = tables._row("a", ("ndcg@10",), found, None)
     assert "determinism alarm" in row.notes[0]
 
 
@@ -138,7 +138,7 @@ def test_a_test_part_that_was_opened_on_request_is_marked_in_every_table(experim
 def test_an_opening_after_an_interruption_changes_no_table():
     resumed = done("a", 0.3, 0.2, openings=openings("first", "resumed", "refused"))
     plain = done("a", 0.3, 0.2)
-    one, other = (tables._row("a", ("ndcg@10",), [found.status]) for found in (resumed, plain))
+    one, other = (tables._row("a", ("ndcg@10",), [found], None) for found in (resumed, plain))
     assert one == other
 
 
@@ -227,7 +227,9 @@ TUNING = {"trials": 35, "sampler": "tpe", "metric": "ndcg@10", "patience": 5}
 
 def tuned(model, tuning, trials=35, *, seed=1, status="tuned"):
     names = {"split": "temporal", "seed": seed}
-    identity = make_identity(model, **names, changes={"tuning": tuning})
+    rules = tuning and {k: v for k, v in tuning.items() if k not in ("trials", "seconds")}
+    fit = {key: (tuning or {}).get(key) for key in ("trials", "seconds")}
+    identity = make_identity(model, **names, changes={"tuning": rules, "fit": fit})
     changes = {"tuning": {"trials": trials}}
     more = {"seed": seed, "status": status, "identity": identity, "changes": changes}
     return done(model, 0.3, 0.2, edge=["l2"], **more)

@@ -1,4 +1,4 @@
-"""Better than the best tuned simple baseline: which that is, the test, and what it costs."""
+"""Better than the best tuned baseline: which that is, the test, and what it costs."""
 
 import json
 
@@ -65,7 +65,7 @@ def test_without_a_tuned_baseline_the_best_on_test_is_taken_and_it_is_said():
     fixed = stored("fixed", users(2, shift=0.2), status="fixed")
     (board,) = judge(free, fixed, neural("net", users(3)))
     assert (board.baseline, board.chosen_by) == ("fixed", "test")
-    assert "no simple model was tuned" in board.notes[0]
+    assert "no baseline was tuned" in board.notes[0]
 
 
 def test_answers_are_those_of_the_paired_test_corrected_by_holm():
@@ -138,7 +138,7 @@ def test_tables_are_apart_and_counted():
     assert verdict.tally(boards) == {"net": {"yes": 1, "no": 1, "not shown": 0}}
     written = judgements.lines(boards)
     assert written[-1] == "net is better than the baseline in 1 of 2 tables, worse in 1"
-    assert written[0].startswith("x · s: better than the best tuned simple baseline, ease")
+    assert written[0].startswith("x · s: better than the best tuned baseline, ease")
     content = json.loads(judgements.to_json(boards))  # the same difference for all: infinite effect
     assert content["boards"][0]["models"][0]["comparison"]["effect"] is None
 

@@ -20,7 +20,7 @@ def started(tmp_path_factory):
 @pytest.mark.slow  # 31 trials
 def test_the_experiment_ends_in_a_verdict_on_the_model(started):
     folder, _, ran = started
-    assert "better than the best tuned simple baseline" in ran.stdout
+    assert "better than the best tuned baseline" in ran.stdout
     assert "my-model: no; difference -" in ran.stdout
     board = call_here(
         ["leaderboard", "mine/experiment.toml", "--format", "json"], folder, {"COLUMNS": "200"}

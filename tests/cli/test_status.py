@@ -20,7 +20,7 @@ from recrepro.store.workspace import Workspace
 from recrepro.tracking.mirror import MlflowMirror
 
 MODELS = ["done", "running", "dead", "failed", "left", "halfway", "again", "last"]
-SEARCHED = {"model": {"space": {"l2": {}}}, "tuning": {"trials": 3}}
+SEARCHED = {"model": {"space": {"l2": {}}}, "tuning": {}, "fit": {"trials": 3}}
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def test_columns_can_be_mapped_and_others_are_left_out():
     with pytest.raises(UsageError, match=r"the log has no column 'wat'.*mean 'what'") as caught:
         read(content, **named | {"item": "wat"})
     assert "Say which" not in str(caught.value)
-    with pytest.raises(UsageError, match=r"no column 'user'; .*'who', 'what'.*Say which.*header"):
+    with pytest.raises(UsageError, match=r"no column 'user'; .*'who', 'what'.*Say which"):
         read(content)
     with pytest.raises(UnknownName, match=r"'tim'.*'time'"):
         read(content, tim="when")
@@ -41,7 +41,16 @@ def test_columns_can_be_mapped_and_others_are_left_out():
 @pytest.mark.parametrize(
     ("fmt", "content", "message"),
     [
-        ("csv", "1,2\n3,4\n", r"no column 'user'.*header line"),
+        ("csv", "1,2\n3,4\n", r"has no header line.*'1,2'.*format = \"csv-no-header\""),
+        ("csv", "u1,i1\nu2,i2\n", r"no column 'user'.*If line 1 is data.*\"csv-no-header\""),
+        ("csv", "a,b,c,d,e\n1,2,3,4,5\n", r"no column 'user'.*\{ user = '\.\.\.' \}\.$"),
+        ("tsv", "33\t49\t4\t1546216571\n", r"has no header line.*format = \"ncf\""),
+        ("csv", "33\t49\t4\n", r'line 1: .*not tabs.*format = "ncf"'),
+        ("csv", "33 49\n", r'line 1: .*not blanks.*format = "ssv"'),
+        ("csv", "33 49 5 7 8\n", r'line 1: .*not blanks.*format = "adjacency"'),
+        ("csv", "33;49\n", r'not semicolons.*format = "semicolon".*header line above.*user;item'),
+        ("csv", "1,2,1546216571\n", r"third field looks like a time.*'user,item,time'"),
+        ("csv", "1,2,3,4,5\n", r"has no header line.*Put a header line above"),
         ("csv", "user\titem\na\t1\n", r'line 1: .*not tabs.*format = "tsv"'),
         ("tsv", "user,item\na,1\n", r'line 1: .*not commas.*format = "csv"'),
         ("recbole", "user:token,item:token\na,1\n", r'not commas.*format = "csv"'),

@@ -30,6 +30,7 @@ CONTENT = {
     "u.data": "1\t10\t5\t100\n1\t11\t3\t200\n2\t10\t4.5\t300\n",
     "log.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
     "1\t10\t5\t100\n1\t11\t3\t200\n2\t10\t4.5\t300\n",
+    "headerless": "1,10,5,100\n1,11,3,200\n2,10,4.5,300\n",
     "ratings.dat": "1::10::5::100\n1::11::3::200\n2::10::4.5::300\n",
 }
 
@@ -53,7 +54,34 @@ def rows(frame: pd.DataFrame) -> list[tuple]:
 def test_every_text_format_gives_the_same_rows(tmp_path, name, packed, line_end, start, end):
     content = (start + CONTENT[name] + end).replace("\n", line_end)
     path = write(tmp_path, name + packed, content)
-    assert rows(read_frame(path, guess_format(path.name) or "movielens")) == ROWS
+    told = {"ratings.dat": "movielens", "headerless": "csv-no-header"}
+    assert rows(read_frame(path, told.get(name))) == ROWS
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_a_comma_file_without_a_header_may_lack_ratings_and_times(tmp_path, n):
+    fields = [["7", '"a, b"', "2", "9"], ["8", "c", "3", "10"]]
+    path = write(tmp_path, "log.csv", "\n".join(",".join(line[:n]) for line in fields))
+    frame = read_frame(path, "csv-no-header")
+    assert list(frame) == ["user", "item", "value", "time"][:n]
+    assert rows(frame) == [("7", "a, b", 2.0, 9.0)[:n], ("8", "c", 3.0, 10.0)[:n]]
+
+
+@pytest.mark.parametrize(
+    ("line", "likely"),
+    [
+        ("1 2", "ssv"),
+        ("1\t2\t3", "ncf"),
+        ("1::2::3::4", "movielens"),
+        ("1,2", "csv-no-header"),
+        ("1 2 3 4 5", "adjacency"),
+        ("user,item", "csv"),
+        ("user;item", "semicolon"),
+    ],
+)
+def test_where_the_ending_does_not_tell_the_first_line_does(tmp_path, line, likely):
+    with pytest.raises(UsageError, match=f'looks like format = "{likely}"'):
+        read_frame(write(tmp_path, "log.txt", f"{line}\n{line}\n"))
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
@@ -165,7 +193,11 @@ def test_what_is_empty_or_too_large_is_named_with_its_line(tmp_path, content, me
         ("log.csv", 'user,item\na,1\nb,"2\nc,3\n', "line 4: the item .* spans lines"),
         ("log.csv", 'user,item\n"a\nb",1\nb,1,2\n', "line 4: .* 3, in the first line 2"),
         ("u.data", "1\t2\t3\t4\n1\t2\n", "line 2: .* 2, in the first line 4"),
-        ("u.data", "1,2,3,4\n", "line 1: 1 fields .* 'ncf'"),
+        (
+            "u.data",
+            "1,2,3,4\n",
+            r"line 1: the number of fields is 1, .*'ncf' .*format = \"csv-no-header\"",
+        ),
         ("u.data", "user\titem\trating\ttime\n1\t2\t3\t4\n", "line 1: the value 'rating'"),
         ("log.tsv", "user|item\na|1\n", "line 1: .*tabs .*, not bars"),
         ("log.csv", "x" * 200_000, "line 1: .*limit"),

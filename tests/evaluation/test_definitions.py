@@ -45,21 +45,30 @@ def test_a_cutoff_of_zero_is_refused():
 def test_an_unknown_name_gets_the_nearest_valid_one_first(name, meant):
     with pytest.raises(UnknownName) as refused:
         parse_metric(name)
-    assert f"Did you mean {meant!r}" in str(refused.value)
+    cutoff = name.partition("@")[2]
+    assert f"unknown metric {name!r}. Did you mean '{meant}@{cutoff}'" in str(refused.value)
+    assert "Known" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("hr@10", "hit_rate"), ("HR@10", "hit_rate"), ("prec@5", "precision"), ("rr", "mrr")],
+    [("hr@10", "hit_rate@10"), ("HR@10", "hit_rate@10"), ("prec@5", "precision@5"), ("rr", "mrr")],
 )
 def test_a_name_from_elsewhere_is_translated(name, meant):
-    with pytest.raises(UnknownName, match=f"It is called '{meant}' here"):
+    with pytest.raises(UnknownName, match=f"Did you mean '{meant}'"):
         parse_metric(name)
 
 
-def test_an_unlike_name_gets_the_list():
-    with pytest.raises(UnknownName, match=r"Known: .*ndcg.* recrepro ls metrics"):
+def test_an_unlike_name_gets_the_command_that_lists_all():
+    with pytest.raises(UnknownName) as refused:
         parse_metric("xyzzy@10")
+    said = "unknown metric 'xyzzy@10'. List them with their formulas: recrepro ls metrics."
+    assert str(refused.value) == said
+
+
+def test_a_metric_without_a_cutoff_is_suggested_without_one():
+    with pytest.raises(UnknownName, match="Did you mean 'auc'\\?"):
+        parse_metric("AUC@10")
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS.values(), ids=DEFINITIONS)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recrepro.evaluation.evaluator import Evaluation
 from recrepro.evaluation.groups import activity_groups, by_activity, by_popularity
+from recrepro.evaluation.rankings import Evaluation
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.integers(1, 6))
@@ -28,7 +28,8 @@ def test_groups_are_of_equal_size_where_all_differ():
 
 
 def test_values_of_users_are_averaged_by_group(interactions):
-    evaluation = Evaluation(np.array([0, 2, 3, 5]), {"ndcg@10": np.array([0.1, 0.3, 0.5, 0.7])})
+    values = {"ndcg@10": np.array([0.1, 0.3, 0.5, 0.7])}
+    evaluation = Evaluation(np.array([0, 2, 3, 5]), values, activity=np.array([4, 1, 8, 20]))
     found = by_activity(evaluation)
     assert [(g["activity"], g["users"]) for g in found] == [
         ([1, 1], 1),

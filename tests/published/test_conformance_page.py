@@ -74,7 +74,7 @@ def test_the_summary_counts_values_by_verdict(conformance):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_names_and_values_of_every_experiment_are_valid(path):
-    models, _ = check_names(load_experiment(path))
+    models, _ = check_names(load_experiment(path), path.parent)
     assert models
 
 

@@ -226,7 +226,7 @@ def test_fewer_than_six_data_sets_are_not_ranked_and_six_are(make):
 
 def test_an_experiment_without_any_result_has_a_page(results, make):
     text = Page(render(make.experiment(), results[-1:], SOURCE)).text
-    assert "nothing to judge" in text
+    assert "No model that is judged has a result here" in text
     assert "0 of 1 cells have a result, 1 failed." in text
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from support.results import make_record, merged
 
 from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
-from recrepro.models import MODELS
 from recrepro.run import costs, paces
 from recrepro.run.materials import Materials, draw
 from recrepro.run.plan import make_plan
@@ -197,7 +196,8 @@ class Spy(Recommender):
 
 
 def test_a_timed_trial_never_sees_the_test_part(case, monkeypatch):
-    monkeypatch.setattr(MODELS, "resolve", lambda _: Spy)
+    for title in case.plan.models:
+        monkeypatch.setitem(case.plan.models, title, Spy)
     cells, _ = case.estimate(time_trials=True)
     assert {cell.source for cell in cells.values()} == {"a timed trial"}
     parts = draw(case.plan, case.plan.cells[0]).parts

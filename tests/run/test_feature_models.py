@@ -81,7 +81,7 @@ def test_cells_of_other_models_do_not_depend_on_features(make_place_here):
         (
             'name = "toy"\nsynthetic = { users = 60, items = 40, interactions = 900, seed = 3 }',
             'name = "log"\nfile = "log.csv"',
-            "'itemknncbf' needs features of items, and the data set 'log' has nothing",
+            "'itemknncbf' needs features of items, and the data set 'log' has no features",
         ),
         (
             'name = "itemknncbf"',

@@ -72,10 +72,12 @@ def counting(make_place, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "threads"),
     [
-        ((), 1),  # however many cores there are: results are equal only for equal numbers
+        # However many cores there are: results are equal only for equal numbers.
+        pytest.param((), 1, marks=pytest.mark.nightly),
         (("--threads", "2"), 2),
-        (("--jobs", "1", "--threads", "auto"), cores()),
-        (("--threads", "auto"), 1),  # a job for each core
+        pytest.param(("--jobs", "1", "--threads", "auto"), cores(), marks=pytest.mark.nightly),
+        # A job for each core.
+        pytest.param(("--threads", "auto"), 1, marks=pytest.mark.nightly),
     ],
 )
 def test_every_library_has_the_threads_that_were_asked_for(counting, arguments, threads):

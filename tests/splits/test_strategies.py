@@ -132,6 +132,10 @@ def test_every_registered_strategy_is_tested_here():
     assert {type(s) for s in EVERY.values()} == {SPLITS.resolve(n) for n in SPLITS.names()}
 
 
+def test_messages_call_a_strategy_as_experiments_do():
+    assert {SPLITS.resolve(s.called) for s in EVERY.values()} == {type(s) for s in EVERY.values()}
+
+
 @pytest.mark.parametrize(("name", "fold"), FOLDS)
 @given(ROWS, COLD, COLD)
 def test_parts_are_disjoint_and_with_what_was_dropped_are_the_whole(

@@ -51,6 +51,7 @@ def test_what_people_look_at_is_the_same_after_gc(finished_here, place_here):
     assert {cell: place_here.outcome()[cell] for cell in outcome} == outcome
 
 
+@pytest.mark.nightly  # at random moments
 def test_gc_over_and_over_does_not_disturb_a_run(place, finished_here):
     workspace = Workspace.create(place.workspace)
     over = threading.Event()

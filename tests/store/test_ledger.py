@@ -282,9 +282,10 @@ sys.stdin.read()  # stay alive until all have answered: a dead process's leases 
 
 
 def test_processes_that_lease_at_the_same_time_never_share_a_cell(url):
-    cells = [f"{n:064d}" for n in range(40)]
+    identities = [make_identity(f"model {n}") for n in range(40)]
+    cells = sorted(identity.key for identity in identities)
     ledger = Ledger(url)
-    ledger.plan("toy", "hash", "", [(Member(c, make_name()), IDENTITY) for c in cells])
+    ledger.plan("toy", "hash", "", [(Member(i.key, make_name()), i) for i in identities])
     ledger.close()
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     command = [sys.executable, "-c", LEASE_ALL, url]
@@ -299,7 +300,7 @@ def test_a_ledger_of_another_schema_is_refused(ledger, url):
     ledger.close()
     engine = sa.create_engine(url)
     with engine.begin() as raw:
-        raw.execute(sa.text("UPDATE meta SET value = '999'"))
+        raw.execute(sa.text("UPDATE meta SET value = '999' WHERE key = 'schema'"))
     engine.dispose()
     with pytest.raises(LedgerError, match="schema 999"):
         Ledger(url)
@@ -310,7 +311,7 @@ def test_a_record_of_another_schema_is_refused_with_the_ledger_that_has_it(ledge
     with ledger._engine.begin() as raw:
         raw.execute(
             sa.text("UPDATE cells SET record = replace(record, :this, :that)"),
-            {"this": '"schema": 2', "that": '"schema": 1'},
+            {"this": '"schema": 3', "that": '"schema": 1'},
         )
     with pytest.raises(DataError, match=r"a result in (sqlite|postgresql).*schema") as error:
         ledger.status(CELL)

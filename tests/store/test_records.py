@@ -143,13 +143,14 @@ def test_a_record_with_a_key_that_nobody_knows_is_refused(path):
         Record.read(json.dumps(content), "it")
 
 
-@pytest.mark.parametrize("schema", [1, 3, "2", None])
+@pytest.mark.parametrize("schema", [1, 4, "2", None])
 def test_a_record_of_another_schema_is_refused(schema):
     content = json.dumps({**WHOLE, "schema": schema})
     with pytest.raises(DataError) as error:
         Record.read(content, "the file r.json")
     assert str(error.value) == (
-        f"the file r.json is no record of recrepro, schema: Input should be 2, but got {schema!r}."
+        f"the file r.json is no record of recrepro, schema: Input should be 2 or 3, but got "
+        f"{schema!r}."
     )
 
 

@@ -21,7 +21,7 @@ def loaded():
 def test_the_study_of_this_repository_can_be_meant(loaded):
     pytest.importorskip("torch", reason="neural models need torch")
     for file, experiment in loaded.experiments.items():
-        check_names(experiment)
+        check_names(experiment, EXPERIMENTS)
         assert len(experiment.datasets) == len(experiment.splits) == 1, file
     for paper in loaded.study.papers:
         assert paper.tuned or paper.published or paper.needs, paper.name

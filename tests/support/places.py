@@ -122,7 +122,16 @@ def without_times(record: Record) -> dict:
 
     That is when, where and how long they ran, and how often the test part was opened.
     """
-    differs = {"openings", "times", "energy_joules", "peak_memory_bytes", "started_at", "ended_at"}
+    # Kept rankings are encrypted, each time otherwise.
+    differs = {
+        "openings",
+        "rankings",
+        "times",
+        "energy_joules",
+        "peak_memory_bytes",
+        "started_at",
+        "ended_at",
+    }
     kept = {k: v for k, v in record.to_json().items() if k not in {*differs, "base", "provenance"}}
     if kept["tuning"]:
         tuning = {**kept["tuning"], "seconds": None}

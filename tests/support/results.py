@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from recrepro.spec.identity import Identity
+from recrepro.spec.identity import HARNESS_VERSION, Identity
 from recrepro.store.entries import CellState, CellStatus
 from recrepro.store.names import CellName
 from recrepro.store.openings import Opening
@@ -66,7 +66,8 @@ def make_identity(
     """Make the identity of a cell; `changes` are other fields in JSON, as in `merged`."""
     whole = {
         "data": {"fingerprint": dataset, "preprocessing": []},
-        "harness": 1,
+        "fit": {"seconds": None, "seed": seed, "trials": 100},
+        "harness": HARNESS_VERSION,
         "metrics": ["ndcg@10"],
         "model": {"name": model, "params": {}, "space": {}, "version": 1},
         "ranking": {},
@@ -89,7 +90,7 @@ def make_identity(
 def external_identity(name: str, sha256: str = "e" * 64, **more: Any) -> Identity:
     """Make the identity of a run file; `more` as in `make_identity`."""
     whole = make_identity(name, **more).to_json()
-    del whole["model"], whole["tuning"]
+    del whole["model"], whole["tuning"], whole["fit"]
     return Identity.model_validate({**whole, "external": {"name": name, "sha256": sha256}})
 
 
@@ -131,7 +132,7 @@ def make_record(
         identity = (external_identity if external else make_identity)(model, **names)
     sizes = {"users": users, "items": 5, "interactions": 3 * users}
     whole = {
-        "schema": 2,
+        "schema": 3,
         "cell": identity.key,
         "result_digest": "d" * 64,
         "titles": make_name(model, **names).model_dump(),

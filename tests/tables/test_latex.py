@@ -105,9 +105,10 @@ def test_the_best_is_bold_and_marks_are_explained_below(content):
     (_, rows), (_, expected) = tables_of(source)
     by_name = {row[0].strip(): row for row in rows}
     assert "\\textbf{" in by_name["ease"][1]
-    assert "$^{\\dagger" in by_name["net"][2]
-    assert by_name["lost$^{a,b}$"][1].strip() == "-"
-    assert "$^{a}$ failed.\\par" in source
+    assert "$^{\\dagger" in by_name["net$^{a}$"][2]
+    assert by_name["lost$^{b,c}$"][1].strip() == "-"
+    assert "$^{a}$ judged.\\par" in source
+    assert "$^{b}$ failed.\\par" in source
     assert "repeats failed: out of memory.\\par" in source
     assert expected[1][0].startswith("ease$^{a}$")
     assert r"$^{a}$ a \textbar{} b." in source

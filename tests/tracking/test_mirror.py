@@ -80,7 +80,7 @@ def trial(number, value):
 
 def record(workspace, cell="a" * 64, **more):
     frame = pd.DataFrame({"user": [1, 2], "ndcg@10": [0.5, 0.0]})
-    budget = {"trials": 3, "sampler": "tpe", "metric": "ndcg@10"}
+    rules = {"sampler": "tpe", "metric": "ndcg@10"}
     changes = {
         "cell": cell,
         "protocol": "p" * 64,
@@ -96,7 +96,8 @@ def record(workspace, cell="a" * 64, **more):
         "ended_at": 1_700_000_060.0,
         "provenance": {"code": {"commit": "abc", "dirty": True, "diff": "e" * 64}},
     }
-    identity = make_identity(changes={"data": {"fingerprint": "f" * 64}, "tuning": budget})
+    parts = {"data": {"fingerprint": "f" * 64}, "tuning": rules, "fit": {"trials": 3}}
+    identity = make_identity(changes=parts)
     return make_record(identity=identity, split="temporal", changes=changes | more)
 
 
@@ -374,7 +375,7 @@ def test_a_database_of_mlflow_that_was_cut_off_ends_no_run_and_is_reported(
     assert background.error is not None
 
 
-@pytest.mark.slow
+@pytest.mark.nightly  # a sweep
 def test_a_sync_that_is_cut_off_at_any_call_is_completed_by_the_next(
     mirror, ledger, workspace, tmp_path, monkeypatch
 ):

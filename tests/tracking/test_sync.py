@@ -12,7 +12,7 @@ from rich.console import Console
 from support.results import make_identity, make_name
 
 from recrepro.cli import cli
-from recrepro.cli.grid import finish_mirror
+from recrepro.cli.endings import finish_mirror
 from recrepro.cli.sync import send
 from recrepro.errors import RecreproError
 from recrepro.store.entries import Member

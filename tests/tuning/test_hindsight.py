@@ -9,7 +9,7 @@ from annotated_types import Ge
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.interactions import Interactions
-from recrepro.model import EpochStats, IterativeRecommender, ModelConfig
+from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
 from recrepro.spec.experiment import ModelSpec, TuneSpec
 from recrepro.splits.sealed import TuningView
 from recrepro.tuning.hindsight import look_back, looks_back
@@ -20,8 +20,6 @@ RANKS = {2: 5, 4: 1, 6: 2, 8: 5}
 
 class Scripted(IterativeRecommender):
     """Puts the test item (0) where the script says."""
-
-    family = "neural"
 
     class Config(ModelConfig):
         """Its epochs."""
@@ -39,12 +37,6 @@ class Scripted(IterativeRecommender):
         scores = -np.arange(20, dtype=np.float32)
         scores[0] = 0.5 - self.place
         return np.tile(scores, (len(users), 1))
-
-
-class Simple(Scripted):
-    """The same as a baseline."""
-
-    family = "simple"
 
 
 def pairs(*items):
@@ -90,7 +82,9 @@ def test_when_the_time_of_a_search_is_up_no_more_is_looked_at_than_the_chosen_ep
 def test_only_neural_models_are_looked_back_at_and_only_on_request():
     asked = TuneSpec(trials=1, hindsight=True)
     assert looks_back(asked, Scripted)
-    assert not looks_back(asked, Simple)
+    baseline = type("Baseline", (Scripted,), {"__module__": "recrepro.baselines.made_up"})
+    assert not looks_back(asked, baseline)
+    assert not looks_back(asked, Recommender)  # it does not learn in epochs
     assert not looks_back(TuneSpec(trials=1), Scripted)
     assert not looks_back(None, Scripted)
 

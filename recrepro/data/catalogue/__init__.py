@@ -130,5 +130,6 @@ def find_entry(name: str) -> NamedDataset:
         If there is no such data set.
     """
     if name not in DATASETS:
-        raise UnknownName("data set", name, DATASETS, "`recrepro ls datasets` describes them.")
+        hint = 'List them: recrepro ls datasets. For data of your own, write file = "..." too.'
+        raise UnknownName("data set", name, DATASETS, hint)
     return DATASETS[name]

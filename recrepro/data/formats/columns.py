@@ -98,7 +98,7 @@ def _lacking(ours: str, names: list[str], taken: list[str], where: str) -> Usage
     return UsageError(
         f"{where} has no column {ours!r}{used}; its columns are {_listed(names)}. "
         f"{f'Did you mean {near[0]!r}? ' if near else ''}Say which one it is with "
-        f"columns = {{ {ours} = '...' }}. A file without a header line needs one."
+        f"columns = {{ {ours} = '...' }}."
     )
 
 

@@ -1,5 +1,6 @@
 """The columns of an interaction file once read: cleaned, turned into labels and numbers."""
 
+import re
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
@@ -163,10 +164,18 @@ def _numbers(array: Any, name: str, locate: Callable[[int], str]) -> "pd.Series[
         raise DataError(
             f"{locate(row)}: the {name} '{given.iloc[row]}' is "
             + (f"too large: the limit is {_LARGEST[name]:.2g}" if large else f"not {allowed}")
-            + f" ({count(int(bad.sum()), 'such row')}). Correct or remove what is wrong."
+            + f" ({count(int(bad.sum()), 'such row')}). "
+            + _cure(name, str(given.iloc[row]))
         )
     finite: pd.Series[float] = numbers.astype(np.float64)
     return finite
+
+
+def _cure(name: str, given: str) -> str:
+    """Say what to do about a value or time that is none."""
+    if name == "time" and re.fullmatch(r"\d{1,2}[./-]\d{1,2}[./-]\d{4}.*", given.strip()):
+        return "Write dates with the year first, as in 2024-05-31."
+    return "Correct or remove what is wrong."
 
 
 def _seconds(given: "pd.Series[Any]") -> "pd.Series[float]":

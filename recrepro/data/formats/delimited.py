@@ -14,6 +14,7 @@ from pyarrow import csv as arrow_csv
 
 from recrepro.data.formats.columns import COLUMNS, match_columns
 from recrepro.data.formats.convert import arrow_frame
+from recrepro.data.formats.guess import MARKS, is_data, likely_format, mark_of, without_header
 from recrepro.errors import DataError, UsageError
 
 
@@ -45,6 +46,7 @@ LAYOUTS = {
     "semicolon": Dialect(";", "semicolons", header=True, quoted=True),
     "recbole": Dialect("\t", "tabs", header=True),
     "ncf": Dialect("\t", "tabs"),
+    "csv-no-header": Dialect(",", "commas", quoted=True),
     "ssv": Dialect(" ", "blanks"),
     "movielens": Dialect("\x1f", "'::'"),
     "steam-purchases": Dialect(",", "commas", quoted=True),
@@ -69,7 +71,10 @@ def parse_delimited(text: bytes, where: str, fmt: str, columns: Mapping[str, str
     if layout.header:
         start = len(text) - len(text.lstrip(b"\r\n").partition(b"\n")[2])
         if not text[start:].strip():
-            raise DataError(f"{where} has a header line and no rows below it.")
+            raise DataError(
+                f"{where} has a header line and no rows below it. Export it again, or name another "
+                "file."
+            )
     names = [str(at) for at in range(len(first))]
     try:
         table = _read(pa.py_buffer(text).slice(start), fmt, names, chosen)
@@ -154,32 +159,51 @@ def _chosen(
         return {"user": 0, "item": 1} | ({"value": 3} if fmt == "steam-plays" else {})
     if not LAYOUTS[fmt].header:
         if not 2 <= len(first) <= 4:
+            likely = likely_format(first[0]) if len(first) == 1 else None
+            advice = "Is it another format?" if likely is None else f'Write format = "{likely}".'
             raise DataError(
-                f"{where}, line {line}: {len(first)} fields where the format {fmt!r} has 2 to 4: "
-                f"user, item, rating, time, with {LAYOUTS[fmt].called} between them. Is it "
-                f"another format?"
+                f"{where}, line {line}: the number of fields is {len(first)}, and the format "
+                f"{fmt!r} has 2 to 4: user, item, rating, time, with {LAYOUTS[fmt].called} between "
+                f"them. {advice}"
             )
         return {name: at for at, name in enumerate(list(COLUMNS)[: len(first)])}
     if len(first) == 1:
         _check_delimiter(first[0], fmt, f"{where}, line {line}")
-    return match_columns(first, columns, where)
+    try:
+        return match_columns(first, columns, where)
+    except UsageError as error:
+        if columns or len(first) == 1:
+            raise
+        raise UsageError(_no_header(first, fmt, where, line, str(error))) from error
+
+
+def _no_header(first: list[str], fmt: str, where: str, line: int, problem: str) -> str:
+    """Say what to write for a file whose first line lacks the columns and may be data."""
+    mark = next(mark for mark in MARKS if mark.text == LAYOUTS[fmt].delimiter)
+    if is_data(first):
+        shown = mark.text.join(first)[:60]
+        return (
+            f"{where} has no header line, which the format {fmt!r} needs: line {line} is "
+            f"{shown!r}. {without_header(first, mark)}"
+        )
+    if mark.bare is None or len(first) > 4:
+        return problem
+    return f'{problem} If line {line} is data and no header, write format = "{mark.bare}".'
 
 
 def _check_delimiter(header: str, fmt: str, place: str) -> None:
     """Refuse a header of a single field that some other character would take apart."""
-    wanted = LAYOUTS[fmt].called
-    for mark, name, other in (
-        ("\t", "tabs", "tsv"),
-        (",", "commas", "csv"),
-        ("::", "'::'", "movielens"),
-        (";", "semicolons", "semicolon"),
-        ("|", "bars", None),
-    ):
-        if mark in header:
-            problem = f"{place}: the format {fmt!r} has {wanted} between the fields, not {name}."
-            if other is None:
-                raise DataError(f"{problem} Write the file with {wanted}.")
-            raise UsageError(f'{problem} Say format = "{other}".')
+    wanted, mark = LAYOUTS[fmt].called, mark_of(header)
+    fields = [] if mark is None else header.strip().split(mark.text)
+    # A single column may be called by two words.
+    if mark is None or (mark.text == " " and not is_data(fields)):
+        return
+    problem = f"{place}: the format {fmt!r} has {wanted} between the fields, not {mark.called}."
+    if (likely := likely_format(header)) is not None:
+        raise UsageError(f'{problem} Write format = "{likely}".')
+    if mark.named is not None:
+        raise UsageError(f'{problem} Write format = "{mark.named}". {without_header(fields, mark)}')
+    raise DataError(f"{problem} Write the file with {wanted}.")
 
 
 def _records(text: bytes, fmt: str, where: str) -> Iterator[tuple[int, list[str]]]:

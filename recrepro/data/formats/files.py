@@ -94,5 +94,5 @@ def check_text(raw: bytes, where: str) -> bytes:
         ) from error
     text = raw.removeprefix(b"\xef\xbb\xbf")
     if not text or text.isspace():
-        raise DataError(f"{where} is empty. Was the download or the export interrupted?")
+        raise DataError(f"{where} is empty. Download or export it again.")
     return text

@@ -23,6 +23,7 @@ FORMATS = {
     "jsonl": "a JSON object a line",
     "recbole": "tab, typed header such as user_id:token (*.inter)",
     "ncf": "tab, no header: user, item, rating, time (*.rating, u.data)",
+    "csv-no-header": "comma, no header: user, item, rating, time",
     "ssv": "blanks, no header: user, item, rating, time",
     "movielens": "'::', no header: user, item, rating, time (ratings.dat)",
     "adjacency": "blanks, no header: a user, then its items",
@@ -41,7 +42,8 @@ _NAMED = {"csv", "tsv", "semicolon", "recbole", "parquet", "jsonl"}
 def check_format(fmt: str, columns: Mapping[str, str], where: str) -> None:
     """Refuse a format that is unknown, and columns by name where the file has no names."""
     if fmt not in FORMATS:
-        raise UnknownName("file format", fmt, FORMATS)
+        hint = "docs/data.md describes them: see 'Your own files'."
+        raise UnknownName("file format", fmt, FORMATS, hint)
     if unknown := sorted(set(columns) - set(COLUMNS)):
         raise UnknownName("column in `columns`", unknown[0], COLUMNS)
     if columns and fmt not in _NAMED:

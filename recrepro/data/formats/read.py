@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 
 from recrepro.data.dataset import Dataset, PublishedSplit
 from recrepro.data.formats.files import check_text, not_whole, open_file, read_bytes, unpacked_name
+from recrepro.data.formats.guess import likely_format
 from recrepro.data.formats.jsonlines import parse_jsonlines
 from recrepro.data.formats.parse import FORMATS, check_format, parse_frame, parse_parquet
 from recrepro.errors import DataError, UsageError
@@ -31,6 +32,9 @@ _SUFFIXES = {
     ".jsonl": "jsonl",
 }
 
+
+_LONGEST_LINE = 10_000
+"""So many bytes of a first line are enough to guess a format from."""
 
 _STREAMED = {"jsonl": parse_jsonlines, "parquet": parse_parquet}
 """Formats whose files are never in memory as a whole: most of them may be of no use here."""
@@ -82,8 +86,12 @@ def read_frame(
     open_file(path).close()  # That it is not there comes before anything else.
     chosen = format or guess_format(path.name)
     if chosen is None:
+        with open_file(path) as file:
+            line = file.readline(_LONGEST_LINE).decode(errors="replace").strip()
+        likely = likely_format(line)
+        looks = f'Its first line, {line[:40]!r}, looks like format = "{likely}". ' if likely else ""
         raise UsageError(
-            f"the ending of {path.name!r} does not tell its format. Say format = one of: "
+            f"the ending of {path.name!r} does not tell its format. {looks}Write format = one of: "
             + "; ".join(f"{name!r} ({what})" for name, what in FORMATS.items())
             + "."
         )

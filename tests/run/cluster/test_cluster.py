@@ -51,6 +51,7 @@ def caught(site, cluster, process, until):
     return fit, cluster.workers.pop(worker)
 
 
+@pytest.mark.nightly  # 50 s, most of it waiting for the scheduler to notice
 def test_workers_and_the_scheduler_may_be_killed(site, undisturbed, make_cluster, until, sigkill):
     cluster = make_cluster(site)
     trap = site.notes / "trap"
@@ -80,6 +81,7 @@ def test_workers_and_the_scheduler_may_be_killed(site, undisturbed, make_cluster
     assert site.board() == undisturbed.board()
 
 
+@pytest.mark.nightly  # 35 s, for the same reason
 def test_a_run_that_is_killed_leaves_nothing_running_on_the_workers(
     site, make_cluster, until, undisturbed
 ):

@@ -1,0 +1,34 @@
+"""`recrepro withdraw`: take a result out of all tables, for a reason that they give."""
+
+import contextlib
+from pathlib import Path
+
+import click
+
+from recrepro.cli.options import ledger_url, run_argument, workspace_option
+from recrepro.errors import UsageError
+from recrepro.reproduce.locate import find_cell
+from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
+
+
+@click.command()
+@run_argument
+@click.option("--because", required=True, metavar="TEXT", help="The reason, which tables give.")
+@workspace_option
+def withdraw(run: str, because: str, workspace: Path) -> None:
+    """Take the result of a RUN out of all tables, for a reason.
+
+    The record stays, and each table counts the results that were withdrawn. RUN is a cell:
+    dataset/split/model/seed N, or 8 or more characters of its key.
+    """
+    if not because.strip():
+        raise UsageError("--because is empty: say why the result is withdrawn.")
+    place = Workspace.existing(workspace, ledger_url())
+    with contextlib.closing(Ledger.in_workspace(place.root, ledger_url())) as ledger:
+        cell = find_cell(run, ledger)
+        ledger.withdraw(cell.cell, because.strip())
+    click.echo(
+        f"{cell.name.path} ({cell.cell[:8]}) is withdrawn: {because.strip()}. Its record stays, "
+        "and tables count it."
+    )
