@@ -259,3 +259,42 @@ class IterativeRecommender(Recommender):
         if state is not None:
             arrays, own = state
             self.checkpoint.write(arrays, {"model": own, "caller": dict(notes or {})})
+
+
+def answer_fault(answer: Any, shape: tuple[int, int]) -> str | None:
+    """Say what is wrong with the form of what `Recommender.score` has returned.
+
+    Parameters
+    ----------
+    answer : object
+        What was returned.
+    shape : tuple of int
+        Number of users that were asked for, number of items.
+
+    Returns
+    -------
+    str or None
+        What it is instead of an array of numbers in this shape, and what to change; None if
+        nothing is wrong.
+    """
+    kind = type(answer)
+    if not isinstance(answer, np.ndarray):
+        package = kind.__module__.partition(".")[0]
+        what = f"a {kind.__name__}" if package == "builtins" else f"a {package}.{kind.__name__}"
+        remedy = "Return np.asarray(scores, np.float32)."
+        if answer is None:
+            what, remedy = "None", "Is there a return statement?"
+        elif package == "torch":
+            remedy = "Return scores.detach().cpu().numpy()."
+        elif hasattr(answer, "toarray"):
+            remedy = "Return scores.toarray()."
+        return f"returned {what} instead of a NumPy array. {remedy}"
+    if answer.shape != shape:
+        remedy = " Return scores.T." if answer.shape == shape[::-1] else ""
+        return (
+            f"returned an array of shape {answer.shape}; it must be an array of shape {shape}: a "
+            f"row for each user that it was asked for, a column for each item.{remedy}"
+        )
+    if answer.dtype.kind not in "fiub":
+        return f"returned an array of {answer.dtype}. Return numbers: scores.astype(np.float32)."
+    return None

@@ -20,7 +20,7 @@ def notes_on_runs(results: Sequence[Result]) -> list[str]:
     tries = max(s.tries for s in statuses)
     if tries and records:
         notes.append("external: scored from a run file" + (f", try {tries}" if tries > 1 else ""))
-        notes += records[0].model.notes
+    notes += dict.fromkeys(note for record in records for note in record.model.notes)
     failed = [s for s in statuses if s.state == "failed"]
     if failed:
         notes.append(f"{len(failed)} of {len(statuses)} repeats failed: {failed[0].reason}")

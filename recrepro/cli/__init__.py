@@ -20,6 +20,10 @@ EXIT_INTERRUPTED = 130
 
 
 COMMANDS = {
+    "init": (
+        "recrepro.cli.init:init",
+        "Write an experiment and a model to start from.",
+    ),
     "run": (
         "recrepro.cli.run:run",
         "Run what is left of an experiment; print its leaderboard.",
@@ -27,6 +31,10 @@ COMMANDS = {
     "check": (
         "recrepro.cli.check:check",
         "Check an experiment without running it; estimate its cost.",
+    ),
+    "check-model": (
+        "recrepro.cli.check_model:check_model",
+        "Check that a model keeps the contract, and say what to change.",
     ),
     "study": (
         "recrepro.cli.study:study",
@@ -142,9 +150,10 @@ def cli(*, debug: bool) -> None:
     """Ask whether a recommender is really better than well-tuned simple ones.
 
     \b
-    recrepro run experiments/quickstart.toml      tune and test a grid of models
-    recrepro leaderboard experiments/quickstart.toml
-    recrepro ui                                   look at the runs in MLflow
+    recrepro init                         write an example to start from
+    recrepro run experiment.toml          tune and test a grid of models
+    recrepro leaderboard experiment.toml  print its table again
+    recrepro ui                           look at the runs in MLflow
     """
     del debug  # read by `main`, which is what meets the errors
     failpoints.chosen()  # refuses a name that does not exist, before any work is done

@@ -17,7 +17,7 @@ from recrepro.evaluation.metrics import Hits, PerUser, Ranking
 from recrepro.evaluation.rankings import Evaluation, Rankings
 from recrepro.evaluation.topk import Ranked, Task, TieOrder, rank
 from recrepro.interactions import Interactions
-from recrepro.model import Recommender
+from recrepro.model import Recommender, answer_fault
 from recrepro.randomness import generator
 
 BLOCK_CELLS = 4_000_000
@@ -151,7 +151,7 @@ class Evaluator:
                 scores = _scores(model, block, shown, candidates)
                 found.append(_rank_in_threads(pool, self._threads, scores, task))
                 if found[-1].wrong.any():
-                    raise _wrong_scores(model, scores, block)
+                    raise wrong_scores(model, scores, block)
         ranks, lists, lengths = (
             np.concatenate([getattr(one, name) for one in found])
             for name in ("ranks", "lists", "lengths")
@@ -293,24 +293,22 @@ def _scores(
     model: Recommender, users: NDArray[np.int64], shown: csr_array, candidates: csr_array | None
 ) -> NDArray[np.float32]:
     """Ask the model, and check the form of its answer."""
-    rows = users.astype(np.int32)
+    rows, method = users.astype(np.int32), "score"
     if candidates is None:
         answer = model.score(rows, shown)
     else:
-        answer = model.score_candidates(rows, shown, candidates)
-    if not isinstance(answer, np.ndarray) or answer.shape != shown.shape:
-        given = getattr(answer, "shape", "no shape")
-        raise ModelError(
-            f"{type(model).__name__}.score gave a {type(answer).__name__} of {given}; it must be "
-            f"an array of shape {shown.shape}: a row for each user, a column for each item."
-        )
+        answer, method = model.score_candidates(rows, shown, candidates), "score_candidates"
+    fault = answer_fault(answer, (len(rows), shown.shape[1]))
+    if fault is not None:
+        raise ModelError(f"{type(model).__name__}.{method} {fault}")
     with np.errstate(over="ignore"):  # beyond float32 is infinite, and infinite is refused
         return np.ascontiguousarray(answer, np.float32)
 
 
-def _wrong_scores(
-    model: Recommender, scores: NDArray[np.float32], users: NDArray[np.int64]
+def wrong_scores(
+    model: Recommender, scores: NDArray[np.float32], users: NDArray[np.int64] | NDArray[np.int32]
 ) -> ModelError:
+    """Return the error that names the first NaN or infinite score of some users."""
     wrong = np.isnan(scores) | np.isposinf(scores)
     row, item = np.argwhere(wrong)[0]
     return ModelError(

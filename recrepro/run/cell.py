@@ -23,6 +23,7 @@ from recrepro.models import default_role, family_of
 from recrepro.randomness import generator
 from recrepro.run.energy import EnergyMeter
 from recrepro.run.events import EpochFinished, FitKnown, Said, StageBegun, TrialFinished
+from recrepro.run.first_look import first_look
 from recrepro.run.job import Job
 from recrepro.run.outcome import (
     RANKINGS,
@@ -99,12 +100,12 @@ def run_cell(
     ledger = Ledger(job.ledger, patient=True)
     workspace = Workspace(Path(job.workspace))
     model_class = _model_of(job)
-    split = StoredSplit(Path(job.split_folder))
-    evaluator = job.evaluator
+    split, evaluator = StoredSplit(Path(job.split_folder)), job.evaluator
     started = time.time()
     # Looked at now, because files may be edited while the cell runs.
     code_state()
     own_code = code_of(model_class, job.model_spec.target)
+    notes = first_look(job, model_class, split, ledger, emit)
     watch, energy = _Stopwatch(), EnergyMeter()
 
     def say(event: Said) -> None:
@@ -155,7 +156,7 @@ def run_cell(
         protocol=job.identity.protocol_fingerprint,
         experiment=job.experiment,
         base=job.base,
-        model=_recorded_model(job, model_class, params, own_code),
+        model=_recorded_model(job, model_class, params, own_code, notes),
         tuning=search_outcome(model_class, job.model_spec, job.spec.selection_metric, trials),
         curve=list(model.curve) if isinstance(model, IterativeRecommender) else [],
         **measured(evaluation, known),
@@ -230,7 +231,11 @@ def _look_back(
 
 
 def _recorded_model(
-    job: Job, model: type[Recommender], params: dict[str, Any], code: RecordedCode | None
+    job: Job,
+    model: type[Recommender],
+    params: dict[str, Any],
+    code: RecordedCode | None,
+    notes: list[str],
 ) -> RecordedModel:
     family = family_of(model)
     return RecordedModel(
@@ -241,6 +246,7 @@ def _recorded_model(
         params=params,
         status=_status(job, model),
         **({} if code is None else {"code": code}),
+        **({"notes": notes} if notes else {}),
     )
 
 

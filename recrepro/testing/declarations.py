@@ -1,85 +1,132 @@
-"""The check of what a model class declares: attributes and hyperparameters."""
+"""Checks of what a model class declares: attributes and hyperparameters."""
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pydantic import ValidationError
 
 from recrepro.model import ModelConfig, Recommender
 from recrepro.space import Choice, contains, declared_space
 
-from .subject import ModelUnderTest, check
+from .subject import ModelUnderTest, must, should
 
 
-@check
+@must
 def hyperparameters_are_declared_well(subject: ModelUnderTest) -> None:
-    """The class says what it is; its hyperparameters are documented, checked, and dumpable."""
-    for part in (
-        _class_attributes,
-        _defaults_and_docs,
-        _dumps,
-        _ranges,
-        _refused_values,
-        _frozen_config,
-    ):
+    """The class says what it is; its hyperparameters have defaults and ranges that fit."""
+    for part in (_class_attributes, _defaults, _dumps, _ranges, _unknown_names, _frozen_config):
         part(subject.model)
 
 
+@should
+def hyperparameters_are_documented_and_sensible(subject: ModelUnderTest) -> None:
+    """Class and hyperparameters have docs, defaults within ranges, and refuse nonsense."""
+    found = [
+        sentence
+        for part in (_missing_docs, _defaults_out_of_range, _senseless_values)
+        for sentence in part(subject.model)
+    ]
+    assert not found, ". ".join(found) + "."
+
+
 def _class_attributes(model: type[Recommender]) -> None:
-    assert isinstance(model.version, int), "version is not a whole number"
-    assert model.version >= 1, f"version is {model.version}, but the first version is 1"
+    assert isinstance(model.version, int), "version is not a whole number. Write: version = 1"
+    assert model.version >= 1, f"version is {model.version}, but the first version is 1."
     for name in ("inductive", "needs_times"):
-        assert isinstance(getattr(model, name), bool), f"{name} is neither True nor False"
-    assert model.__doc__, "the class has no docstring"
+        assert isinstance(getattr(model, name), bool), (
+            f"{name} is neither True nor False. Write: {name} = False"
+        )
 
 
-def _defaults_and_docs(model: type[Recommender]) -> None:
-    assert issubclass(model.Config, ModelConfig), "Config does not derive from ModelConfig"
+def _defaults(model: type[Recommender]) -> None:
+    assert issubclass(model.Config, ModelConfig), (
+        "Config does not derive from ModelConfig. Write: class Config(ModelConfig)"
+    )
     for name, declared in model.Config.model_fields.items():
-        doc = declared.description
-        assert not declared.is_required(), f"hyperparameter {name} has no default"
-        assert doc, f"hyperparameter {name} has no doc"
-        assert "\n" not in doc.strip(), f"the doc of hyperparameter {name} is more than one line"
+        assert not declared.is_required(), (
+            f"hyperparameter {name} has no default. Give it one: the first trial starts from it."
+        )
 
 
-def _dumps(model: type[Recommender]) -> None:
-    config = model.Config()
-    dumped, text = config.model_dump(), config.model_dump_json()
-    message = "the config is another one after dumping and reading it"
-    assert model.Config.model_validate(dumped) == config, message
-    assert model.Config.model_validate_json(text) == config, f"{message}, as JSON"
-    assert model.Config.model_validate(json.loads(text)) == config, f"{message}, as parsed JSON"
-    assert model(config).config == model(**dumped).config, f"{message}, by name"
+def _missing_docs(model: type[Recommender]) -> Iterator[str]:
+    if not model.__doc__:
+        yield "the class has no docstring: its first line is what tables of models show"
+    for name, declared in model.Config.model_fields.items():
+        doc = (declared.description or "").strip()
+        if not doc or "\n" in doc:
+            yield f"hyperparameter {name} has {'more than one line' if doc else 'no line'} of doc"
 
 
-def _ranges(model: type[Recommender]) -> None:
+def _defaults_out_of_range(model: type[Recommender]) -> Iterator[str]:
     for name, space in declared_space(model.Config).items():
         default = model.Config.model_fields[name].default
-        assert contains(space, default), f"the range of {name} lacks its default, {default!r}"
-        for value in space.options if isinstance(space, Choice) else (space.low, space.high):
-            message = f"the range of {name} has {value!r}, which the hyperparameter does not take"
-            try:
-                assert getattr(model.Config(**{name: value}), name) == value, message
-            except ValidationError as error:
-                raise AssertionError(message) from error
+        if not contains(space, default):
+            yield (
+                f"the range of {name} lacks its default, {default!r}: widen it, or change the "
+                "default, because a search that can starts from the default"
+            )
 
 
-def _refused_values(model: type[Recommender]) -> None:
-    assert _refuses(lambda: model(no_such_hyperparameter=1)), "unknown names are not refused"
+BOUNDED = {float: "Annotated[FiniteFloat, Ge(0)]", int: "Annotated[int, Ge(1)]"}
+
+
+def _senseless_values(model: type[Recommender]) -> Iterator[str]:
     for name, declared in model.Config.model_fields.items():
         bad: list[object] = [object(), "no such value"]
         if isinstance(declared.default, int | float) and not isinstance(declared.default, bool):
             bad += [-1e9, -(10**9), float("nan"), float("inf"), True, "1"]
         read = model.Config.model_validate
         taken = [value for value in bad if not _refuses(functools.partial(read, {name: value}))]
-        assert not taken, f"hyperparameter {name} takes {taken}, which cannot be meant"
+        if taken:
+            values = ", ".join(map(repr, dict.fromkeys(taken)))
+            example = BOUNDED.get(type(declared.default), "Literal['a', 'b']")
+            yield (
+                f"hyperparameter {name} takes {values}, which cannot be meant: bound it, as in "
+                f"{example}"
+            )
+
+
+def _dumps(model: type[Recommender]) -> None:
+    config = model.Config()
+    dumped, text = config.model_dump(), config.model_dump_json()
+    message = (
+        "the config is another one after dumping and reading it. Records and identities keep what "
+        "is dumped: use plain types, without serializers of your own"
+    )
+    assert model.Config.model_validate(dumped) == config, f"{message}."
+    assert model.Config.model_validate_json(text) == config, f"{message} (as JSON)."
+    assert model.Config.model_validate(json.loads(text)) == config, f"{message} (as parsed JSON)."
+    assert model(config).config == model(**dumped).config, f"{message} (by name)."
+
+
+def _ranges(model: type[Recommender]) -> None:
+    for name, space in declared_space(model.Config).items():
+        for value in space.options if isinstance(space, Choice) else (space.low, space.high):
+            message = (
+                f"the range of {name} has {value!r}, which the hyperparameter does not take. "
+                "Make type, bounds and range agree."
+            )
+            try:
+                assert getattr(model.Config(**{name: value}), name) == value, message
+            except ValidationError as error:
+                raise AssertionError(message) from error
+
+
+def _unknown_names(model: type[Recommender]) -> None:
+    assert _refuses(lambda: model(no_such_hyperparameter=1)), (
+        "unknown names are not refused, so that a misspelt hyperparameter would go unnoticed. "
+        "Leave model_config of ModelConfig as it is."
+    )
 
 
 def _frozen_config(model: type[Recommender]) -> None:
     for name, declared in model.Config.model_fields.items():
         change = functools.partial(setattr, model().config, name, declared.default)
-        assert _refuses(change), f"hyperparameter {name} can change after construction"
+        assert _refuses(change), (
+            f"hyperparameter {name} can change after construction. Leave model_config of "
+            "ModelConfig as it is."
+        )
 
 
 def _refuses(attempt: Callable[[], object]) -> bool:

@@ -172,8 +172,37 @@ def test_a_seen_item_may_not_be_nan_either(interactions, fixed):
 
 @pytest.mark.parametrize("table", [[[1, 2]], [[1, 2, 3, 4]], [1]])
 def test_a_wrong_shape_is_refused_with_both_shapes(interactions, fixed, table):
-    with pytest.raises(ModelError, match=r"Fixed.score gave .* must be .* shape \(1, 3\)"):
+    with pytest.raises(ModelError, match=r"Fixed.score returned .* must be .* shape \(1, 3\)"):
         measure(fixed(table), np.zeros((1, 3)), interactions([[1, 0, 0]]))
+
+
+def tensor():
+    """Something whose class calls itself `torch.Tensor`."""
+    return type("Tensor", (), {"__module__": "torch", "shape": (1, 3)})()
+
+
+@pytest.mark.parametrize(
+    ("answer", "what", "remedy"),
+    [
+        (tensor(), "a torch.Tensor instead of", "Return scores.detach().cpu().numpy()."),
+        (csr_array(np.ones((1, 3))), "a scipy.csr_array instead of", "Return scores.toarray()."),
+        ([[1.0, 2.0, 3.0]], "a list instead of", "Return np.asarray(scores, np.float32)."),
+        (None, "None instead of", "Is there a return statement?"),
+        (np.ones((3, 1)), "an array of shape (3, 1)", "Return scores.T."),
+        (np.array([["a", "b", "c"]]), "an array of <U1", "Return numbers"),
+    ],
+)
+def test_an_answer_in_another_form_is_refused_with_the_remedy(
+    interactions, fixed, answer, what, remedy
+):
+    class Odd(fixed):
+        def score(self, users, histories):
+            return answer
+
+    with pytest.raises(ModelError) as refused:
+        measure(Odd([[1, 2, 3]]), np.zeros((1, 3)), interactions([[1, 0, 0]]))
+    assert f"Odd.score returned {what}" in str(refused.value)
+    assert remedy in str(refused.value)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -130,6 +130,7 @@ def subject(request: pytest.FixtureRequest) -> ModelUnderTest:
         quick=dict.fromkeys(epochs if is_neural(name) else (), 3) | QUICK.get(name, {}),
         learning=IN_SMALL_WORLDS.get(name, {}),
         not_personal=NOT_PERSONAL.get(name, ""),
+        strict=True,
     )
 
 

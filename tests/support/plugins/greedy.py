@@ -38,7 +38,7 @@ class Doomed(Greedy):
     fits = 0
 
     def run_out(self):
-        """Count the fits of the process; the second one is the last."""
+        """Count the fits: two of the first look, one of the trial, and the final one."""
         type(self).fits += 1
-        if self.fits == 2:
+        if self.fits == 4:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -12,6 +12,7 @@ import sys
 import zipfile
 from pathlib import Path
 from types import FrameType
+from typing import ClassVar
 
 import numpy as np
 
@@ -104,6 +105,11 @@ def local(name):
     return next(f.f_locals[name] for f in reversed(frames()) if name in f.f_locals)
 
 
+def is_first_look():
+    """Whether the first look at the model called us."""
+    return any(f.f_globals.get("__name__") == "recrepro.run.first_look" for f in frames())
+
+
 def report(**found):
     with (Path(os.environ["HOSTILE"]) / "findings.jsonl").open("a") as file:
         file.write(json.dumps(found) + "\n")
@@ -162,18 +168,20 @@ class Popular(Recommender):
 
 
 class Spy(Popular):
-    fits = scores = 0
+    seen: ClassVar[set[str]] = set()
+
+    def search(self, place, *roots):
+        place = "first look" if is_first_look() else place
+        if place not in Spy.seen:
+            Spy.seen.add(place)
+            search(place, [self, *roots])
 
     def fit(self, train, rng):
-        Spy.fits += 1
-        if Spy.fits == 1:
-            search("fit", [self, train, rng])
+        self.search("fit", train, rng)
         return super().fit(train, rng)
 
     def score(self, users, histories):
-        Spy.scores += 1
-        if Spy.scores == 1:
-            search("score", [self, users, histories])
+        self.search("score", users, histories)
         return super().score(users, histories)
 
 
@@ -197,7 +205,7 @@ class Latecomer(Popular):
     fits = 0
 
     def fit(self, train, rng):
-        Latecomer.fits += 1
+        Latecomer.fits += not is_first_look()
         if Latecomer.fits == 2:  # the first is the trial, this one the final fit
             forge()
         return super().fit(train, rng)
