@@ -8,7 +8,8 @@
     ├── DataError            a data file or an interaction log is not what it should be
     ├── ModelError           a model broke its contract (NaN scores, wrong shape)
     ├── SealError            the test part was asked for against the rules, or does not open
-    └── LedgerError          the ledger refused a write (lost lease, two different results)
+    └── LedgerError          the ledger refused a write, such as a second, different result
+        ├── LeaseLost            the cell has passed to another run
         └── LedgerUnreachable    its server does not answer
 
 Every message says what is wrong, what was given, what is allowed and what to do next.
@@ -114,6 +115,10 @@ class SealError(RecreproError):
 
 class LedgerError(RecreproError):
     """The ledger refused a write: the lease was lost, or two results contradict each other."""
+
+
+class LeaseLost(LedgerError):
+    """A cell passed to another run, which had waited long enough for a sign of life."""
 
 
 class LedgerUnreachable(LedgerError):

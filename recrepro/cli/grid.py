@@ -31,7 +31,7 @@ from recrepro.run.titles import cells_to_reopen
 from recrepro.spec.budget import Budget, in_all
 from recrepro.spec.experiment import Experiment, load_experiment
 from recrepro.spec.places import located
-from recrepro.store.address import LedgerAddress
+from recrepro.store.address import LedgerAddress, address_of_file
 from recrepro.store.entries import CellState, CellWork
 from recrepro.store.ledger import Ledger
 from recrepro.store.results import results_in
@@ -99,7 +99,7 @@ def run_experiment(
     """
     console = make_console()
     if scheduler is not None:
-        _check_cluster(scheduler, ledger_url or f"sqlite:///{workspace / 'ledger.db'}")
+        _check_cluster(scheduler, ledger_url or address_of_file(workspace / "ledger.db"))
     experiment, plan = _read(console, path, data_dir, device)
     place = Workspace.create(workspace)
     with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from pydantic import ValidationError
 
-from recrepro.errors import LedgerUnreachable, RecreproError, blame
+from recrepro.errors import LeaseLost, LedgerUnreachable, RecreproError, blame
 from recrepro.run.events import SAID, Event, Exited, Failed, Said
 
 if TYPE_CHECKING:  # it loads much, and `recrepro run` starts a process before it has done so
@@ -31,7 +31,8 @@ THREAD_VARIABLES = (
 
 
 TRY_AGAIN = 75
-"""Exit code of a job's process that could not reach the ledger: nothing is wrong with its cell."""
+"""Exit code of a job's process that could not reach the ledger, or whose cell another run has taken
+over: nothing is wrong with its cell."""
 
 
 class Executor(Protocol):
@@ -98,7 +99,7 @@ def attempt(run: Callable[[], None], emit: Callable[[Said], None]) -> int:
         own = isinstance(error, RecreproError)
         reason = str(error) if own else blame(error)
         emit(Failed(reason=reason))
-        return TRY_AGAIN if isinstance(error, LedgerUnreachable) else 1
+        return TRY_AGAIN if isinstance(error, LeaseLost | LedgerUnreachable) else 1
     return 0
 
 

@@ -1,14 +1,38 @@
 """The address of a ledger: what it may be, how it is opened, and shown without its password."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import sqlalchemy as sa
 
 from recrepro.errors import LedgerUnreachable, UsageError
 
 SCHEMES = "postgresql://user@host/database (or sqlite:////folder/ledger.db)"
+
+
+def address_of_file(path: Path, options: Mapping[str, str] | None = None) -> str:
+    """Return the address of an SQLite file, whatever characters its path has.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which need not be there.
+    options : mapping of str to str, optional
+        Options of SQLite, such as ``{"mode": "ro"}``.
+    """
+    text = str(path.resolve())
+    if not options and not set(text) & set("?%"):
+        return f"sqlite:///{text}"
+    if not options:
+        # With the name of the driver, because MLflow makes the folder of other addresses as it is
+        # encoded in them.
+        return sa.URL.create("sqlite+pysqlite", database=text).render_as_string()
+    query = {**options, "uri": "true"}
+    return sa.URL.create("sqlite", database=f"file:{quote(text)}", query=query).render_as_string()
+
 
 SERVER_OPTIONS = {"connect_timeout": "10", "keepalives_idle": "30", "tcp_user_timeout": "30000"}
 """So that a server that has gone without a word is missed within half a minute; libpq's names."""
@@ -59,7 +83,10 @@ class LedgerAddress:
         """The database file, resolved; None for a server."""
         if self.is_server or self._url.database is None:
             return None
-        return Path(self._url.database.removeprefix("file:")).resolve()
+        path = self._url.database
+        return Path(
+            unquote(path.removeprefix("file:")) if path.startswith("file:") else path
+        ).resolve()
 
     @cached_property
     def secrets(self) -> dict[str, str]:

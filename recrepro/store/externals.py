@@ -11,6 +11,7 @@ from recrepro.store.entries import Member
 from recrepro.store.names import CellName
 from recrepro.store.openings import Opening, openings
 from recrepro.store.records import Record
+from recrepro.store.searches import hash_of
 
 
 def add(connection: sa.Connection, experiment: str, record: Record) -> None:
@@ -26,7 +27,7 @@ def add(connection: sa.Connection, experiment: str, record: Record) -> None:
         The result.
     """
     now, table = time.time(), tables.EXTERNALS
-    cell, titles = record.cell, record.name.model_dump_json()
+    cell, titles, text = record.cell, record.name.model_dump_json(), record.dumps()
     same = (table.c.name == experiment, table.c.titles == titles)
     earlier = {cell, *connection.scalars(sa.select(table.c.cell).where(*same))}
     opened = sorted(
@@ -47,7 +48,8 @@ def add(connection: sa.Connection, experiment: str, record: Record) -> None:
             search=record.identity.search_key,
             identity=canonical_json(record.identity.to_json()),
             state="done",
-            record=record.dumps(),
+            record=text,
+            record_hash=hash_of(text),
             result_digest=record.result_digest,
             ended_at=now,
         )

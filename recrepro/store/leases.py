@@ -5,6 +5,8 @@ import os
 import socket
 import time
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import psutil
 
@@ -28,9 +30,8 @@ class Lease:
 
 def this_process() -> str:
     """Describe this process as the owner of a lease, as JSON."""
-    process = psutil.Process()
-    owner = {"host": socket.gethostname(), "pid": os.getpid(), "born": process.create_time()}
-    return json.dumps({**owner, "since": time.time()})
+    owner = {"host": socket.gethostname(), "pid": os.getpid(), "place": _place()}
+    return json.dumps({**owner, "born": _birth(os.getpid()), "since": time.time()})
 
 
 def lease_of(owner: str, deadline: float, now: float) -> Lease:
@@ -41,14 +42,40 @@ def lease_of(owner: str, deadline: float, now: float) -> Lease:
 
 
 def is_held(owner: str, deadline: float, now: float) -> bool:
-    """Say whether a lease is alive: in time, and its process not known to be dead."""
+    """Say whether a lease is alive: in time, and its process not known to be dead.
+
+    Only processes of the same boot of the same machine, and of the same container, can be known to
+    be dead before their time is over: elsewhere, the same number is another process.
+    """
     if now > deadline:
         return False
     process = json.loads(owner)
-    if process["host"] != socket.gethostname():
+    if process["host"] != socket.gethostname() or process.get("place") != _place():
         return True
+    return bool(_birth(process["pid"]) == process["born"])
+
+
+@cache
+def _place() -> str:
+    """Return the boot of this machine, and the namespace of its process numbers, if it tells."""
     try:
-        born = psutil.Process(process["pid"]).create_time()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def _birth(pid: int) -> float | None:
+    """Return when a process was started; None if there is none.
+
+    In ticks since the boot where the system tells them, because they do not move with the clock.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+        return float(text.rpartition(")")[2].split()[19])
+    except OSError:
+        pass
+    try:
+        return psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
-        return False
-    return bool(abs(born - process["born"]) < 1.0)
+        return None

@@ -30,13 +30,13 @@ import sqlalchemy as sa
 from filelock import FileLock
 
 from recrepro.compute.failpoints import reach
-from recrepro.errors import LedgerError, SealError
+from recrepro.errors import LeaseLost, LedgerError, SealError
 from recrepro.spec.budget import Budget
 from recrepro.spec.canonical import canonical_json
 from recrepro.spec.identity import HARNESS_VERSION, Identity
 from recrepro.store import externals, searches
 from recrepro.store import schema as tables
-from recrepro.store.address import LedgerAddress
+from recrepro.store.address import LedgerAddress, address_of_file
 from recrepro.store.entries import CellState, CellStatus, CellWork, Member, Planned
 from recrepro.store.leases import LEASE_SECONDS, is_held, lease_of, this_process
 from recrepro.store.names import CellName
@@ -162,11 +162,11 @@ class Ledger:
             return cls(url)
         path = (workspace / "ledger.db").resolve()
         if path.is_file() and not os.access(workspace, os.W_OK):
-            return cls(f"sqlite:///file:{path}?mode=ro&immutable=1&uri=true", read_only=True)
+            return cls(address_of_file(path, {"mode": "ro", "immutable": "1"}), read_only=True)
         _refuse_if_cut_off(path)
         # SQLite does not wait for anybody while it switches a new file to write-ahead logging.
         with FileLock(workspace / "ledger.lock"):
-            return cls(f"sqlite:///{path}")
+            return cls(address_of_file(path))
 
     def close(self) -> None:
         """Close all connections."""
@@ -348,10 +348,11 @@ class Ledger:
     def records(self, latest: int = 1000) -> list[Record]:
         """Return the records of the cells that were done last, without those made inline."""
         cells = tables.CELLS
-        query = sa.select(cells.c.record).where(cells.c.state == "done")
+        query = sa.select(cells.c.cell, cells.c.record, cells.c.record_hash)
+        query = query.where(cells.c.state == "done")
         query = query.order_by(cells.c.ended_at.desc()).limit(latest)
         with self._engine.connect() as connection:
-            found = [self._record(text) for text in connection.scalars(query)]
+            found = [self._record(row) for row in connection.execute(query)]
         return [record for record in found if not record.identity.is_inline]
 
     @_idempotent
@@ -378,7 +379,7 @@ class Ledger:
             alarms = sa.select(tables.ALARMS.c.id).where(tables.ALARMS.c.cell == cell)
             alarmed = connection.scalar(alarms.limit(1)) is not None
             opened = openings(connection, cell)
-            record = self._record(row.record) if row.record else None
+            record = self._record(row) if row.record else None
             before = searches.before(connection, row, record)
             withdrawn = connection.scalar(
                 sa.select(tables.WITHDRAWN.c.because).where(tables.WITHDRAWN.c.cell == cell)
@@ -397,8 +398,8 @@ class Ledger:
             The fit: see `recrepro.spec.identity.Identity.fit_key`.
         """
         with self._engine.connect() as connection:
-            texts = searches.fitted(connection, _row(connection, cell).search, fit)
-        records = (self._record(text) for text in texts)
+            rows = searches.fitted(connection, _row(connection, cell).search, fit)
+        records = (self._record(row) for row in rows)
         return next((record for record in records if record.rankings), None)
 
     @_idempotent
@@ -426,8 +427,10 @@ class Ledger:
             if connection.scalar(sa.select(table.c.code).where(table.c.code == code)) is None:
                 connection.execute(table.insert().values(code=code, checked_at=time.time()))
 
-    def _record(self, text: str) -> Record:
-        return Record.read(text, f"a result in {self.address}")
+    def _record(self, row: Any) -> Record:
+        place = f"the record of cell {row.cell[:12]} in {self.address}"
+        searches.check_hash(row.record, row.record_hash, place)
+        return Record.read(row.record, place)
 
     @_idempotent
     def states(self) -> dict[str, CellState]:
@@ -518,6 +521,7 @@ class Ledger:
             new one is stored as a determinism alarm).
         """
         cell, digest, text = record.cell, record.result_digest, record.dumps()
+        written = {"record": text, "record_hash": searches.hash_of(text)}
         with self._writing() as connection:
             row = _locked(connection, cell)
             alarm = row.state == "done" and row.result_digest != digest
@@ -529,9 +533,9 @@ class Ledger:
                 _check_lease(row, token)
                 done = {"state": "done", "result_digest": digest, "reason": None}
                 done["fit"] = record.fit
-                _give_up_lease(connection, cell, done | {"record": text, "ended_at": time.time()})
+                _give_up_lease(connection, cell, done | written | {"ended_at": time.time()})
             elif row.token == token:  # reopened: the same result, with the new opening in it
-                _give_up_lease(connection, cell, {} if alarm else {"record": text})
+                _give_up_lease(connection, cell, {} if alarm else written)
             reach("record-pending")
         if alarm:
             raise LedgerError(
@@ -551,7 +555,8 @@ class Ledger:
             place = {"search": row.search, "number": trial.number}
             same = [table.c[name] == value for name, value in {**place, "trial": text}.items()]
             if connection.scalar(sa.select(table.c.number).where(*same)) is None:
-                connection.execute(table.insert().values(**place, trial=text))
+                values = {**place, "trial": text, "trial_hash": searches.hash_of(text)}
+                connection.execute(table.insert().values(values))
 
     @_idempotent
     def trials(self, cell: str) -> list[Trial]:
@@ -560,7 +565,7 @@ class Ledger:
         Cells with the same search share its trials. Each uses the first that its budget allows.
         """
         with self._engine.connect() as connection:
-            return searches.trials_of(connection, _row(connection, cell))
+            return searches.trials_of(connection, _row(connection, cell), str(self.address))
 
     def open_seal(
         self, cell: str, token: str, n_trials: int | None, seconds: float | None = None
@@ -706,6 +711,6 @@ def _give_up_lease(connection: sa.Connection, cell: str, values: dict[str, Any])
 
 def _check_lease(row: Any, token: str) -> None:
     if row.token != token:
-        raise LedgerError(
+        raise LeaseLost(
             f"cell {row.cell[:12]} is no longer leased to this worker: another one took over."
         )

@@ -69,6 +69,7 @@ CELLS = sa.Table(
     sa.Column("deadline", sa.Float),
     sa.Column("reason", sa.Text),
     sa.Column("record", sa.Text),
+    sa.Column("record_hash", sa.String(64)),
     sa.Column("result_digest", sa.String(64)),
     sa.Column("fit", sa.String(64)),
     sa.Column("ended_at", sa.Float),
@@ -79,6 +80,7 @@ TRIALS = sa.Table(
     sa.Column("search", sa.String(64), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("trial", sa.Text, nullable=False),
+    sa.Column("trial_hash", sa.String(64)),
 )
 OPENINGS = sa.Table(
     "openings",
@@ -99,8 +101,10 @@ ALARMS = sa.Table(
 
 AS_OLDER = (
     """CREATE TEMPORARY VIEW cells AS SELECT cell, cell AS search, identity, state, token, owner,
-    deadline, reason, record, result_digest, NULL AS fit, ended_at FROM {old}.cells""",
-    "CREATE TEMPORARY VIEW trials AS SELECT cell AS search, number, trial FROM {old}.trials",
+    deadline, reason, record, NULL AS record_hash, result_digest, NULL AS fit, ended_at
+    FROM {old}.cells""",
+    """CREATE TEMPORARY VIEW trials AS SELECT cell AS search, number, trial, NULL AS trial_hash
+    FROM {old}.trials""",
     """CREATE TEMPORARY TABLE superseded
     (name TEXT, grid_hash TEXT, cell TEXT, titles TEXT, replaced_at FLOAT)""",
     "CREATE TEMPORARY TABLE withdrawn (cell TEXT, because TEXT, withdrawn_at FLOAT)",

@@ -1,5 +1,6 @@
 """Searches and fits that cells share: their trials, and what was opened or fitted before."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from recrepro.errors import LedgerError
 from recrepro.spec.identity import Identity
 from recrepro.store import schema as tables
 from recrepro.store.records import Record, Trial
@@ -40,7 +42,36 @@ class Before:
         return cls(**{**content, "metrics": tuple(content["metrics"])}) if content else cls()
 
 
-def trials_of(connection: sa.Connection, row: Any) -> list[Trial]:
+def hash_of(text: str) -> str:
+    """Return the SHA-256 of a record or a trial as it is stored."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_hash(text: str, stored: str | None, place: str) -> None:
+    """Refuse a record or a trial that is not as it was written.
+
+    Parameters
+    ----------
+    text : str
+        What is stored.
+    stored : str or None
+        The hash beside it; results of harness 3 and before have none.
+    place : str
+        Where it is stored, for the message.
+
+    Raises
+    ------
+    LedgerError
+        If the hash is another one.
+    """
+    if stored is not None and stored != hash_of(text):
+        raise LedgerError(
+            f"{place} was altered: its hash is not the one that was written with it. Restore the "
+            "ledger from a copy; or run the experiment again in a new workspace (--workspace DIR)."
+        )
+
+
+def trials_of(connection: sa.Connection, row: Any, ledger: str) -> list[Trial]:
     """Return the trials that a cell uses, in their order: the first ones that fit its budget.
 
     Parameters
@@ -49,10 +80,16 @@ def trials_of(connection: sa.Connection, row: Any) -> list[Trial]:
         Of the ledger.
     row : row of `recrepro.store.schema.CELLS`
         The cell.
+    ledger : str
+        Address of the ledger, for messages.
     """
     table = tables.TRIALS
-    query = sa.select(table.c.trial).where(table.c.search == row.search).order_by(table.c.number)
-    trials = [Trial(**json.loads(text)) for text in connection.scalars(query)]
+    query = sa.select(table).where(table.c.search == row.search).order_by(table.c.number)
+    trials = []
+    for stored in connection.execute(query):
+        place = f"trial {stored.number} of cell {row.cell[:12]} in {ledger}"
+        check_hash(stored.trial, stored.trial_hash, place)
+        trials.append(Trial(**json.loads(stored.trial)))
     budget = Identity.model_validate_json(row.identity).budget
     return trials[: budget.used([trial.seconds for trial in trials])]
 
@@ -71,13 +108,13 @@ def forget_failed(connection: sa.Connection, search: str) -> None:
         connection.execute(table.delete().where(table.c.search == search, table.c.number >= first))
 
 
-def fitted(connection: sa.Connection, search: str, fit: str) -> list[str]:
-    """Return the records of done cells with a final fit, as JSON, the latest first."""
+def fitted(connection: sa.Connection, search: str, fit: str) -> list[Any]:
+    """Return the rows of done cells with a final fit, the latest first."""
     cells = tables.CELLS
-    query = sa.select(cells.c.record).where(
+    query = sa.select(cells.c.cell, cells.c.record, cells.c.record_hash).where(
         cells.c.search == search, cells.c.fit == fit, cells.c.state == "done"
     )
-    return list(connection.scalars(query.order_by(cells.c.ended_at.desc())))
+    return list(connection.execute(query.order_by(cells.c.ended_at.desc())))
 
 
 def before(connection: sa.Connection, row: Any, record: Record | None) -> Before:

@@ -13,6 +13,7 @@ from recrepro.durable import new_file
 from recrepro.errors import RecreproError, UsageError
 from recrepro.spec.canonical import canonical_hash
 from recrepro.spec.identity import SplitIdentity
+from recrepro.store.address import address_of_file
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Workspace:
     @property
     def mlflow_store(self) -> str:
         """Address of the embedded MLflow store."""
-        return f"sqlite:///{self.root / 'mlflow.db'}"
+        return address_of_file(self.root / "mlflow.db")
 
     @property
     def mlflow_artifacts(self) -> str:

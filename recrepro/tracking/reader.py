@@ -18,6 +18,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from recrepro.errors import DataError, RecreproError, UsageError, first_line
+from recrepro.store.address import LedgerAddress
 from recrepro.store.entries import CellStatus
 from recrepro.store.names import CellName
 from recrepro.store.openings import Opening
@@ -92,7 +93,8 @@ def results_from_mlflow(uri: str, name: str, grid_hash: str) -> MlflowResults:
     RecreproError
         If MLflow cannot be read, has nothing of the experiment, or what it has was altered.
     """
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+    file = LedgerAddress(uri).file if uri.startswith("sqlite") else None
+    if file is not None and not file.is_file():
         raise UsageError(f"there is no MLflow database {uri!r}.")  # MLflow would make one
     with reading(uri):
         target = existing_target(uri, name)

@@ -16,6 +16,7 @@ from filelock import FileLock
 from recrepro.compute.failpoints import reach
 from recrepro.durable import DRAFT, new_file
 from recrepro.errors import RecreproError, first_line
+from recrepro.store.address import address_of_file
 from recrepro.store.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def connect(uri: str) -> "MlflowClient":
 
 def make_database(path: Path) -> None:
     """Make an MLflow database without runs, which takes MLflow seconds."""
-    connect(f"sqlite:///{path}").search_experiments()
+    connect(address_of_file(path)).search_experiments()
 
 
 def set_up_store(workspace: Workspace) -> None:

@@ -158,6 +158,10 @@ def data(tmp_path_factory):
     return folder
 
 
+def hash_of(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def replaced(found, injected):
     """Return the injected values; the names of nested fields must be those that were found."""
     if not isinstance(injected, dict):
@@ -188,14 +192,17 @@ def inject(database):
         if record["tuning"]:
             record["tuning"]["seconds"] = record["tuning"]["trials"] * 0.5
             record["tuning"]["best"]["seconds"] = 0.5
-        ledger.execute("UPDATE cells SET record = ? WHERE cell = ?", (json.dumps(record), cell))
+        values = (json.dumps(record), hash_of(json.dumps(record)), cell)
+        ledger.execute("UPDATE cells SET record = ?, record_hash = ? WHERE cell = ?", values)
     found = ledger.execute("SELECT search, number, trial FROM trials").fetchall()
     for search, number, text in found:
         trial = json.loads(text)
         assert text == json.dumps(trial), "trials are stored in another way"
         trial["seconds"] = 0.5
-        key = (json.dumps(trial), search, number)
-        ledger.execute("UPDATE trials SET trial = ? WHERE search = ? AND number = ?", key)
+        changed = json.dumps(trial)
+        key = (changed, hash_of(changed), search, number)
+        change = "UPDATE trials SET trial = ?, trial_hash = ? WHERE search = ? AND number = ?"
+        ledger.execute(change, key)
     ledger.execute("UPDATE openings SET opened_at = ?", (SECOND,))
     ledger.commit()
     ledger.close()

@@ -3,8 +3,10 @@
 import contextlib
 
 import pytest
+import sqlalchemy as sa
 from support.results import make_identity, make_name, make_record
 
+from recrepro.errors import LedgerError
 from recrepro.store.entries import Member
 from recrepro.store.ledger import Ledger
 from recrepro.store.records import Trial
@@ -149,3 +151,20 @@ def test_checked_code_is_remembered(ledger):
 def test_cells_of_one_name_know_of_each_other(ledger):
     assert ledger.has_namesakes(Member(SHORT.key, make_name("a")))
     assert not ledger.has_namesakes(Member(SHORT.key, make_name("somebody else")))
+
+
+@pytest.mark.parametrize(
+    ("change", "read"),
+    [
+        ("UPDATE cells SET record = replace(record, '0.5', '0.9')", "status"),
+        ("UPDATE cells SET record = replace(record, 'clean', 'leaking')", "status"),
+        ("UPDATE trials SET trial = replace(trial, '0.1', '0.7')", "trials"),
+    ],
+)
+def test_a_record_or_trial_that_was_altered_is_refused(ledger, change, read):
+    finish(ledger, SHORT, search(ledger, SHORT, ["complete"] * 2), 2)
+    assert getattr(ledger, read)(SHORT.key)
+    with ledger._engine.begin() as raw:
+        raw.execute(sa.text(change))
+    with pytest.raises(LedgerError, match=f"of cell {SHORT.key[:12]} in .* was altered"):
+        getattr(ledger, read)(SHORT.key)
