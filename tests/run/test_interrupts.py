@@ -42,3 +42,14 @@ def test_a_server_and_its_children_end_with_the_command():
         assert process.wait(timeout=60) == 0
     _, alive = psutil.wait_procs([child], timeout=60)
     assert alive == []
+
+
+@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_is_ignored_stays_ignored(name):
+    before = signal.signal(name, signal.SIG_IGN)
+    try:
+        with signals_as_interrupt():
+            os.kill(os.getpid(), name)
+            assert signal.getsignal(name) is signal.SIG_IGN
+    finally:
+        signal.signal(name, before)
