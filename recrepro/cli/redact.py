@@ -1,0 +1,93 @@
+"""What a command prints, without passwords: they are masked where text leaves the process."""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from typing import TextIO, cast
+from urllib.parse import unquote, urlsplit
+
+ADDRESSES = ("MLFLOW_TRACKING_URI", "RECREPRO_LEDGER", "RECREPRO_SCHEDULER")
+"""Environment variables whose addresses may contain a password."""
+SECRETS = ("PGPASSWORD", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+"""Environment variables that are secrets themselves."""
+SHORTEST = 4
+"""Secrets of fewer characters are masked in addresses only: they may be parts of other words."""
+MASK = "***"
+
+_IN_ADDRESS = re.compile(r"(?<=://)[^\s/@'\"]*@")
+_VALUES = re.compile(r"(?i)(?:(?:ssl)?password|token|secret|access_key)=([^&]+)")
+_OPTION = re.compile(r"(?i)\b((?:ssl)?password|token|secret|access_key)=[^\s&'\"]+")
+
+
+def redacted(text: str, secrets: frozenset[str] = frozenset()) -> str:
+    """Mask the passwords in a text: known ones, those of addresses, and values named so.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+    secrets : frozenset of str
+        Known ones; see `known_secrets`.
+    """
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    text = _IN_ADDRESS.sub(_masked, text)
+    return _OPTION.sub(rf"\1={MASK}", text)
+
+
+def _masked(found: re.Match[str]) -> str:
+    """Keep a user's name in front of a password; a name alone may be a token."""
+    user, colon, _ = found[0].removesuffix("@").partition(":")
+    if not colon:
+        return found[0] if len(user) < 20 else f"{MASK}@"
+    return f"{user}:{MASK}@"
+
+
+def known_secrets(arguments: list[str]) -> frozenset[str]:
+    """Return the secrets of this process, from its environment and its arguments."""
+    texts = [os.environ.get(name, "") for name in ADDRESSES]
+    texts += [a.partition("=")[2] if a.startswith("--") else a for a in arguments if "://" in a]
+    found = {os.environ.get(name, "") for name in SECRETS}
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            address = urlsplit(text)
+            found |= {address.password or "", unquote(address.password or "")}
+            found |= {unquote(value) for value in _VALUES.findall(address.query)}
+    return frozenset(secret for secret in found if len(secret) >= SHORTEST)
+
+
+class _Redacting:
+    """A text stream that masks passwords before it writes."""
+
+    def __init__(self, stream: TextIO, secrets: frozenset[str]) -> None:
+        self._stream = stream
+        self._secrets = secrets
+
+    def write(self, text: str) -> int:
+        self._stream.write(redacted(text, self._secrets))
+        return len(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def redacted_output(arguments: list[str], out: TextIO, err: TextIO) -> Iterator[None]:
+    """Mask passwords in all that is printed as long as the context lasts.
+
+    Parameters
+    ----------
+    arguments : list of str
+        Of the command line.
+    out, err : text streams
+        Where it is printed.
+    """
+    secrets = known_secrets(arguments)
+    first, second = (cast("TextIO", _Redacting(stream, secrets)) for stream in (out, err))
+    with contextlib.redirect_stdout(first), contextlib.redirect_stderr(second):
+        yield
