@@ -53,7 +53,8 @@ def known_secrets(arguments: list[str]) -> frozenset[str]:
         with contextlib.suppress(ValueError):
             address = urlsplit(text)
             found |= {address.password or "", unquote(address.password or "")}
-            found |= {unquote(value) for value in _VALUES.findall(address.query)}
+            values = _VALUES.findall(address.query)
+            found |= {*values, *map(unquote, values)}
     return frozenset(secret for secret in found if len(secret) >= SHORTEST)
 
 
