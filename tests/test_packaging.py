@@ -1,30 +1,15 @@
 """What is installed: one top-level name, every module, and only pinned versions."""
 
 import re
-import subprocess
-import sys
 import zipfile
 from importlib.metadata import distributions
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from support.wheel import ROOT, build_wheel, copy_tracked
 
 
 def test_the_wheel_holds_one_top_level_name_and_every_file(tmp_path):
-    # A copy: setuptools leaves a build folder beside the sources.
-    copy = tmp_path / "copy"
-    tracked = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True, check=True
-    ).stdout.split("\0")
-    for name in filter(None, tracked):
-        if (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            (copy / name).write_bytes((ROOT / name).read_bytes())
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-    command += ["--no-build-isolation", "--wheel-dir", str(tmp_path), str(copy)]
-    subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    copy = copy_tracked(tmp_path / "copy")
+    with zipfile.ZipFile(build_wheel(copy, tmp_path)) as archive:
         names = [n for n in archive.namelist() if ".dist-info/" not in n]
     assert {name.split("/")[0] for name in names} == {"recrepro"}
     folders = {

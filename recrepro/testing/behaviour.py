@@ -232,7 +232,7 @@ def items_of_the_own_community_come_first(subject: ModelUnderTest) -> None:
 def a_second_fit_forgets_the_first(subject: ModelUnderTest) -> None:
     """A model fitted on other interactions before gives the scores of a fresh one."""
     train = toy_interactions()
-    twice = subject.fit(toy_interactions(30, 12))
+    twice = subject.fit(toy_interactions(48, 30))
     twice.with_features(toy_features(train)).fit(train, generator(1, "fit"))
     assert_close(
         score_everyone(twice, train),
