@@ -1,6 +1,8 @@
 """The first look at the code of a model: what ends a cell, what becomes a note, and when."""
 
+import sys
 import textwrap
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -202,6 +204,35 @@ def test_what_score_raises_is_not_hidden(load):
 
 def test_what_fit_raises_is_left_to_the_fit_on_all_users(load):
     assert look_at(subject(load(model_file("{}['weight']")))) is None
+
+
+def noisy(share):
+    """A model of which two fits differ by up to a share of the largest score."""
+    noise = f"{share} * np.random.default_rng().random(self.weights.shape)"
+    return model_file(f"self.weights = self.weights * (1 + {noise})")
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    """PyTorch as if it had computed on a GPU."""
+    used = SimpleNamespace(cuda=SimpleNamespace(is_initialized=lambda: True))
+    monkeypatch.setitem(sys.modules, "torch", used)
+
+
+@pytest.mark.usefixtures("cuda")
+def test_on_a_gpu_fits_with_equal_seeds_may_differ_by_a_thousandth(load):
+    assert look_at(subject(load(noisy(5e-4)))) == []
+
+
+@pytest.mark.usefixtures("cuda")
+def test_on_a_gpu_fits_with_equal_seeds_may_not_differ_by_more(load):
+    with pytest.raises(ModelError, match="two fits with the same seed"):
+        look_at(subject(load(noisy(0.1))))
+
+
+def test_elsewhere_they_may_not_differ_by_a_thousandth(load):
+    with pytest.raises(ModelError, match="two fits with the same seed"):
+        look_at(subject(load(noisy(5e-4))))
 
 
 FUNCTION = """

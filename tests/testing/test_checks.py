@@ -1,5 +1,7 @@
 """Each contract check finds the model that breaks it: a sound model, and one broken thing each."""
 
+import sys
+from types import SimpleNamespace
 from typing import Annotated, Any
 from unittest import SkipTest
 
@@ -457,6 +459,24 @@ class AssertsItself(Sound):
 def test_an_assertion_of_the_model_is_its_fault_and_no_advice():
     with pytest.raises(AssertionError, match="too few users"):
         CHECKS["scores_are_finite"](ModelUnderTest(AssertsItself))
+
+
+class AlmostTheSame(Sound):
+    def fit(self, train, rng):
+        super().fit(train, rng)
+        self.weights = self.weights * (1 + 1e-4 * np.random.default_rng().random())
+        return self
+
+
+def test_equal_seeds_give_almost_equal_scores_on_a_gpu(monkeypatch):
+    check = CHECKS["equal_seeds_give_equal_scores"]
+    with pytest.raises(AssertionError, match="two fits with the same seed differ"):
+        check(ModelUnderTest(AlmostTheSame))
+    used = SimpleNamespace(cuda=SimpleNamespace(is_initialized=lambda: True))
+    monkeypatch.setitem(sys.modules, "torch", used)
+    check(ModelUnderTest(AlmostTheSame))
+    with pytest.raises(AssertionError, match="two fits with the same seed differ"):
+        check(ModelUnderTest(OwnRandomness))
 
 
 class Long(Sound):
