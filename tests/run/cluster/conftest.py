@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.places import Place, install_plugin, toy_experiment
+from support.places import Place, install_plugin, toy_experiment, without_costs
 
 GRID = toy_experiment(
     "a grid for several machines",
@@ -53,7 +53,7 @@ class Site(Place):
     def board(self, *more: str) -> dict:
         done = self.call("leaderboard", "--format", "json", *more)
         assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return without_costs(json.loads(done.stdout))
 
     @property
     def fits(self) -> int:
