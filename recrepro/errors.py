@@ -179,9 +179,15 @@ def _is_users(module: str, file: str) -> bool:
     top = module.partition(".")[0]
     if top == "recrepro" or file.startswith("<frozen"):
         return False
+    return not in_library(Path(file)) or top in _packages_with_models()
+
+
+def in_library(file: Path) -> bool:
+    """Say whether a file belongs to Python or an installed package, in any environment."""
     places = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-    in_library = any(Path(file).is_relative_to(place) for place in places)
-    return not in_library or top in _packages_with_models()
+    if any(file.is_relative_to(place) for place in places):
+        return True
+    return bool({"site-packages", "dist-packages"} & set(file.parts))
 
 
 @cache

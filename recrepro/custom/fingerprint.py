@@ -4,7 +4,6 @@ import ast
 import hashlib
 import inspect
 import sys
-import sysconfig
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import metadata
@@ -14,7 +13,7 @@ from typing import Any
 
 from recrepro.custom.function import FunctionRecommender
 from recrepro.custom.load import project_root
-from recrepro.errors import UsageError
+from recrepro.errors import UsageError, in_library
 from recrepro.model import Recommender
 from recrepro.spec.canonical import canonical_hash
 
@@ -44,7 +43,7 @@ def fingerprint(model: type[Recommender]) -> str:
     code: dict[str, Any] = {"name": thing.__qualname__}
     if path is None:
         code["source"] = _plain(_own_source(thing))
-    elif _is_installed(path):
+    elif in_library(path):
         code["package"] = _package(thing.__module__)
     else:
         code["modules"] = {
@@ -74,7 +73,7 @@ def files_fingerprint(params: Mapping[str, Any], base: Path) -> dict[str, str]:
 def package_of(model: type[Recommender]) -> str | None:
     """Return name and version of the installed package that a model is from, if it is from one."""
     path = module_file(model)
-    if path is None or not _is_installed(path):
+    if path is None or not in_library(path):
         return None
     package = _package(model.__module__)
     return f"{package['name']} {package['version']}"
@@ -178,11 +177,6 @@ def _own_source(thing: Any) -> str:
     config = getattr(thing, "Config", None)
     fields = {} if config is None else config.model_fields
     return "\n".join([*told, *(f"{name!r}, {str(field)!r}" for name, field in fields.items())])
-
-
-def _is_installed(path: Path) -> bool:
-    places = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
-    return any(path.is_relative_to(Path(place).resolve()) for place in places)
 
 
 @cache
