@@ -87,6 +87,7 @@ def test_every_library_has_the_threads_that_were_asked_for(counting, arguments, 
     assert ("threads in all share" in out) == (threads > cores())
 
 
+@pytest.mark.nightly  # `test_admission.py` has the rule
 def test_cells_that_do_not_fit_together_run_one_after_the_other(one_seed, finished_here):
     done = one_seed.run("--jobs", "3", "--memory", "900MB")  # each needs 500 MB and its data
     assert done.returncode == 0, done.stderr
@@ -96,6 +97,7 @@ def test_cells_that_do_not_fit_together_run_one_after_the_other(one_seed, finish
     assert one_seed.outcome().items() <= finished_here.outcome().items()
 
 
+@pytest.mark.nightly  # for the same reason
 def test_a_cell_that_is_too_large_runs_alone_and_it_is_said(one_seed):
     done = one_seed.run("--jobs", "3", "--memory", "100MB")
     assert done.returncode == 0, done.stderr

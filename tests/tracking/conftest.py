@@ -103,7 +103,11 @@ def toy(tmp_path_factory):
     return toy
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+SERVERS = [pytest.param("sqlite", marks=pytest.mark.nightly), "postgresql"]
+"""On SQLite at night: the embedded store, which is on SQLite too, is looked at on each push."""
+
+
+@pytest.fixture(scope="session", params=SERVERS)
 def server(request, tmp_path_factory, mlflow_serving, empty_store):
     """Address of an MLflow server on SQLite, and of one on PostgreSQL."""
     if request.param == "postgresql":
