@@ -36,7 +36,7 @@ class Interactions:
     values : array of float32, shape (n,)
         Rating, count or 1.
     times : array of int64, shape (n,), or None
-        Seconds since 1970 or any other order; `UNKNOWN_TIME` where it is not given.
+        Seconds since 1970, a finer unit, or any other order; `UNKNOWN_TIME` where it is not given.
     user_ids, item_ids : array
         The data set's own labels. A user or item may have no interaction here: parts of a split
         share the labels of the whole.
@@ -70,6 +70,7 @@ class Interactions:
             Labels of any kind; labels that all look like whole numbers become such.
         user, item, value, time : str
             Column names; without `value` every value is 1, without `time` there are no times.
+            Times are whole numbers of any unit, or empty.
         duplicates : {"last", "first", "max", "sum", "error"}
             What becomes of a repeated pair: its last row stays (the latest in time, then in the
             file), or its first; or it gets the largest value or the sum of all, with the latest
@@ -80,7 +81,8 @@ class Interactions:
         Raises
         ------
         DataError
-            On a missing column, an empty label, a NaN value, or a repeated pair under "error".
+            On a missing column, an empty label, a NaN value, a time with a fraction, or a repeated
+            pair under "error".
         """
         for column in (user, item, value, time):
             if column is not None and column not in frame.columns:
@@ -94,12 +96,7 @@ class Interactions:
         if value is not None:
             largest = float(np.finfo(np.float32).max)
             values = _numbers(frame[value], value, largest).astype(np.float32)
-        times: NDArray[np.int64] | None = None
-        if time is not None:
-            given = _numbers(frame[time], time, 2.0**62, allow_missing=True)
-            missing = np.isnan(given)
-            times = (np.where(missing, 0, given) if missing.any() else given).astype(np.int64)
-            times[missing] = UNKNOWN_TIME
+        times = None if time is None else _times(frame[time], time)
         order = _order_by_counting(items, len(item_labels))
         users, items = users[order], items[order]
         by_user = _order_by_counting(users, len(user_labels))
@@ -331,6 +328,29 @@ def as_ids(labels: pd.Series) -> NDArray[Any]:
     except (ValueError, OverflowError):
         return text
     return numbers if (numbers.astype(str) == text).all() else text
+
+
+def _times(column: pd.Series, name: str) -> NDArray[np.int64]:
+    """Return times as they are: floats would round large ones."""
+    if column.dtype.kind == "M":
+        moments: NDArray[np.int64] = pd.DatetimeIndex(column).asi8
+        return np.where(column.isna(), UNKNOWN_TIME, moments)
+    given = _numbers(column, name, 2.0**62, allow_missing=True)
+    missing = np.isnan(given)
+    if column.dtype.kind not in "iuf":
+        column = pd.to_numeric(column, errors="coerce", dtype_backend="numpy_nullable")
+    if pd.api.types.is_integer_dtype(column):
+        whole = column.to_numpy(np.int64, na_value=0)
+    else:
+        given = np.where(missing, 0, given) if missing.any() else given
+        whole = given.astype(np.int64)
+        if (uneven := np.flatnonzero(whole != given)).size:
+            raise DataError(
+                f"the column {name!r} has {len(uneven)} times that are no whole numbers, first "
+                f"{column.iloc[uneven[0]]} in row {uneven[0] + 1}. Multiply the times, such as by "
+                "1000 to have milliseconds, so that none is cut."
+            )
+    return np.where(missing, UNKNOWN_TIME, whole) if missing.any() else whole
 
 
 def _numbers(

@@ -224,7 +224,7 @@ def test_building_needs_less_than_three_times_the_columns_given(repeated):
     n = 1_000_000
     pairs = rng.integers(10**6, size=n) if repeated else rng.permutation(n)
     columns = {"user": pairs // 250, "item": pairs % 250, "value": rng.random(n)}
-    frame = pd.DataFrame(columns | {"time": rng.random(n) * 1e9})
+    frame = pd.DataFrame(columns | {"time": np.floor(rng.random(n) * 1e9)})
     tracemalloc.start()
     try:
         made = Interactions.from_frame(frame, value="value", time="time")

@@ -12,6 +12,7 @@ from recrepro.data.filters import Filter, MinValue, make_filter
 from recrepro.data.formats.files import read_bytes, unpacked_name
 from recrepro.data.formats.read import build_interactions, read_frame, read_published
 from recrepro.data.formats.side import Columns, FeatureLayout, Pairs
+from recrepro.data.formats.times import settle_times
 from recrepro.data.synthetic import synthetic, synthetic_features
 from recrepro.errors import UsageError, at
 from recrepro.features import Features, FeatureSet
@@ -51,6 +52,9 @@ def load_dataset(
         filters.append(("min-value", MinValue(value=spec.min_value)))
     filters += [(f.name, make_filter(f, f"data set {spec.name!r}")) for f in spec.filters]
     done: list[dict[str, Any]] = [{"step": "duplicates", "rule": spec.duplicates, "on": "all"}]
+    if dataset.time_unit != "s":
+        # Seconds are not recorded, so that what was made of such data keeps its identity.
+        done.insert(0, {"step": "times", "unit": dataset.time_unit, "on": "all"})
     for name, step in filters:
         options = step.model_dump(mode="json", exclude={"on"})
         entry = {"step": name, **options, "on": step.on, "learns": step.learns}
@@ -115,8 +119,9 @@ def _read(spec: DatasetSpec, base: Path, data_dir: Path | None, *, progress: boo
     if spec.file is not None:
         path = base / spec.file
         frame = read_frame(path, spec.format, columns)
+        unit = settle_times([frame], spec.time_unit)
         interactions = build_interactions(frame, str(path), duplicates=spec.duplicates)
-        return Dataset(spec.name, interactions, has_values="value" in frame)
+        return Dataset(spec.name, interactions, has_values="value" in frame, time_unit=unit)
     if spec.train is not None and spec.test is not None:
         negatives = base / spec.negatives if spec.negatives is not None else None
         return read_published(
@@ -128,6 +133,7 @@ def _read(spec: DatasetSpec, base: Path, data_dir: Path | None, *, progress: boo
             columns,
             validation=base / spec.validation if spec.validation is not None else None,
             duplicates=spec.duplicates,
+            time_unit=spec.time_unit,
         )
     return load_named(spec.name, data_dir, duplicates=spec.duplicates, progress=progress)
 

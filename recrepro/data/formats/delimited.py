@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from pyarrow import csv as arrow_csv
 from recrepro.data.formats.columns import COLUMNS, match_columns
 from recrepro.data.formats.convert import arrow_frame
 from recrepro.data.formats.guess import MARKS, is_data, likely_format, mark_of, without_header
+from recrepro.data.formats.times import EXACT
 from recrepro.errors import DataError, UsageError
 
 
@@ -100,18 +102,24 @@ def parse_delimited(text: bytes, where: str, fmt: str, columns: Mapping[str, str
     frame = arrow_frame(arrays, where, locate)
     if fmt == "ncf" and "time" in frame:
         # Rebuilt copies of NCF's files write 0 for a time that could not be recovered.
-        frame["time"] = frame["time"].mask(frame["time"] == 0)
+        times = frame["time"].astype("Int64")
+        frame["time"] = times.mask(times == 0)
     return frame
 
 
 def _read(text: pa.Buffer, fmt: str, names: list[str], chosen: Mapping[str, int]) -> pa.Table:
-    """Read labels as text, and the rest as numbers, or as text where it is something else."""
+    """Read labels as text, and the rest as numbers, or as text where it is something else.
+
+    Times are exact numbers: whole ones, or decimals.
+    """
     layout = LAYOUTS[fmt]
     kinds = {names[at]: _LABELS for ours, at in chosen.items() if ours in {"user", "item"}}
     if fmt in _STEAM:
         kinds["2"] = pa.string()
-    for others in (pa.float64(), pa.string()):
-        types = {names[at]: others for at in chosen.values()} | kinds
+    times = (pa.int64(), EXACT, pa.string()) if "time" in chosen else (pa.string(),)
+    for value, time in (*product((pa.float64(),), times), (pa.string(), pa.string())):
+        others = {"value": value, "time": time}
+        types = {names[at]: others[ours] for ours, at in chosen.items() if ours in others} | kinds
         try:
             return arrow_csv.read_csv(
                 pa.BufferReader(text),
