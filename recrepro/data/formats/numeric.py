@@ -151,7 +151,7 @@ def _of_timestamps(array: Any) -> Times:
     powers = {"s": 0, "ms": 3, "us": 6, "ns": 9}
     numbers = _from_arrow(pc.cast(array, pa.int64()))
     missing = numbers.isna().to_numpy()
-    whole: NDArray[np.int64] = numbers.to_numpy(np.int64, na_value=0)
+    whole = numbers.to_numpy(np.int64, na_value=0).astype(np.int64, copy=False)
     decimals = powers[array.type.unit]
     while decimals and not (whole % 1000).any():
         whole, decimals = whole // 1000, decimals - 3
