@@ -200,10 +200,21 @@ def _stored(arrays: Mapping[str, NDArray[Any]]) -> Iterator[FeatureSet]:
         yield FeatureSet(side, name, ids, matrix, columns, links == "1")
 
 
+def known_labels(labels: NDArray[Any], known: NDArray[Any]) -> NDArray[np.bool_]:
+    """Mark the labels that are among others."""
+    return np.isin(*_of_one_kind(labels, known))
+
+
+def _of_one_kind(one: NDArray[Any], other: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return labels as text if only some are: "007" beside numbers."""
+    if one.dtype.kind == other.dtype.kind:
+        return one, other
+    return one.astype(str), other.astype(str)
+
+
 def _rows_of(matrix: csr_array, labels: NDArray[Any], wanted: NDArray[Any]) -> csr_array:
     """Return the rows of the wanted labels; empty ones for labels that are not there."""
-    if labels.dtype.kind != wanted.dtype.kind:  # "007" beside numbers
-        labels, wanted = labels.astype(str), wanted.astype(str)
+    labels, wanted = _of_one_kind(labels, wanted)
     order = np.argsort(labels, kind="stable")
     place = np.minimum(np.searchsorted(labels, wanted, sorter=order), max(len(labels) - 1, 0))
     rows = order[place] if len(labels) else place

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recrepro.data.catalogue.load import load_named, load_named_features, missing_locally
 from recrepro.data.dataset import Dataset
@@ -14,10 +15,11 @@ from recrepro.data.formats.read import build_interactions, read_frame, read_publ
 from recrepro.data.formats.side import Columns, FeatureLayout, Pairs
 from recrepro.data.formats.times import settle_times
 from recrepro.data.synthetic import synthetic, synthetic_features
-from recrepro.errors import UsageError, at
-from recrepro.features import Features, FeatureSet
+from recrepro.errors import DataError, UsageError, at
+from recrepro.features import Features, FeatureSet, known_labels
 from recrepro.interactions import Interactions
 from recrepro.spec.experiment import DatasetSpec
+from recrepro.text.words import count
 
 
 def load_dataset(
@@ -177,6 +179,46 @@ def load_features(
         key = (described.side, described.name)
         sets[key] = FeatureSet(*key, rows.ids, rows.matrix, rows.columns, described.links)
     return Features(tuple(sets.values()))
+
+
+def match_features(
+    spec: DatasetSpec, features: Features, interactions: Interactions, base: Path
+) -> Features:
+    """Give features the rows of the users and items of a data set.
+
+    Parameters
+    ----------
+    spec : DatasetSpec
+        The data set as the experiment file says.
+    features : Features
+        From `load_features`.
+    interactions : Interactions
+        Of the data set.
+    base : Path
+        As in `load_features`.
+
+    Raises
+    ------
+    DataError
+        If no label of a file beside the data is one of theirs.
+    """
+    aligned = features.aligned(interactions.user_ids, interactions.item_ids)
+    ids = {"user": interactions.user_ids, "item": interactions.item_ids}
+    for number, described in enumerate(spec.features):
+        one = features.of(described.side)[described.name]
+        if len(one.ids) and not known_labels(one.ids, ids[described.side]).any():
+            with at("features", number, "file"):
+                raise DataError(
+                    f"{base / described.file}: none of its {count(len(one.ids), 'label')} is "
+                    f"{'a user' if described.side == 'user' else 'an item'} of {spec.name!r}: "
+                    f"{_some(one.ids)} there, {_some(ids[described.side])} in the data. Labels "
+                    "must be those of the data; is it the right file, side or column?"
+                )
+    return aligned
+
+
+def _some(labels: NDArray[Any]) -> str:
+    return ", ".join(repr(str(label))[:40] for label in labels[:3].tolist())
 
 
 def unavailable(spec: DatasetSpec, data_dir: Path | None = None) -> str | None:

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recrepro.data.formats.numeric import read_times, read_values
+from recrepro.data.formats.numeric import read_numbers, read_times
 from recrepro.data.formats.times import note_times
 from recrepro.errors import DataError
 from recrepro.text.words import count
@@ -63,7 +63,7 @@ def arrow_frame(
             times = read_times(array, locate)
             frame[name] = times.column
         else:
-            frame[name] = array.to_pandas() if is_label else read_values(array, locate)
+            frame[name] = array.to_pandas() if is_label else read_numbers(array, name, locate)
     # Arrow keeps what it has freed for later; what comes next are no arrays of its own.
     pa.default_memory_pool().release_unused()
     read = pd.DataFrame(frame, copy=False)

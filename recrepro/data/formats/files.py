@@ -94,10 +94,20 @@ def check_utf8(raw: bytes, where: str, n_lines: int = 0) -> None:
         ) from error
 
 
+def with_line_feeds(text: bytes) -> bytes:
+    """Return lines that end with line feeds, whatever they ended with."""
+    if b"\r" not in text:
+        return text
+    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
 def check_text(raw: bytes, where: str) -> bytes:
-    """Return UTF-8 text without its byte order mark; refuse other encodings and empty files."""
+    """Return UTF-8 text without its byte order mark; refuse other encodings and empty files.
+
+    Its lines end with line feeds, whatever they ended with in the file.
+    """
     check_utf8(raw, where)
-    text = raw.removeprefix(b"\xef\xbb\xbf")
+    text = with_line_feeds(raw.removeprefix(b"\xef\xbb\xbf"))
     if not text or text.isspace():
         raise DataError(f"{where} is empty. Download or export it again.")
     return text

@@ -11,7 +11,7 @@ from pyarrow import json as arrow_json
 
 from recrepro.data.formats.columns import match_columns, meaning
 from recrepro.data.formats.convert import arrow_frame
-from recrepro.data.formats.files import check_utf8
+from recrepro.data.formats.files import check_utf8, with_line_feeds
 from recrepro.data.formats.times import EXACT
 from recrepro.errors import DataError
 
@@ -41,13 +41,15 @@ def _blocks(stream: Any, where: str) -> Iterator[bytes]:
     """Yield whole lines, many at a time; the first block has no byte order mark."""
     rest = stream.read(_BLOCK).removeprefix(b"\xef\xbb\xbf")
     while more := stream.read(_BLOCK):
-        lines, _, rest = (rest + more).rpartition(b"\n")
+        rest += more
+        end = max(rest.rfind(b"\n"), rest.rfind(b"\r")) + 1
+        lines, rest = rest[:end], rest[end:]
         if len(rest) > _BLOCK:
             raise DataError(
                 f"{where} has a line of more than {_BLOCK:,} bytes. A JSON object a line is needed."
             )
-        yield lines + b"\n"
-    yield rest
+        yield with_line_feeds(lines)
+    yield with_line_feeds(rest)
 
 
 class _Records:

@@ -17,8 +17,8 @@ from recrepro.text.words import count
 Locate = Callable[[int], str]
 """Names the place of a row for an error message."""
 
-_LARGEST = {"value": float(np.finfo(np.float32).max), "time": float(LARGEST)}
-"""What `Interactions` can hold."""
+_LARGEST_VALUE = float(np.finfo(np.float32).max)
+"""What `Interactions` and features can hold, beside `LARGEST` of times."""
 
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
@@ -46,8 +46,17 @@ class Times(NamedTuple):
     decimals: int
 
 
-def read_values(array: Any, locate: Locate) -> "pd.Series[float]":
-    """Return values as float64.
+def read_numbers(array: Any, name: str, locate: Locate) -> "pd.Series[float]":
+    """Return a column as float64, NaN where it is null.
+
+    Parameters
+    ----------
+    array : pyarrow.ChunkedArray
+        Numbers, or text.
+    name : str
+        What messages call it.
+    locate : callable
+        Names the place of a row for a message.
 
     Raises
     ------
@@ -60,7 +69,7 @@ def read_values(array: Any, locate: Locate) -> "pd.Series[float]":
         given = array.to_pandas()
         numbers = pd.to_numeric(given, errors="coerce")
     sizes = np.abs(numbers.to_numpy(np.float64))
-    _refuse("value", array.is_valid().to_numpy(), given, sizes, "a finite number", locate)
+    _refuse(name, array.is_valid().to_numpy(), given, sizes, "a finite number", locate)
     finite: pd.Series[float] = numbers.astype(np.float64)
     return finite
 
@@ -235,14 +244,15 @@ def _refuse(
     locate: Locate,
 ) -> None:
     """Refuse what is given and has no size that fits, NaN being that of what is no number."""
-    bad = given & ~(sizes <= _LARGEST[name])
+    limit = float(LARGEST) if name == "time" else _LARGEST_VALUE
+    bad = given & ~(sizes <= limit)
     if not bad.any():
         return
     row = int(np.flatnonzero(bad)[0])
     large = np.isfinite(sizes[row])
     raise DataError(
         f"{locate(row)}: the {name} '{shown.iloc[row]}' is "
-        + (f"too large: the limit is {_LARGEST[name]:.2g}" if large else f"not {allowed}")
+        + (f"too large: the limit is {limit:.2g}" if large else f"not {allowed}")
         + f" ({count(int(bad.sum()), 'such row')}). "
         + _cure(name, str(shown.iloc[row]))
     )
