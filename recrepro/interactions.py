@@ -159,8 +159,7 @@ class Interactions:
     @cached_property
     def matrix(self) -> csr_array:
         """The interaction matrix, float32, rows users and columns items; not to be changed."""
-        starts = np.zeros(self.n_users + 1, np.int32)
-        np.cumsum(np.bincount(self.users, minlength=self.n_users), out=starts[1:])
+        starts = row_starts(self.user_counts)
         matrix = csr_array((self.values, self.items, starts), shape=self.shape)
         matrix.has_canonical_format = True
         return matrix
@@ -281,6 +280,18 @@ def sorting_order(*keys: NDArray[Any]) -> NDArray[np.int64]:
     by = [(name, "ascending") for name in columns]
     order: NDArray[np.int64] = pc.sort_indices(pa.table(columns), by).to_numpy().view(np.int64)
     return order
+
+
+def row_starts(counts: NDArray[np.int64]) -> NDArray[np.integer[Any]]:
+    """Return where rows of a sparse matrix start, and the end: in 32 bits as long as they fit.
+
+    Parameters
+    ----------
+    counts : array of int64, shape (n,)
+        Number of entries in each row.
+    """
+    starts = np.append(0, np.cumsum(counts, dtype=np.int64))
+    return starts if starts[-1] > np.iinfo(np.int32).max else starts.astype(np.int32)
 
 
 def _order_by_counting(codes: NDArray[np.int32], n: int) -> NDArray[np.integer[Any]]:

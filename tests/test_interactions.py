@@ -3,6 +3,7 @@
 import string
 import tracemalloc
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recrepro import interactions
 from recrepro.errors import DataError
 from recrepro.interactions import UNKNOWN_TIME, Interactions, as_ids
 
@@ -234,3 +236,28 @@ def test_building_needs_less_than_three_times_the_columns_given(repeated):
     assert (len(made) < n) == repeated
     # The frame itself is one of the three.
     assert peak < 2 * 4 * 8 * n
+
+
+def test_rows_of_the_matrix_end_beyond_32_bits(monkeypatch):
+    made = build([("a", "1", 1, 1), ("b", "2", 1, 1)])
+    # So many interactions do not fit here: what they give the matrix is looked at instead.
+    vars(made)["user_counts"] = np.array([2**30, 2**30 + 5])
+    given_parts = []
+
+    def csr_array(parts, shape):
+        given_parts.append((parts, shape))
+        return SimpleNamespace()
+
+    monkeypatch.setattr(interactions, "csr_array", csr_array)
+    assert made.matrix.has_canonical_format
+    (((_, _, starts), shape),) = given_parts
+    assert starts.tolist() == [0, 2**30, 2**31 + 5]
+    assert shape == made.shape
+
+
+def test_row_ends_that_fit_have_32_bits():
+    for counts in ([], [3, 0, 2], [2**31 - 1]):
+        starts = interactions.row_starts(np.array(counts, np.int64))
+        assert starts.tolist() == [0, *np.cumsum(counts).astype(int).tolist()]
+        assert starts.dtype == np.int32
+    assert interactions.row_starts(np.array([2**31])).dtype == np.int64

@@ -24,7 +24,7 @@ from recrepro.interactions import Interactions
 from recrepro.model import ModelConfig, Recommender
 from recrepro.run.job import evaluator_of
 from recrepro.run.materials import draw
-from recrepro.run.outcome import measured, per_user_table, result_digest
+from recrepro.run.outcome import measured, per_user_table, require_finite, result_digest
 from recrepro.run.plan import Cell, Plan
 from recrepro.run.provenance import environment, peak_memory_bytes
 from recrepro.spec.experiment import Experiment, ModelSpec
@@ -284,6 +284,7 @@ def _score(
     )
     scores.sort_indices()
     evaluation = evaluator.evaluate(RunFile(scores), known, shown, test, negatives)
+    require_finite(evaluation)
     notes = tuple(_notes(evaluator, evaluation, scores, shown))
     return Scored(evaluation, notes, sampled=negatives is not None)
 
