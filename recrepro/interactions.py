@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recrepro.errors import DataError
+from recrepro.labels import index_labels, joined, packed, unpacked
 
 UNKNOWN_TIME = np.iinfo(np.int64).min
 """Stands for a time that the data does not give; it sorts before every known one."""
@@ -38,8 +39,8 @@ class Interactions:
     times : array of int64, shape (n,), or None
         Seconds since 1970, a finer unit, or any other order; `UNKNOWN_TIME` where it is not given.
     user_ids, item_ids : array
-        The data set's own labels. A user or item may have no interaction here: parts of a split
-        share the labels of the whole.
+        The data set's own labels: int64, or text (`numpy.dtypes.StringDType`). A user or item may
+        have no interaction here: parts of a split share the labels of the whole.
     """
 
     users: NDArray[np.int32]
@@ -90,8 +91,8 @@ class Interactions:
                     f"there is no column {column!r}; the columns are "
                     f"{', '.join(repr(str(c)) for c in frame.columns)}."
                 )
-        users, user_labels = _index(frame[user], user, user_ids)
-        items, item_labels = _index(frame[item], item, item_ids)
+        users, user_labels = index_labels(frame[user], user, user_ids)
+        items, item_labels = index_labels(frame[item], item, item_ids)
         values = np.ones(len(frame), np.float32)
         if value is not None:
             largest = float(np.finfo(np.float32).max)
@@ -179,9 +180,10 @@ class Interactions:
         """SHA-256 of the content: labels, pairs, values and times, whatever the row order."""
         digest = hashlib.sha256()
         for name, array in self._arrays().items():
-            digest.update(f"{name}:{array.dtype.kind}:{len(array)};".encode())
-            if array.dtype.kind == "U":
-                digest.update("\x00".join(array.tolist()).encode())
+            is_text = array.dtype.kind in "TU"
+            digest.update(f"{name}:{'U' if is_text else array.dtype.kind}:{len(array)};".encode())
+            if is_text:
+                digest.update(joined(array))
             else:
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
@@ -255,8 +257,11 @@ class Interactions:
 
     def save(self, path: Path) -> None:
         """Write to a ``.npz`` file (no pickle)."""
+        arrays = self._arrays()
+        for name in ("user_ids", "item_ids"):
+            arrays |= packed(name, arrays.pop(name))
         with path.open("wb") as file:
-            np.savez(file, **self._arrays())  # type: ignore[arg-type]  # numpy stubs: allow_pickle
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy stubs: allow_pickle
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -268,8 +273,8 @@ class Interactions:
             arrays["items"],
             arrays["values"],
             arrays.get("times"),
-            arrays["user_ids"],
-            arrays["item_ids"],
+            unpacked("user_ids", arrays),
+            unpacked("item_ids", arrays),
         )
 
 
@@ -299,46 +304,6 @@ def _order_by_counting(codes: NDArray[np.int32], n: int) -> NDArray[np.integer[A
     starts = np.arange(len(codes) + 1, dtype=np.int32 if len(codes) < 2**31 - 1 else np.int64)
     rows = csr_array((np.ones(len(codes), bool), codes, starts), shape=(len(codes), n))
     return rows.tocsc().indices
-
-
-def _index(
-    labels: pd.Series, column: str, known: NDArray[Any] | None
-) -> tuple[NDArray[np.int32], NDArray[Any]]:
-    """Turn labels into indices of their sorted distinct values."""
-    missing = labels.isna().to_numpy()
-    if missing.any():
-        raise DataError(
-            f"the column {column!r} has {int(missing.sum())} empty labels, first in row "
-            f"{int(np.flatnonzero(missing)[0]) + 1}."
-        )
-    codes, distinct = pd.factorize(labels)
-    ids, rank = np.unique(as_ids(pd.Series(np.asarray(distinct))), return_inverse=True)
-    if known is None:
-        return rank.astype(np.int32)[codes], ids
-    if known.dtype.kind == "U":
-        ids = ids.astype(str)  # a part may hold only such labels as look like numbers
-    same_kind = known.dtype.kind == ids.dtype.kind
-    strangers = ~(np.isin(ids, known) if same_kind else np.isin(ids, known.astype(str)))
-    if strangers.any():
-        raise DataError(
-            f"the column {column!r} has the unknown label {ids[strangers][0].item()!r}."
-        )
-    return np.searchsorted(known, ids).astype(np.int32)[rank[codes]], known
-
-
-def as_ids(labels: pd.Series) -> NDArray[Any]:
-    """Return labels as int64 if every one is a plain whole number, else as text.
-
-    "007" stays text: as a number it would meet "7".
-    """
-    if pd.api.types.is_integer_dtype(labels) and labels.max() <= np.iinfo(np.int64).max:
-        return labels.to_numpy(np.int64)
-    text = labels.astype(str).to_numpy(dtype=str)
-    try:
-        numbers = text.astype(np.int64)
-    except (ValueError, OverflowError):
-        return text
-    return numbers if (numbers.astype(str) == text).all() else text
 
 
 def _times(column: pd.Series, name: str) -> NDArray[np.int64]:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from recrepro import interactions
 from recrepro.errors import DataError
-from recrepro.interactions import UNKNOWN_TIME, Interactions, as_ids
+from recrepro.interactions import UNKNOWN_TIME, Interactions
+from recrepro.labels import as_ids
 
 LABEL = st.text(string.ascii_letters + string.digits + "-_ é", min_size=1, max_size=4)
 ROW = st.tuples(

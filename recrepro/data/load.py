@@ -16,8 +16,9 @@ from recrepro.data.formats.side import Columns, FeatureLayout, Pairs
 from recrepro.data.formats.times import settle_times
 from recrepro.data.synthetic import synthetic, synthetic_features
 from recrepro.errors import DataError, UsageError, at
-from recrepro.features import Features, FeatureSet, known_labels
+from recrepro.features import Features, FeatureSet
 from recrepro.interactions import Interactions
+from recrepro.labels import places
 from recrepro.spec.experiment import DatasetSpec
 from recrepro.text.words import count
 
@@ -206,7 +207,7 @@ def match_features(
     ids = {"user": interactions.user_ids, "item": interactions.item_ids}
     for number, described in enumerate(spec.features):
         one = features.of(described.side)[described.name]
-        if len(one.ids) and not known_labels(one.ids, ids[described.side]).any():
+        if len(one.ids) and (places(ids[described.side], one.ids) < 0).all():
             with at("features", number, "file"):
                 raise DataError(
                     f"{base / described.file}: none of its {count(len(one.ids), 'label')} is "

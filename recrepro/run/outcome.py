@@ -14,6 +14,7 @@ from recrepro.evaluation.evaluator import Evaluator
 from recrepro.evaluation.groups import by_activity, by_popularity
 from recrepro.evaluation.rankings import Evaluation
 from recrepro.interactions import Interactions
+from recrepro.labels import to_pandas
 from recrepro.model import Recommender
 from recrepro.space import at_edge
 from recrepro.spec.canonical import canonical_json
@@ -138,7 +139,8 @@ def search_outcome(
 
 def per_user_table(evaluation: Evaluation, holdout: Interactions) -> bytes:
     """Write per-user values as Parquet: the users' own labels, one column a metric."""
-    frame = pd.DataFrame({"user": holdout.user_ids[evaluation.users], **evaluation.per_user})
+    users = to_pandas(holdout.user_ids[evaluation.users])
+    frame = pd.DataFrame({"user": users, **evaluation.per_user})
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     return buffer.getvalue()

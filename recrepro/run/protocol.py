@@ -41,7 +41,7 @@ def check_items(items: str | list[str], dataset: Dataset, path: str | None) -> N
     """Refuse a list of items that are not those of a data set."""
     if isinstance(items, str):
         return
-    unknown = sorted(set(items) - set(dataset.interactions.item_ids.astype(str).tolist()))
+    unknown = sorted(set(items) - set(map(str, dataset.interactions.item_ids.tolist())))
     if unknown:
         raise UsageError(
             f"evaluate.item_file {path!r} lists {len(unknown)} of {len(items)} items that the data "

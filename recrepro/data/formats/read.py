@@ -19,7 +19,8 @@ from recrepro.data.formats.jsonlines import parse_jsonlines
 from recrepro.data.formats.parse import FORMATS, check_format, parse_frame, parse_parquet
 from recrepro.data.formats.times import TimeUnit, settle_times
 from recrepro.errors import DataError, UsageError
-from recrepro.interactions import Duplicates, Interactions, as_ids
+from recrepro.interactions import Duplicates, Interactions
+from recrepro.labels import as_ids
 
 _SUFFIXES = {
     ".csv": "csv",

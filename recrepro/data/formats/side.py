@@ -15,7 +15,7 @@ from recrepro.data.formats.files import check_text
 from recrepro.data.formats.numeric import read_numbers
 from recrepro.data.formats.rows import Fields, dialect_of, read_fields
 from recrepro.errors import DataError, UsageError
-from recrepro.interactions import as_ids
+from recrepro.labels import as_ids, as_text
 from recrepro.spec.experiment import TomlTable
 
 
@@ -151,7 +151,7 @@ class Flags(TomlTable):
             )
         matrix = csr_array((flags == "1").to_numpy(np.float32))
         ids = _ids(fields.columns[0], fields)
-        return _sorted(Rows(ids, matrix, np.array(self.names)), where)
+        return _sorted(Rows(ids, matrix, as_text(self.names)), where)
 
 
 class Pairs(TomlTable):
@@ -280,7 +280,7 @@ def _rows(
     matrix = csr_array((values, (rows, codes)), shape=(len(ids), len(columns)))
     matrix.sum_duplicates()
     matrix.eliminate_zeros()  # nothing of a feature is not to have it
-    return _sorted(Rows(ids, matrix, np.asarray(columns, str)), where)
+    return _sorted(Rows(ids, matrix, as_text(columns)), where)
 
 
 def _from_pairs(labels: NDArray[Any], features: NDArray[Any], values: NDArray[np.float32]) -> Rows:
