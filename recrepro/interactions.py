@@ -94,8 +94,8 @@ class Interactions:
         users, user_labels = index_labels(frame[user], user, user_ids)
         items, item_labels = index_labels(frame[item], item, item_ids)
         values = np.ones(len(frame), np.float32)
+        largest = float(np.finfo(np.float32).max)
         if value is not None:
-            largest = float(np.finfo(np.float32).max)
             values = _numbers(frame[value], value, largest).astype(np.float32)
         times = None if time is None else _times(frame[time], time)
         order = _order_by_counting(items, len(item_labels))
@@ -123,7 +123,11 @@ class Interactions:
             keep = first if duplicates == "first" else np.append(first[1:], True)
             if duplicates in ("max", "sum"):
                 combine = np.maximum if duplicates == "max" else np.add
-                values = combine.reduceat(values, np.flatnonzero(first))
+                with np.errstate(over="ignore"):
+                    values = combine.reduceat(values, np.flatnonzero(first))
+                if not np.isfinite(values).all():
+                    wrong = f"the values of a repeated pair add up to more than {largest:.2g}"
+                    raise DataError(f"{wrong}. Correct them, or use another rule than 'sum'.")
             else:
                 values = values[keep]
             users, items = users[keep], items[keep]
@@ -273,8 +277,7 @@ class Interactions:
             arrays["items"],
             arrays["values"],
             arrays.get("times"),
-            unpacked("user_ids", arrays),
-            unpacked("item_ids", arrays),
+            *(unpacked(name, arrays) for name in ("user_ids", "item_ids")),
         )
 
 

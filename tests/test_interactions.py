@@ -262,3 +262,11 @@ def test_row_ends_that_fit_have_32_bits():
         assert starts.tolist() == [0, *np.cumsum(counts).astype(int).tolist()]
         assert starts.dtype == np.int32
     assert interactions.row_starts(np.array([2**31])).dtype == np.int64
+
+
+def test_a_sum_of_values_is_finite_or_refused():
+    frame = frame_of([("a", "1", 3e38, 1), ("a", "1", 3e38, 2)])
+    with pytest.raises(DataError, match="add up to more than"):
+        Interactions.from_frame(frame, value="value", duplicates="sum")
+    largest = Interactions.from_frame(frame, value="value", duplicates="max").values
+    assert largest.tolist() == [np.float32(3e38)]
