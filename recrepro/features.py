@@ -14,6 +14,7 @@ from scipy.sparse import csr_array, hstack
 
 from recrepro.durable import new_folder
 from recrepro.errors import UnknownName, UsageError
+from recrepro.labels import joined, packed, places, unpacked
 
 Side = Literal["user", "item"]
 FeatureNames = Annotated[str, Field(pattern=r"^[a-z0-9._+-]+(\s*,\s*[a-z0-9._+-]+)*$")]
@@ -66,7 +67,7 @@ class FeatureSet:
         matrix = self.matrix.sorted_indices()
         digest = hashlib.sha256(f"{self.side}:{self.name}:{self.links};{matrix.shape};".encode())
         for labels in (self.ids, self.columns):
-            digest.update("\x00".join(map(str, labels.tolist())).encode())
+            digest.update(joined(labels))
         digest.update(matrix.indptr.astype(np.int64).tobytes())
         digest.update(matrix.indices.astype(np.int64).tobytes())
         digest.update(matrix.data.astype(np.float32).tobytes())
@@ -148,8 +149,8 @@ class Features:
             facts = np.array([one.side, one.name, str(int(one.links))])
             parts = {
                 "facts": facts,
-                "ids": one.ids,
-                "columns": one.columns,
+                **packed("ids", one.ids),
+                **packed("columns", one.columns),
                 "shape": np.array(one.matrix.shape),
                 **{name: getattr(one.matrix, name) for name in _PARTS},
             }
@@ -196,18 +197,14 @@ def _stored(arrays: Mapping[str, NDArray[Any]]) -> Iterator[FeatureSet]:
         side, name, links = arrays[f"{number}.facts"].tolist()
         shape = tuple(arrays[f"{number}.shape"].tolist())
         matrix = csr_array(tuple(arrays[f"{number}.{part}"] for part in _PARTS), shape=shape)
-        ids, columns = arrays[f"{number}.ids"], arrays[f"{number}.columns"]
+        ids, columns = (unpacked(f"{number}.{name}", arrays) for name in ("ids", "columns"))
         yield FeatureSet(side, name, ids, matrix, columns, links == "1")
 
 
 def _rows_of(matrix: csr_array, labels: NDArray[Any], wanted: NDArray[Any]) -> csr_array:
     """Return the rows of the wanted labels; empty ones for labels that are not there."""
-    if labels.dtype.kind != wanted.dtype.kind:  # "007" beside numbers
-        labels, wanted = labels.astype(str), wanted.astype(str)
-    order = np.argsort(labels, kind="stable")
-    place = np.minimum(np.searchsorted(labels, wanted, sorter=order), max(len(labels) - 1, 0))
-    rows = order[place] if len(labels) else place
-    known = labels[rows] == wanted if len(labels) else np.zeros(len(wanted), bool)
+    rows = places(labels, wanted)
+    known = rows >= 0
     picker = csr_array(
         (np.ones(known.sum(), np.float32), (np.flatnonzero(known), rows[known])),
         shape=(len(wanted), matrix.shape[0]),

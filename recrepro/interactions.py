@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recrepro.errors import DataError
+from recrepro.labels import index_labels, joined, packed, unpacked
 
 UNKNOWN_TIME = np.iinfo(np.int64).min
 """Stands for a time that the data does not give; it sorts before every known one."""
@@ -36,10 +37,10 @@ class Interactions:
     values : array of float32, shape (n,)
         Rating, count or 1.
     times : array of int64, shape (n,), or None
-        Seconds since 1970 or any other order; `UNKNOWN_TIME` where it is not given.
+        Seconds since 1970, a finer unit, or any other order; `UNKNOWN_TIME` where it is not given.
     user_ids, item_ids : array
-        The data set's own labels. A user or item may have no interaction here: parts of a split
-        share the labels of the whole.
+        The data set's own labels: int64, or text (`numpy.dtypes.StringDType`). A user or item may
+        have no interaction here: parts of a split share the labels of the whole.
     """
 
     users: NDArray[np.int32]
@@ -70,6 +71,7 @@ class Interactions:
             Labels of any kind; labels that all look like whole numbers become such.
         user, item, value, time : str
             Column names; without `value` every value is 1, without `time` there are no times.
+            Times are whole numbers of any unit, or empty.
         duplicates : {"last", "first", "max", "sum", "error"}
             What becomes of a repeated pair: its last row stays (the latest in time, then in the
             file), or its first; or it gets the largest value or the sum of all, with the latest
@@ -80,7 +82,8 @@ class Interactions:
         Raises
         ------
         DataError
-            On a missing column, an empty label, a NaN value, or a repeated pair under "error".
+            On a missing column, an empty label, a NaN value, a time with a fraction, or a repeated
+            pair under "error".
         """
         for column in (user, item, value, time):
             if column is not None and column not in frame.columns:
@@ -88,18 +91,13 @@ class Interactions:
                     f"there is no column {column!r}; the columns are "
                     f"{', '.join(repr(str(c)) for c in frame.columns)}."
                 )
-        users, user_labels = _index(frame[user], user, user_ids)
-        items, item_labels = _index(frame[item], item, item_ids)
+        users, user_labels = index_labels(frame[user], user, user_ids)
+        items, item_labels = index_labels(frame[item], item, item_ids)
         values = np.ones(len(frame), np.float32)
+        largest = float(np.finfo(np.float32).max)
         if value is not None:
-            largest = float(np.finfo(np.float32).max)
             values = _numbers(frame[value], value, largest).astype(np.float32)
-        times: NDArray[np.int64] | None = None
-        if time is not None:
-            given = _numbers(frame[time], time, 2.0**62, allow_missing=True)
-            missing = np.isnan(given)
-            times = (np.where(missing, 0, given) if missing.any() else given).astype(np.int64)
-            times[missing] = UNKNOWN_TIME
+        times = None if time is None else _times(frame[time], time)
         order = _order_by_counting(items, len(item_labels))
         users, items = users[order], items[order]
         by_user = _order_by_counting(users, len(user_labels))
@@ -125,7 +123,11 @@ class Interactions:
             keep = first if duplicates == "first" else np.append(first[1:], True)
             if duplicates in ("max", "sum"):
                 combine = np.maximum if duplicates == "max" else np.add
-                values = combine.reduceat(values, np.flatnonzero(first))
+                with np.errstate(over="ignore"):
+                    values = combine.reduceat(values, np.flatnonzero(first))
+                if not np.isfinite(values).all():
+                    wrong = f"the values of a repeated pair add up to more than {largest:.2g}"
+                    raise DataError(f"{wrong}. Correct them, or use another rule than 'sum'.")
             else:
                 values = values[keep]
             users, items = users[keep], items[keep]
@@ -162,8 +164,7 @@ class Interactions:
     @cached_property
     def matrix(self) -> csr_array:
         """The interaction matrix, float32, rows users and columns items; not to be changed."""
-        starts = np.zeros(self.n_users + 1, np.int32)
-        np.cumsum(np.bincount(self.users, minlength=self.n_users), out=starts[1:])
+        starts = row_starts(self.user_counts)
         matrix = csr_array((self.values, self.items, starts), shape=self.shape)
         matrix.has_canonical_format = True
         return matrix
@@ -183,9 +184,10 @@ class Interactions:
         """SHA-256 of the content: labels, pairs, values and times, whatever the row order."""
         digest = hashlib.sha256()
         for name, array in self._arrays().items():
-            digest.update(f"{name}:{array.dtype.kind}:{len(array)};".encode())
-            if array.dtype.kind == "U":
-                digest.update("\x00".join(array.tolist()).encode())
+            is_text = array.dtype.kind in "TU"
+            digest.update(f"{name}:{'U' if is_text else array.dtype.kind}:{len(array)};".encode())
+            if is_text:
+                digest.update(joined(array))
             else:
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
@@ -259,8 +261,11 @@ class Interactions:
 
     def save(self, path: Path) -> None:
         """Write to a ``.npz`` file (no pickle)."""
+        arrays = self._arrays()
+        for name in ("user_ids", "item_ids"):
+            arrays |= packed(name, arrays.pop(name))
         with path.open("wb") as file:
-            np.savez(file, **self._arrays())  # type: ignore[arg-type]  # numpy stubs: allow_pickle
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy stubs: allow_pickle
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -272,8 +277,7 @@ class Interactions:
             arrays["items"],
             arrays["values"],
             arrays.get("times"),
-            arrays["user_ids"],
-            arrays["item_ids"],
+            *(unpacked(name, arrays) for name in ("user_ids", "item_ids")),
         )
 
 
@@ -286,6 +290,18 @@ def sorting_order(*keys: NDArray[Any]) -> NDArray[np.int64]:
     return order
 
 
+def row_starts(counts: NDArray[np.int64]) -> NDArray[np.integer[Any]]:
+    """Return where rows of a sparse matrix start, and the end: in 32 bits as long as they fit.
+
+    Parameters
+    ----------
+    counts : array of int64, shape (n,)
+        Number of entries in each row.
+    """
+    starts = np.append(0, np.cumsum(counts, dtype=np.int64))
+    return starts if starts[-1] > np.iinfo(np.int32).max else starts.astype(np.int32)
+
+
 def _order_by_counting(codes: NDArray[np.int32], n: int) -> NDArray[np.integer[Any]]:
     """Return the order that sorts whole numbers below n, in linear time; stable."""
     starts = np.arange(len(codes) + 1, dtype=np.int32 if len(codes) < 2**31 - 1 else np.int64)
@@ -293,44 +309,27 @@ def _order_by_counting(codes: NDArray[np.int32], n: int) -> NDArray[np.integer[A
     return rows.tocsc().indices
 
 
-def _index(
-    labels: pd.Series, column: str, known: NDArray[Any] | None
-) -> tuple[NDArray[np.int32], NDArray[Any]]:
-    """Turn labels into indices of their sorted distinct values."""
-    missing = labels.isna().to_numpy()
-    if missing.any():
-        raise DataError(
-            f"the column {column!r} has {int(missing.sum())} empty labels, first in row "
-            f"{int(np.flatnonzero(missing)[0]) + 1}."
-        )
-    codes, distinct = pd.factorize(labels)
-    ids, rank = np.unique(as_ids(pd.Series(np.asarray(distinct))), return_inverse=True)
-    if known is None:
-        return rank.astype(np.int32)[codes], ids
-    if known.dtype.kind == "U":
-        ids = ids.astype(str)  # a part may hold only such labels as look like numbers
-    same_kind = known.dtype.kind == ids.dtype.kind
-    strangers = ~(np.isin(ids, known) if same_kind else np.isin(ids, known.astype(str)))
-    if strangers.any():
-        raise DataError(
-            f"the column {column!r} has the unknown label {ids[strangers][0].item()!r}."
-        )
-    return np.searchsorted(known, ids).astype(np.int32)[rank[codes]], known
-
-
-def as_ids(labels: pd.Series) -> NDArray[Any]:
-    """Return labels as int64 if every one is a plain whole number, else as text.
-
-    "007" stays text: as a number it would meet "7".
-    """
-    if pd.api.types.is_integer_dtype(labels) and labels.max() <= np.iinfo(np.int64).max:
-        return labels.to_numpy(np.int64)
-    text = labels.astype(str).to_numpy(dtype=str)
-    try:
-        numbers = text.astype(np.int64)
-    except (ValueError, OverflowError):
-        return text
-    return numbers if (numbers.astype(str) == text).all() else text
+def _times(column: pd.Series, name: str) -> NDArray[np.int64]:
+    """Return times as they are: floats would round large ones."""
+    if column.dtype.kind == "M":
+        moments: NDArray[np.int64] = pd.DatetimeIndex(column).asi8
+        return np.where(column.isna(), UNKNOWN_TIME, moments)
+    given = _numbers(column, name, 2.0**62, allow_missing=True)
+    missing = np.isnan(given)
+    if column.dtype.kind not in "iuf":
+        column = pd.to_numeric(column, errors="coerce", dtype_backend="numpy_nullable")
+    if pd.api.types.is_integer_dtype(column):
+        whole = column.to_numpy(np.int64, na_value=0)
+    else:
+        given = np.where(missing, 0, given) if missing.any() else given
+        whole = given.astype(np.int64)
+        if (uneven := np.flatnonzero(whole != given)).size:
+            raise DataError(
+                f"the column {name!r} has {len(uneven)} times that are no whole numbers, first "
+                f"{column.iloc[uneven[0]]} in row {uneven[0] + 1}. Multiply the times, such as by "
+                "1000 to have milliseconds, so that none is cut."
+            )
+    return np.where(missing, UNKNOWN_TIME, whole) if missing.any() else whole
 
 
 def _numbers(

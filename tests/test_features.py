@@ -113,7 +113,7 @@ def test_other_layouts():
     np.testing.assert_array_equal(read.matrix.toarray(), [[1, 0], [0, 1]])
     read = Pairs(both_ways=True).read(b"1\t2\n", "trust.txt")
     np.testing.assert_array_equal(read.matrix.toarray(), [[0, 1], [1, 0]])
-    with pytest.raises(DataError, match="'x' in the third column is no number"):
+    with pytest.raises(DataError, match="line 1: the third column 'x' is not a finite number"):
         Pairs().read(b"1\t2\tx\n", "pairs.tsv")
     read = Lists(counted=True).read(b"2 0:3 2:1\n0\n1 1:5\n", "mult.dat")
     np.testing.assert_array_equal(read.matrix.toarray(), [[3, 0, 1], [0, 0, 0], [0, 5, 0]])

@@ -3,6 +3,7 @@
 import string
 import tracemalloc
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recrepro import interactions
 from recrepro.errors import DataError
-from recrepro.interactions import UNKNOWN_TIME, Interactions, as_ids
+from recrepro.interactions import UNKNOWN_TIME, Interactions
+from recrepro.labels import as_ids
 
 LABEL = st.text(string.ascii_letters + string.digits + "-_ é", min_size=1, max_size=4)
 ROW = st.tuples(
@@ -224,7 +227,7 @@ def test_building_needs_less_than_three_times_the_columns_given(repeated):
     n = 1_000_000
     pairs = rng.integers(10**6, size=n) if repeated else rng.permutation(n)
     columns = {"user": pairs // 250, "item": pairs % 250, "value": rng.random(n)}
-    frame = pd.DataFrame(columns | {"time": rng.random(n) * 1e9})
+    frame = pd.DataFrame(columns | {"time": np.floor(rng.random(n) * 1e9)})
     tracemalloc.start()
     try:
         made = Interactions.from_frame(frame, value="value", time="time")
@@ -234,3 +237,36 @@ def test_building_needs_less_than_three_times_the_columns_given(repeated):
     assert (len(made) < n) == repeated
     # The frame itself is one of the three.
     assert peak < 2 * 4 * 8 * n
+
+
+def test_rows_of_the_matrix_end_beyond_32_bits(monkeypatch):
+    made = build([("a", "1", 1, 1), ("b", "2", 1, 1)])
+    # So many interactions do not fit here: what they give the matrix is looked at instead.
+    vars(made)["user_counts"] = np.array([2**30, 2**30 + 5])
+    given_parts = []
+
+    def csr_array(parts, shape):
+        given_parts.append((parts, shape))
+        return SimpleNamespace()
+
+    monkeypatch.setattr(interactions, "csr_array", csr_array)
+    assert made.matrix.has_canonical_format
+    (((_, _, starts), shape),) = given_parts
+    assert starts.tolist() == [0, 2**30, 2**31 + 5]
+    assert shape == made.shape
+
+
+def test_row_ends_that_fit_have_32_bits():
+    for counts in ([], [3, 0, 2], [2**31 - 1]):
+        starts = interactions.row_starts(np.array(counts, np.int64))
+        assert starts.tolist() == [0, *np.cumsum(counts).astype(int).tolist()]
+        assert starts.dtype == np.int32
+    assert interactions.row_starts(np.array([2**31])).dtype == np.int64
+
+
+def test_a_sum_of_values_is_finite_or_refused():
+    frame = frame_of([("a", "1", 3e38, 1), ("a", "1", 3e38, 2)])
+    with pytest.raises(DataError, match="add up to more than"):
+        Interactions.from_frame(frame, value="value", duplicates="sum")
+    largest = Interactions.from_frame(frame, value="value", duplicates="max").values
+    assert largest.tolist() == [np.float32(3e38)]

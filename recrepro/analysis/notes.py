@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.spec.budget import how, trials_in_words
+from recrepro.splits.negatives import counted_held_out
 from recrepro.store.entries import CellStatus
 from recrepro.store.records import Record, RecordedAudit
 from recrepro.store.results import Result
@@ -130,6 +131,11 @@ def split_notes(records: list[Record]) -> tuple[str, ...]:
     audit, record = worst_audit(records), records[0]
     found = [f.message for f in audit.findings if f.severity != "note"]
     notes = [f"Leakage audit: {audit.verdict}: {'; '.join(found)}"] if found else []
+    if counted_held_out(record.identity.split):
+        notes.append(
+            "Made with an older version, which drew negatives by their popularity in train and "
+            "test, so that items of the test part were drawn too often. Run it again"
+        )
     dropped = record.split.dropped
     users, items = dropped.get("test_cold_users", 0), dropped.get("test_cold_items", 0)
     if not users + items:

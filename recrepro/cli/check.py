@@ -1,7 +1,7 @@
 """`recrepro check`: check an experiment and estimate its cost."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from recrepro.cli.options import (
 )
 from recrepro.cli.workspaces import until_the_end
 from recrepro.compute.threads import share_cores
+from recrepro.data.formats.times import NAMES
 from recrepro.data.load import unavailable
 from recrepro.errors import RecreproError
 from recrepro.run.costs import CellCost, Costs, estimate
@@ -119,13 +120,14 @@ def print_check(
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The budget, data sets that are not here and why, and costs and notes of the rest."""
+    """The budget, data sets that are not here and why; costs, notes and units of time."""
 
     name: str
     budget: str | None
     absent: dict[str, str]
     costs: Costs | None
     notes: tuple[str, ...] = ()
+    time_units: dict[str, str] = field(default_factory=dict)
 
 
 def check_experiment(
@@ -178,7 +180,12 @@ def check_experiment(
         memory=memory,
         time_trials=time_trials,
     )
-    return CheckReport(path.stem, budget, absent, costs, placed_notes(path, spec, plan))
+    units = {
+        name: NAMES[dataset.time_unit]
+        for name, dataset in plan.datasets.items()
+        if dataset.interactions.times is not None
+    }
+    return CheckReport(path.stem, budget, absent, costs, placed_notes(path, spec, plan), units)
 
 
 def as_json(found: CheckReport) -> dict[str, Any]:
@@ -192,6 +199,7 @@ def as_json(found: CheckReport) -> dict[str, Any]:
         "absent": found.absent,
         "problems": costs.problems,
         "notes": list(found.notes),
+        "time_units": found.time_units,
         "splits": [
             {"name": s.name, "interactions": s.sizes, "audit": s.audit, "disk_bytes": s.disk}
             for s in costs.splits
@@ -236,6 +244,8 @@ def show_check(console: Console, found: CheckReport) -> None:
     if costs is None:
         console.print("Every name and value is valid; the cells are known once the data is here.")
         return
+    for name, unit in found.time_units.items():
+        console.print(f"{name}: times are read as {unit}", soft_wrap=True)
     for split in costs.splits:
         sizes = ", ".join(f"{n:,} {part}" for part, n in split.sizes.items())
         console.print(f"{split.name}: {sizes} interactions; audit: {split.audit}", soft_wrap=True)

@@ -12,6 +12,7 @@ from recrepro.cli.options import (
     experiment_argument,
 )
 from recrepro.interactions import UNKNOWN_TIME, Interactions
+from recrepro.labels import to_pandas
 from recrepro.run.materials import draw_splits
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
@@ -71,13 +72,14 @@ def write_parts(experiment_file: Path, folder: Path, data_dir: Path | None) -> I
             if part is not None:
                 _frame(part).to_csv(place / f"{title}.tsv", sep="\t", index=False)
         users = parts.test.user_ids[np.flatnonzero(parts.test.user_counts)]
-        pd.DataFrame({"user": users}).to_csv(place / "users.tsv", sep="\t", index=False)
+        pd.DataFrame({"user": to_pandas(users)}).to_csv(place / "users.tsv", sep="\t", index=False)
         yield place
 
 
 def _frame(part: Interactions) -> pd.DataFrame:
     """Return interactions with the data's own labels; an unknown time is empty."""
-    frame = pd.DataFrame({"user": part.user_ids[part.users], "item": part.item_ids[part.items]})
+    users, items = to_pandas(part.user_ids[part.users]), to_pandas(part.item_ids[part.items])
+    frame = pd.DataFrame({"user": users, "item": items})
     frame["value"] = part.values
     if part.times is not None:
         frame["time"] = pd.array(part.times, dtype="Int64")

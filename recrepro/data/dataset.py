@@ -11,6 +11,7 @@ from recrepro.interactions import Interactions
 
 if TYPE_CHECKING:
     from recrepro.data.filters import Filter
+    from recrepro.data.formats.times import TimeUnit
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,8 @@ class Dataset:
         Filters that a split applies to what models are fitted on, and to nothing else.
     preprocessing : tuple of dict
         What was done before the split and what will be done to train, in order, for the record.
+    time_unit : {"s", "ms", "us", "ns"}
+        Unit of the times.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Dataset:
     has_values: bool = True
     train_filters: "tuple[Filter, ...]" = ()
     preprocessing: tuple[dict[str, Any], ...] = ()
+    time_unit: "TimeUnit" = "s"
 
     def with_each_part(self, change: Callable[[Interactions], Interactions]) -> Self:
         """Return the same with each part changed; negatives stay as they are."""

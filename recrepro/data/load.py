@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recrepro.data.catalogue.load import load_named, load_named_features, missing_locally
 from recrepro.data.dataset import Dataset
@@ -12,11 +13,14 @@ from recrepro.data.filters import Filter, MinValue, make_filter
 from recrepro.data.formats.files import read_bytes, unpacked_name
 from recrepro.data.formats.read import build_interactions, read_frame, read_published
 from recrepro.data.formats.side import Columns, FeatureLayout, Pairs
+from recrepro.data.formats.times import settle_times
 from recrepro.data.synthetic import synthetic, synthetic_features
-from recrepro.errors import UsageError, at
+from recrepro.errors import DataError, UsageError, at
 from recrepro.features import Features, FeatureSet
 from recrepro.interactions import Interactions
+from recrepro.labels import places
 from recrepro.spec.experiment import DatasetSpec
+from recrepro.text.words import count
 
 
 def load_dataset(
@@ -51,6 +55,9 @@ def load_dataset(
         filters.append(("min-value", MinValue(value=spec.min_value)))
     filters += [(f.name, make_filter(f, f"data set {spec.name!r}")) for f in spec.filters]
     done: list[dict[str, Any]] = [{"step": "duplicates", "rule": spec.duplicates, "on": "all"}]
+    if dataset.time_unit != "s":
+        # Seconds are not recorded, so that what was made of such data keeps its identity.
+        done.insert(0, {"step": "times", "unit": dataset.time_unit, "on": "all"})
     for name, step in filters:
         options = step.model_dump(mode="json", exclude={"on"})
         entry = {"step": name, **options, "on": step.on, "learns": step.learns}
@@ -115,8 +122,9 @@ def _read(spec: DatasetSpec, base: Path, data_dir: Path | None, *, progress: boo
     if spec.file is not None:
         path = base / spec.file
         frame = read_frame(path, spec.format, columns)
+        unit = settle_times([frame], spec.time_unit)
         interactions = build_interactions(frame, str(path), duplicates=spec.duplicates)
-        return Dataset(spec.name, interactions, has_values="value" in frame)
+        return Dataset(spec.name, interactions, has_values="value" in frame, time_unit=unit)
     if spec.train is not None and spec.test is not None:
         negatives = base / spec.negatives if spec.negatives is not None else None
         return read_published(
@@ -128,6 +136,7 @@ def _read(spec: DatasetSpec, base: Path, data_dir: Path | None, *, progress: boo
             columns,
             validation=base / spec.validation if spec.validation is not None else None,
             duplicates=spec.duplicates,
+            time_unit=spec.time_unit,
         )
     return load_named(spec.name, data_dir, duplicates=spec.duplicates, progress=progress)
 
@@ -171,6 +180,46 @@ def load_features(
         key = (described.side, described.name)
         sets[key] = FeatureSet(*key, rows.ids, rows.matrix, rows.columns, described.links)
     return Features(tuple(sets.values()))
+
+
+def match_features(
+    spec: DatasetSpec, features: Features, interactions: Interactions, base: Path
+) -> Features:
+    """Give features the rows of the users and items of a data set.
+
+    Parameters
+    ----------
+    spec : DatasetSpec
+        The data set as the experiment file says.
+    features : Features
+        From `load_features`.
+    interactions : Interactions
+        Of the data set.
+    base : Path
+        As in `load_features`.
+
+    Raises
+    ------
+    DataError
+        If no label of a file beside the data is one of theirs.
+    """
+    aligned = features.aligned(interactions.user_ids, interactions.item_ids)
+    ids = {"user": interactions.user_ids, "item": interactions.item_ids}
+    for number, described in enumerate(spec.features):
+        one = features.of(described.side)[described.name]
+        if len(one.ids) and (places(ids[described.side], one.ids) < 0).all():
+            with at("features", number, "file"):
+                raise DataError(
+                    f"{base / described.file}: none of its {count(len(one.ids), 'label')} is "
+                    f"{'a user' if described.side == 'user' else 'an item'} of {spec.name!r}: "
+                    f"{_some(one.ids)} there, {_some(ids[described.side])} in the data. Labels "
+                    "must be those of the data; is it the right file, side or column?"
+                )
+    return aligned
+
+
+def _some(labels: NDArray[Any]) -> str:
+    return ", ".join(repr(str(label))[:40] for label in labels[:3].tolist())
 
 
 def unavailable(spec: DatasetSpec, data_dir: Path | None = None) -> str | None:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pandas as pd
 from pyarrow import parquet
 
+from recrepro.data.formats.delimited import LAYOUTS
 from recrepro.data.formats.files import check_text, open_file, read_bytes, unpacked_name
 from recrepro.data.formats.read import guess_format, read_frame
+from recrepro.data.formats.rows import dialect_of, read_fields, records
 from recrepro.errors import DataError, UsageError
 
 RUN_FORMATS = ("csv", "tsv", "parquet", "trec")
@@ -68,19 +70,15 @@ def read_run(
 
 
 def _read_trec(path: Path) -> pd.DataFrame:
-    text = check_text(read_bytes(path), str(path))
-    try:
-        frame = pd.read_csv(
-            io.BytesIO(text), sep=r"\s+", header=None, dtype=str, keep_default_na=False
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataError(f"{path} is no TREC run: {error}.") from error
-    if frame.shape[1] != len(_TREC):
+    fields = read_fields(read_bytes(path), str(path), dialect_of("", header=False))
+    if len(fields.columns) != len(_TREC):
         raise DataError(
-            f"{path} has {frame.shape[1]} fields a line; a TREC run has {len(_TREC)}: "
+            f"{path} has {len(fields.columns)} fields a line; a TREC run has {len(_TREC)}: "
             f"{', '.join(_TREC)}."
         )
-    frame.columns = pd.Index(_TREC)
+    frame = pd.DataFrame(
+        {name: c.to_pandas() for name, c in zip(_TREC, fields.columns, strict=True)}
+    )
     frame["score"] = _numbers(frame["score"], path)
     return frame[["user", "item", "score"]]
 
@@ -107,9 +105,9 @@ def _header(path: Path, fmt: str) -> list[str]:
     if fmt == "parquet":
         with open_file(path) as file:
             return list(parquet.read_schema(io.BytesIO(file.read())).names)
-    separator = "," if fmt == "csv" else "\t"
+    layout = LAYOUTS[fmt]
     text = check_text(read_bytes(path), str(path))
-    return [str(n) for n in pd.read_csv(io.BytesIO(text), sep=separator, nrows=0).columns]
+    return next(records(text, layout, str(path)))[1]
 
 
 def _numbers(values: "pd.Series[str]", path: Path) -> "pd.Series[float]":

@@ -17,6 +17,7 @@ from recrepro.evaluation.metrics import Hits, PerUser, Ranking
 from recrepro.evaluation.rankings import Evaluation, Rankings
 from recrepro.evaluation.topk import Ranked, Task, TieOrder, rank
 from recrepro.interactions import Interactions
+from recrepro.labels import as_text, places
 from recrepro.model import Recommender, answer_fault
 from recrepro.randomness import generator
 
@@ -234,7 +235,7 @@ class Evaluator:
             return train.item_counts > 0
         if self._items == "all":
             return np.ones(train.n_items, bool)
-        return np.isin(train.item_ids.astype(str), list(self._items))
+        return places(as_text(list(self._items)), train.item_ids) >= 0
 
 
 def _rank_in_threads(

@@ -149,7 +149,7 @@ def ndcg_linear_gain(ranking: Ranking, k: int) -> PerUser:
     The ideal list holds the min(k, R) largest values. 0 for a user whose values are all 0; values
     below 0 count as 0. With binary values it equals `ndcg`.
     """
-    return _graded_ndcg(ranking, k, lambda values: np.maximum(values, 0))
+    return _graded_ndcg(ranking, k, lambda values, _: np.maximum(values, 0))
 
 
 def ndcg_exponential_gain(ranking: Ranking, k: int) -> PerUser:
@@ -157,7 +157,7 @@ def ndcg_exponential_gain(ranking: Ranking, k: int) -> PerUser:
 
     Ferrari Dacrema et al. use it on ratings, with an ideal list that is not cut at k.
     """
-    return _graded_ndcg(ranking, k, lambda values: np.exp2(np.maximum(values, 0)) - 1)
+    return _graded_ndcg(ranking, k, _exponential_gain)
 
 
 def recall(ranking: Ranking, k: int) -> PerUser:
@@ -299,19 +299,32 @@ def _ideal_dcg(n_hits: NDArray[np.int64]) -> PerUser:
     return ideal
 
 
-def _graded_ndcg(
-    ranking: Ranking, k: int, gain: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-) -> PerUser:
+def _exponential_gain(values: PerUser, largest: PerUser) -> PerUser:
+    """Return 2^value - 1, divided by a power of two where the user's largest value is very large.
+
+    The power is the same for all items of a user and cancels out. Without it, 2^1024 is infinite.
+    """
+    shift = np.maximum(largest - _LARGEST_EXPONENT, 0)
+    gains: PerUser = np.exp2(np.maximum(values, 0) - shift) - np.exp2(-shift)
+    return gains
+
+
+_LARGEST_EXPONENT = 960
+"""The sum of many gains of 2^960 is finite."""
+
+
+def _graded_ndcg(ranking: Ranking, k: int, gain: Callable[[PerUser, PerUser], PerUser]) -> PerUser:
+    """Compute NDCG with gains that a function returns for values and each user's largest value."""
     hits = ranking.top(k)
     users = np.repeat(np.arange(ranking.n_users), ranking.n_relevant)
-    places = np.arange(len(users)) - np.repeat(
-        np.cumsum(ranking.n_relevant) - ranking.n_relevant, ranking.n_relevant
-    )
+    starts = np.cumsum(ranking.n_relevant) - ranking.n_relevant
+    places = np.arange(len(users)) - np.repeat(starts, ranking.n_relevant)
     in_ideal = places < k
     discounts = _discounts(k)
-    best = gain(ranking.values[in_ideal]) * discounts[places[in_ideal]]
+    largest = ranking.values[starts]
+    best = gain(ranking.values[in_ideal], largest[users[in_ideal]]) * discounts[places[in_ideal]]
     ideal = np.bincount(users[in_ideal], best, minlength=ranking.n_users)
-    dcg = ranking.total(hits, gain(hits.values) * discounts[hits.ranks - 1])
+    dcg = ranking.total(hits, gain(hits.values, largest[hits.users]) * discounts[hits.ranks - 1])
     return np.divide(dcg, ideal, out=np.zeros(ranking.n_users), where=ideal > 0)
 
 

@@ -21,10 +21,11 @@ from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.evaluation.rankings import Evaluation
 from recrepro.interactions import Interactions
+from recrepro.labels import as_text, to_pandas
 from recrepro.model import ModelConfig, Recommender
 from recrepro.run.job import evaluator_of
 from recrepro.run.materials import draw
-from recrepro.run.outcome import measured, per_user_table, result_digest
+from recrepro.run.outcome import measured, per_user_table, require_finite, result_digest
 from recrepro.run.plan import Cell, Plan
 from recrepro.run.provenance import environment, peak_memory_bytes
 from recrepro.spec.experiment import Experiment, ModelSpec
@@ -267,8 +268,8 @@ def _score(
     negatives: csr_array | None,
 ) -> Scored:
     rows = {
-        "user": pd.Index(test.user_ids.astype(str)).get_indexer(pd.Index(frame["user"])),
-        "item": pd.Index(test.item_ids.astype(str)).get_indexer(pd.Index(frame["item"])),
+        "user": pd.Index(to_pandas(as_text(test.user_ids))).get_indexer(pd.Index(frame["user"])),
+        "item": pd.Index(to_pandas(as_text(test.item_ids))).get_indexer(pd.Index(frame["item"])),
     }
     for what, found in rows.items():
         if (found < 0).any():
@@ -284,6 +285,7 @@ def _score(
     )
     scores.sort_indices()
     evaluation = evaluator.evaluate(RunFile(scores), known, shown, test, negatives)
+    require_finite(evaluation)
     notes = tuple(_notes(evaluator, evaluation, scores, shown))
     return Scored(evaluation, notes, sampled=negatives is not None)
 

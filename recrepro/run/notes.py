@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recrepro.data.dataset import Dataset
+from recrepro.data.formats.times import NAMES
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.run.plan import Plan
 from recrepro.spec.experiment import Experiment
 from recrepro.spec.places import place
-
-_UNITS = (("nanoseconds", 1e17), ("microseconds", 1e14), ("milliseconds", 1e11))
-"""What times above a number must be in: as seconds since 1970, 1e11 is the year 5138."""
 
 Note = tuple[tuple[str | int, ...], str]
 """A place in the experiment file, as in `RecreproError.location`, and what is odd there."""
@@ -18,9 +16,11 @@ Note = tuple[tuple[str | int, ...], str]
 
 def notes(plan: Plan) -> Iterator[Note]:
     """Yield what a user should know before the experiment is run."""
+    stated = {spec.name for spec in plan.experiment.datasets if spec.time_unit is not None}
     for dataset in plan.datasets.values():
         yield from _cutoffs(plan, dataset)
-        yield from _times(dataset)
+        if dataset.name not in stated:
+            yield from _times(dataset)
 
 
 def _cutoffs(plan: Plan, dataset: Dataset) -> Iterator[Note]:
@@ -45,13 +45,12 @@ def _cutoffs(plan: Plan, dataset: Dataset) -> Iterator[Note]:
 def _times(dataset: Dataset) -> Iterator[Note]:
     """Note times that are no seconds."""
     times = dataset.interactions.times
-    latest = int(times.max(initial=0)) if times is not None else 0
-    unit = next((unit for unit, least in _UNITS if latest > least), None)
-    if unit is not None:
+    if times is not None and dataset.time_unit != "s":
+        unit = NAMES[dataset.time_unit]
         text = (
-            f"the times of {dataset.name!r} look like {unit}: the latest is {latest}. Splits by "
-            "time need their order only; but write moments and durations, such as the 'at' of a "
-            f"temporal split, in {unit} too, or divide the column to have seconds."
+            f"the times of {dataset.name!r} look like {unit}: the latest is "
+            f"{times.max(initial=0)}. Write moments, such as the 'at' of a temporal split, in "
+            f"{unit} too. If the column has another unit, say so with time_unit."
         )
         yield ("datasets", dataset.name), text
 

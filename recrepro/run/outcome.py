@@ -5,19 +5,23 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from recrepro.errors import DataError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.evaluation.groups import by_activity, by_popularity
 from recrepro.evaluation.rankings import Evaluation
 from recrepro.interactions import Interactions
+from recrepro.labels import to_pandas
 from recrepro.model import Recommender
 from recrepro.space import at_edge
 from recrepro.spec.canonical import canonical_json
 from recrepro.spec.experiment import ModelSpec
 from recrepro.spec.identity import Identity
 from recrepro.store.records import Record, RecordedSearch, Trial
+from recrepro.text.words import count
 from recrepro.tuning.tuner import best_of, search_space
 
 RANKINGS = "rankings"
@@ -50,7 +54,13 @@ def measured(evaluation: Evaluation, train: Interactions) -> dict[str, Any]:
         Of the test part.
     train : Interactions
         Data that the model was fitted on.
+
+    Raises
+    ------
+    DataError
+        If a value is not finite: as `require_finite`.
     """
+    require_finite(evaluation)
     names = [name.partition("@")[2] for name in evaluation.means]
     cutoffs = sorted({int(k) for k in names if k})
     return {
@@ -63,6 +73,30 @@ def measured(evaluation: Evaluation, train: Interactions) -> dict[str, Any]:
             "popularity": by_popularity(evaluation, train.item_counts, cutoffs),
         },
     }
+
+
+def require_finite(evaluation: Evaluation) -> None:
+    """Refuse values that are not finite: they would be written as results.
+
+    Raises
+    ------
+    DataError
+        Naming the metric.
+    """
+    for name, values in evaluation.per_user.items():
+        if not np.isfinite(values).all():
+            n_wrong = int((~np.isfinite(values)).sum())
+            raise DataError(
+                f"the metric {name!r} is not a finite number for {n_wrong:,} of "
+                f"{count(len(values), 'user')}. Nothing is written. Are values of the data too "
+                'large for it? Use values = "binary", or another metric.'
+            )
+    for name, value in evaluation.overall.items():
+        if not np.isfinite(value):
+            raise DataError(
+                f"the metric {name!r} is not a finite number: {value}. Nothing is written. Use "
+                "another metric."
+            )
 
 
 def _definition(metric: str) -> dict[str, str]:
@@ -105,7 +139,8 @@ def search_outcome(
 
 def per_user_table(evaluation: Evaluation, holdout: Interactions) -> bytes:
     """Write per-user values as Parquet: the users' own labels, one column a metric."""
-    frame = pd.DataFrame({"user": holdout.user_ids[evaluation.users], **evaluation.per_user})
+    users = to_pandas(holdout.user_ids[evaluation.users])
+    frame = pd.DataFrame({"user": users, **evaluation.per_user})
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     return buffer.getvalue()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from recrepro.data.dataset import Dataset, content_checksum
-from recrepro.data.load import load_dataset, load_features
+from recrepro.data.load import load_dataset, load_features, match_features
 from recrepro.errors import UsageError, at
 from recrepro.features import Features
 from recrepro.model import Recommender
@@ -141,8 +141,9 @@ def make_plan(
         plan.datasets[dataset.name] = dataset
         if any(model.needs_features for model in models.values()):
             whole = load_features(spec, base, data_dir, progress=progress)
-            labels = dataset.interactions
-            plan.features[dataset.name] = whole.aligned(labels.user_ids, labels.item_ids)
+            with at("datasets", spec.name):
+                aligned = match_features(spec, whole, dataset.interactions, base)
+            plan.features[dataset.name] = aligned
         plan.cells.extend(_cells(plan, dataset, identities))
     _check_distinct(plan.cells)
     return plan

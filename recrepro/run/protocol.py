@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from recrepro.data.dataset import Dataset
-from recrepro.data.formats.files import read_bytes
+from recrepro.data.formats.files import check_text, read_bytes
 from recrepro.errors import UsageError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.spec.canonical import canonical_hash
@@ -19,12 +19,14 @@ def read_labels(path: Path) -> list[str]:
     ------
     UsageError
         If the file is not there, or holds nothing.
+    DataError
+        If it is no UTF-8 text.
     """
-    labels = read_bytes(path).decode("utf-8", errors="replace").split("\n")
-    kept = sorted({label.strip() for label in labels} - {""})
-    if not kept:
+    raw = read_bytes(path)
+    if not raw.strip():
         raise UsageError(f"the list of items {path} is empty; it should have one label a line.")
-    return kept
+    labels = check_text(raw, str(path)).decode().split("\n")
+    return sorted({label.strip() for label in labels} - {""})
 
 
 def ranking_identity(experiment: Experiment, items: str | list[str]) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def check_items(items: str | list[str], dataset: Dataset, path: str | None) -> N
     """Refuse a list of items that are not those of a data set."""
     if isinstance(items, str):
         return
-    unknown = sorted(set(items) - set(dataset.interactions.item_ids.astype(str).tolist()))
+    unknown = sorted(set(items) - set(map(str, dataset.interactions.item_ids.tolist())))
     if unknown:
         raise UsageError(
             f"evaluate.item_file {path!r} lists {len(unknown)} of {len(items)} items that the data "

@@ -131,12 +131,14 @@ class DatasetSpec(TomlTable):
     min_value: float | None = None
     filters: tuple[FilterSpec, ...] = ()
     values: Literal["binary", "keep"] = "binary"
+    time_unit: Literal["s", "ms", "us", "ns"] | None = None
     features: tuple[FeatureSpec, ...] = ()
 
     @model_serializer(mode="wrap")
     def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out features if there are none: what was run before keeps its hash."""
-        return {k: v for k, v in write(self).items() if v or k != "features"}
+        """Leave out features and a unit that are not given: what was run before keeps its hash."""
+        later = ("features", "time_unit")
+        return {k: v for k, v in write(self).items() if v or k not in later}
 
     @model_validator(mode="after")
     def _distinct_features(self) -> "DatasetSpec":
@@ -153,8 +155,11 @@ class DatasetSpec(TomlTable):
         for name in ("validation", "negatives"):
             if getattr(self, name) is not None and self.test is None:
                 raise ValueError(f"{name!r} needs 'train' and 'test'")
-        if self.file is None and self.train is None and (self.format or self.columns):
-            raise ValueError("'format' and 'columns' go with 'file' or 'train' and 'test' only")
+        if self.file is None and self.train is None:
+            if self.format or self.columns:
+                raise ValueError("'format' and 'columns' go with 'file' or 'train' and 'test' only")
+            if self.time_unit is not None:
+                raise ValueError("'time_unit' goes with 'file' or 'train' and 'test' only")
         return self
 
 

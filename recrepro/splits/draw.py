@@ -14,7 +14,7 @@ from recrepro.spec.identity import SplitIdentity
 from recrepro.splits.audit import Audit, audit_split
 from recrepro.splits.base import Parts, Splitter
 from recrepro.splits.keys import SplitKeys
-from recrepro.splits.negatives import Sampling, draw_negatives
+from recrepro.splits.negatives import VERSIONS, Sampling, draw_negatives
 from recrepro.splits.published import Published
 from recrepro.splits.sealed import StoredSplit, TuningView, describe, stored_bytes
 
@@ -146,12 +146,14 @@ def draw_split(
         positive = parts.known.union(parts.hidden)
         if parts.test_shown is not None:
             positive = positive.union(parts.test_shown)
-        test_negatives = draw_negatives(positive, parts.test, n_negatives, rng, sampling)
+        popularity = parts.known.item_counts if sampling == "popularity" else None
+        test_negatives = draw_negatives(positive, parts.test, n_negatives, rng, popularity)
     validation_negatives: csr_array | None = None
     if n_negatives and len(parts.validation):
         rng = generator(seed, "negatives", "validation")
+        popularity = parts.train.item_counts if sampling == "popularity" else None
         validation_negatives = draw_negatives(
-            parts.known, parts.validation, n_negatives, rng, sampling
+            parts.known, parts.validation, n_negatives, rng, popularity
         )
     return Drawn(parts, validation_negatives, test_negatives, splitter, dataset.preprocessing)
 
@@ -171,7 +173,7 @@ def split_identity(
         data=data,
         train_filters=[s for s in dataset.preprocessing if s["on"] == "train"],
         strategy=name,
-        version=splitter.version,
+        version=splitter.version + VERSIONS[sampling],
         options=splitter.model_dump(mode="json"),
         seed=seed,
         fold=fold,

@@ -8,31 +8,46 @@ from scipy.sparse import csr_array
 
 from recrepro.errors import DataError
 from recrepro.interactions import Interactions
+from recrepro.spec.identity import SplitIdentity
 
 Sampling = Literal["uniform", "popularity"]
 """How negatives are drawn: each free item with the same chance, or with a chance in proportion to
-its interactions in what is known, one after the other and without return."""
+its interactions in train, one after the other and without return."""
+
+VERSIONS: dict[Sampling, int] = {"uniform": 0, "popularity": 1}
+"""Added to the version of a split; bumped whenever a sampling can draw other negatives."""
+
+_COUNTED_TEST = {"published": 2}
+"""The last version of each strategy whose draws by popularity counted held-out interactions, too;
+1 of all others."""
+
+
+def counted_held_out(split: SplitIdentity) -> bool:
+    """Say whether negatives were drawn by popularity in train and test, as they once were."""
+    last = _COUNTED_TEST.get(split.strategy, 1)
+    return split.sampling == "popularity" and split.version <= last
 
 
 def draw_negatives(
-    known: Interactions,
+    positive: Interactions,
     holdout: Interactions,
     n_negatives: int,
     rng: np.random.Generator,
-    sampling: Sampling = "uniform",
+    popularity: NDArray[np.int64] | None = None,
 ) -> csr_array:
     """Draw distinct negatives for every user with held-out items.
 
     Parameters
     ----------
-    known, holdout : Interactions
+    positive, holdout : Interactions
         Items in either are never drawn for that user.
     n_negatives : int
         How many for each user.
     rng : numpy.random.Generator
         The only source of randomness.
-    sampling : {"uniform", "popularity"}
-        How they are drawn. By popularity, items that nobody has are not.
+    popularity : array of int, shape (n_items,), optional
+        Chances in proportion: interactions of each item in train, and in nothing that is held out.
+        Items with 0 are not drawn. By default each item has the same chance.
 
     Returns
     -------
@@ -45,29 +60,29 @@ def draw_negatives(
     """
     users = np.flatnonzero(holdout.user_counts)
     # Binarised, because a stored value of 0 would vanish from the sum.
-    taken = known.binarised().matrix.astype(bool) + holdout.binarised().matrix.astype(bool)
-    drawable = np.ones(known.n_items, np.int64) if sampling == "uniform" else known.item_counts
-    left = (drawable > 0).sum() - (taken[users] @ (drawable > 0).astype(np.int64))
+    taken = positive.binarised().matrix.astype(bool) + holdout.binarised().matrix.astype(bool)
+    drawable = np.ones(positive.n_items, bool) if popularity is None else popularity > 0
+    left = drawable.sum() - (taken[users] @ drawable.astype(np.int64))
     if len(left) and left.min() < n_negatives:
         raise DataError(
             f"evaluate.candidates: {n_negatives} negatives were asked for, but a user has only "
             f"{int(left.min())} items left to draw from. Ask for so many or fewer, or rank all "
             'items: candidates = "full".'
         )
-    if sampling == "popularity":
-        return _draw_by_weight(taken, users, n_negatives, drawable, rng)
+    if popularity is not None:
+        return _draw_by_weight(taken, users, n_negatives, popularity, rng)
     # Drawing among the free items by their rank, then shifting past the taken ones, needs no
     # rejection: the i-th free item is i plus the number of taken items before it. A user's taken
     # item number j has taken[j] - j free items before it.
     taken.sort_indices()
-    owners = np.repeat(np.arange(known.n_users), np.diff(taken.indptr))
+    owners = np.repeat(np.arange(positive.n_users), np.diff(taken.indptr))
     free_before = taken.indices - (np.arange(taken.nnz) - taken.indptr[owners])
-    picks = _distinct(left, n_negatives, known.n_items, rng)
-    rows, ranks = users[picks // known.n_items], picks % known.n_items
-    width = known.n_items + 1
+    picks = _distinct(left, n_negatives, positive.n_items, rng)
+    rows, ranks = users[picks // positive.n_items], picks % positive.n_items
+    width = positive.n_items + 1
     passed = np.searchsorted(owners * width + free_before, rows * width + ranks, side="right")
     items = ranks + passed - taken.indptr[rows]
-    return csr_array((np.ones(len(items), bool), (rows, items)), shape=known.shape)
+    return csr_array((np.ones(len(items), bool), (rows, items)), shape=positive.shape)
 
 
 ROUNDS = 20

@@ -20,6 +20,7 @@ from recrepro.compute.failpoints import reach
 from recrepro.durable import new_folder
 from recrepro.errors import SealError
 from recrepro.interactions import Interactions
+from recrepro.labels import n_packed, packed, unpacked
 from recrepro.splits.base import Parts
 from recrepro.splits.keys import SplitKeys, rankings_key, read_locked, write_locked
 
@@ -243,7 +244,9 @@ def _arrays(name: str, part: Interactions | None) -> Arrays:
     named[f"{name}.values"] = part.values
     if part.times is not None:
         named[f"{name}.times"] = part.times
-    return {**named, **{label: getattr(part, label) for label in LABELS}}
+    for label in LABELS:
+        named |= packed(label, getattr(part, label))
+    return named
 
 
 def _interactions(arrays: Mapping[str, NDArray[Any]], name: str) -> Interactions:
@@ -252,7 +255,7 @@ def _interactions(arrays: Mapping[str, NDArray[Any]], name: str) -> Interactions
         arrays[f"{name}.items"],
         arrays[f"{name}.values"],
         arrays.get(f"{name}.times"),
-        *(arrays[label] for label in LABELS),
+        *(unpacked(label, arrays) for label in LABELS),
     )
 
 
@@ -270,4 +273,5 @@ def _negatives(arrays: Mapping[str, NDArray[Any]], name: str) -> csr_array | Non
     if f"{name}.data" not in arrays:
         return None
     stored = tuple(arrays[f"{name}.{k}"] for k in ("data", "indices", "indptr"))
-    return csr_array(stored, shape=(len(arrays["user_ids"]), len(arrays["item_ids"])))
+    n_users, n_items = (n_packed(label, arrays) for label in LABELS)
+    return csr_array(stored, shape=(n_users, n_items))

@@ -148,6 +148,16 @@ def test_what_is_not_tested_because_it_is_cold_is_noted(built):
     assert note.startswith("1,503 of 2,000 held-out interactions are not tested: 1,500 of users")
 
 
+@pytest.mark.parametrize(("version", "noted"), [(1, True), (2, False)])
+def test_negatives_that_knew_the_test_part_are_noted(version, noted):
+    changes = {"split": {"candidates": 5, "sampling": "popularity", "version": version}}
+    identity = make_identity("a", changes=changes)
+    metrics = {"metrics": {"ndcg@10": 0.3, "recall@5": 0.2}}
+    record = make_record("a", identity=identity, changes=metrics)
+    (board,), _ = build(Experiment.model_validate_json(json.dumps(EXPERIMENT)), [result_of(record)])
+    assert any("popularity in train and test" in note for note in board.notes) == noted
+
+
 def test_expected_values_get_a_verdict(built):
     _, verdicts = built
     assert [v.verdict for v in verdicts] == ["ok", "off", "missing"]

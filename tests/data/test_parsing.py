@@ -175,7 +175,10 @@ def test_reviews_as_json_lines(tmp_path):
         ("[1, 2]\n", "line 1: a JSON object"),
         (lines(REVIEWS[:1]) + '{"reviewerID": "A2"\n', "not one JSON object a line"),
         (lines([REVIEWS[0], {"reviewerID": "A2", "overall": 1}]), "record 2: the item is empty"),
-        (lines([REVIEWS[0], REVIEWS[0] | {"overall": "five"}]), "not one JSON object a line"),
+        (
+            lines([REVIEWS[0], REVIEWS[0] | {"overall": "five"}]),
+            'record 2: the value "five" is not a',
+        ),
     ],
 )
 def test_other_lines_are_not_json_records(content, message):
@@ -216,3 +219,47 @@ def test_text_packed_by_bzip2(tmp_path):
     path.write_bytes(bz2.compress(b"1 10 4\n" * 100)[:-5])
     with pytest.raises(DataError, match=r"\.txt\.bz2 is not a whole bzip2 file"):
         read_frame(path, "ssv")
+
+
+def test_a_field_may_be_missing_from_any_record():
+    bare, full = {"user": "a", "item": "i"}, {"user": "b", "item": "i", "rating": 4}
+    with pytest.raises(DataError, match="record 1: the value is empty"):
+        read(lines([bare | {"rating": None}, full]), "jsonl")
+    with pytest.raises(DataError, match="record 2: the value is empty"):
+        read(lines([full, bare]), "jsonl")
+    frame = read(lines([bare, bare | {"user": "b", "time": 9}]), "jsonl")
+    assert frame["time"].isna().tolist() == [True, False]
+    assert frame["time"].tolist()[1] == 9
+
+
+@pytest.mark.parametrize("size", [1, 3, 50])
+def test_the_order_of_records_and_blocks_does_not_matter(monkeypatch, size):
+    records = [
+        {"user": "a", "item": "2021-01-01"},
+        {"user": "b", "item": None, "extra": 1},
+        {"extra": "x", "item": "7", "user": "c", "time": "2021-01-01"},
+        {"user": "d", "item": "8", "time": None},
+        {"item": "9", "user": "e", "time": "2021-01-02"},
+    ]
+    records[1]["item"] = "6"
+    monkeypatch.setattr(jsonlines, "_BLOCK", max(map(len, lines(records).split("\n"))) * size)
+    expected = {(r["user"], r["item"]): r.get("time") for r in records}
+    for order in (records, records[::-1], records[2:] + records[:2]):
+        frame = read(lines(order), "jsonl")
+        found = {(u, i): None if pd.isna(t) else t for u, i, t in rows(frame)}
+        seconds = {k: t and int(pd.Timestamp(t).timestamp()) for k, t in expected.items()}
+        assert found == seconds
+
+
+def test_json_of_another_encoding_gets_the_right_reason():
+    record = lines(REVIEWS[:1]).encode()
+    assert rows(parse_frame(b"\xef\xbb\xbf" + record, "the log", "jsonl"))[0][0] == "A1"
+    bad = record + '{"reviewerID": "Jos\u00e9", "asin": "1"}\n'.encode("latin-1")
+    with pytest.raises(DataError, match=r"line 2: the byte 0xe9 is not UTF-8"):
+        parse_frame(bad, "the log", "jsonl")
+
+
+def test_a_line_above_the_limit_is_refused(monkeypatch):
+    monkeypatch.setattr(jsonlines, "_BLOCK", 100)
+    with pytest.raises(DataError, match="line of more than 100 bytes"):
+        read(lines([{"user": "a", "item": "b" * 500}] * 2), "jsonl")

@@ -75,7 +75,12 @@ def test_columns_can_be_named(tmp_path):
         ("run.csv", b"user,item,score\n1,a,nan\n", DataError, "finite"),
         ("run.trec", b"1 Q0 a 1 high tag\n", DataError, "score in row 1 is 'high'"),
         ("run.trec", b"1 a 1\n", DataError, "3 fields a line; a TREC run has 6"),
-        ("run.trec", b"1 Q0 a 1 2 t\n1 Q0 a 1 2 t more\n", DataError, "no TREC run"),
+        (
+            "run.trec",
+            b"1 Q0 a 1 2 t\n1 Q0 a 1 2 t more\n",
+            DataError,
+            "line 2: the number of fields is 7",
+        ),
         ("run.trec", b"", DataError, "empty|no TREC run"),
         ("run.dat", b"1 2 3\n", UsageError, "not told by its ending"),
         ("run.inter", b"1 2 3\n", UsageError, "is recbole; it should be one of csv"),

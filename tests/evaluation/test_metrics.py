@@ -1,6 +1,7 @@
 """Accuracy metrics against hand values, scikit-learn, trec_eval and loops over the definition."""
 
 import math
+from fractions import Fraction
 
 import ir_measures
 import numpy as np
@@ -11,6 +12,7 @@ from ir_measures import AP, RR, P, R, Rprec, Success, nDCG
 from sklearn.metrics import ndcg_score, roc_auc_score
 
 from recrepro.evaluation.definitions import DEFINITIONS, parse_metric
+from recrepro.evaluation.metrics import Hits, Ranking
 
 ACCURACY = [d.id for d in DEFINITIONS.values() if d.kind == "accuracy"]
 
@@ -23,6 +25,20 @@ def values(name, made, k=10):
     """The values of all users; one that is for all of them together counts as each one's."""
     got = parse_metric(title(name, k))(made)
     return np.full(made.n_users, got) if isinstance(got, float) else got
+
+
+@pytest.fixture(scope="session")
+def graded():
+    """Rank one user's held-out items: rank and value of the hits, values of those not found."""
+
+    def rank(hits, missed):
+        n, ranks = len(hits), np.array([rank for rank, _ in hits])
+        grades = np.array([value for _, value in hits], float)
+        hit = Hits(np.zeros(n, int), ranks, np.arange(1, n + 1), grades)
+        whole = np.sort(np.append(grades, missed))[::-1]
+        return Ranking(hit, np.array([len(whole)]), np.array([100]), whole)
+
+    return rank
 
 
 @pytest.fixture
@@ -302,3 +318,35 @@ def test_disagrees_with_trec_eval_in_one_direction_and_somewhere(
     differ = ~np.isclose(ours, expected, rtol=1e-6)
     assert differ.any()
     assert relation(ours[differ], np.array(expected)[differ]).all()
+
+
+@pytest.mark.parametrize("largest", [30, 1_000, 1_024, 20_000, 3e38])
+def test_exponential_gains_of_counts_agree_with_exact_arithmetic(graded, largest):
+    # Hits at ranks 2 and 3; the largest of three relevant items is at rank 3.
+    rest = [1.0, 5.0]
+    made = graded([(2, rest[1]), (3, float(largest))], rest[:1])
+    got = float(values("ndcg[exponential]", made)[0])
+    if largest <= 20_000:
+        gain = [Fraction(2 ** int(v) - 1) for v in (largest, *rest[::-1])]
+        weight = [Fraction(1 / math.log2(rank + 1)) for rank in (1, 2, 3)]
+        ideal = sum(g * w for g, w in zip(gain, weight, strict=True))
+        exact = float((gain[1] * weight[1] + gain[0] * weight[2]) / ideal)
+    else:
+        exact = 0.5
+    assert got == pytest.approx(exact, rel=1e-12)
+    assert 0 < float(values("ndcg[linear]", made)[0]) < 1
+
+
+@given(st.lists(st.floats(-5, 2.0**126, width=32), min_size=1, max_size=6), st.integers(1, 4))
+def test_graded_metrics_are_finite_and_at_most_1(graded, grades, first):
+    made = graded([(first + n, v) for n, v in enumerate(grades[::2])], grades[1::2])
+    for name in ("ndcg[linear]", "ndcg[exponential]"):
+        assert 0 <= float(values(name, made)[0]) <= 1 + 1e-9
+
+
+def test_values_below_0_count_as_0(graded):
+    made = graded([(1, 5.0)], [-3.0])
+    lost = graded([(2, -5.0), (3, -2.0)], [])
+    for name in ("ndcg[linear]", "ndcg[exponential]"):
+        assert values(name, made).tolist() == [1]
+        assert values(name, lost).tolist() == [0]

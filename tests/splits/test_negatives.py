@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from recrepro.data.dataset import Dataset
 from recrepro.errors import DataError
-from recrepro.splits import negatives
-from recrepro.splits.draw import draw_split
-from recrepro.splits.negatives import draw_negatives
+from recrepro.splits import draw, negatives
+from recrepro.splits.draw import draw_split, split_identity
+from recrepro.splits.negatives import counted_held_out, draw_negatives
+from recrepro.splits.published import Published
 from recrepro.splits.temporal import Temporal
 
 KINDS = st.lists(st.lists(st.sampled_from("k-h-"), min_size=8, max_size=8), min_size=1, max_size=5)
@@ -97,7 +98,7 @@ def test_popular_negatives_are_distinct_free_and_known(log, kinds, n, seed, roun
     drawable = (marks == "-") & (known.item_counts > 0)
     evaluated = (marks == "h").any(axis=1)
     left = drawable.sum(axis=1)
-    arguments = (known, held, n, np.random.default_rng(seed), "popularity")
+    arguments = (known, held, n, np.random.default_rng(seed), known.item_counts)
     if (left[evaluated] < n).any():
         with pytest.raises(DataError, match=f"has only {left[evaluated].min()} items"):
             draw_negatives(*arguments)
@@ -126,9 +127,55 @@ def test_popular_items_are_drawn_in_proportion_and_without_return(log, monkeypat
     n_draws = 3000
     for seed in range(n_draws):
         rng = np.random.default_rng(seed)
-        pair = np.flatnonzero(draw_negatives(known, held, 2, rng, "popularity").toarray()[-1])
+        dense = draw_negatives(known, held, 2, rng, known.item_counts).toarray()
+        pair = np.flatnonzero(dense[-1])
         drawn[pair[0], pair[1]] += 1
     upper = np.triu_indices(4, 1)
     wanted = expected[upper] * n_draws
     # Chi-square with 5 degrees of freedom: 20.5 is passed once in a thousand.
     assert ((drawn[upper] - wanted) ** 2 / wanted).sum() < 20.5
+
+
+def test_the_test_part_has_no_say_in_what_is_popular(log):
+    # Items 0 to 5 have 134 users each in train, item 6 has one, and 100 users after the cut.
+    early = [(u, (u + n) % 6, n) for u in range(201) for n in range(4)] + [(0, 6, 5)]
+    late = [(u, 6 if u <= 100 else (u + 4) % 6, 100) for u in range(1, 201)]
+    data = Dataset("toy", log(early + late))
+    drawn = draw_split(data, Temporal(at=50), 1, 1, sampling="popularity")
+    assert drawn.parts.known.item_counts[6] == 1
+    # 0.7 are expected; if the 100 counted, 43.
+    assert drawn.test_negatives.toarray().sum(axis=0)[6] <= 4
+
+
+def test_validation_has_no_say_in_what_is_popular_while_tuning(log):
+    rows = [(u, u % 4, u) for u in range(40)] + [(u, 4 + u % 4, 50 + u) for u in range(40)]
+    rows += [(u, 8, 200 + u) for u in range(20)] + [(39, 8, 60), (39, 9, 500), (38, 0, 501)]
+    data = Dataset("toy", log(rows))
+    with pytest.MonkeyPatch.context() as patch:
+        given_counts = []
+        real = draw.draw_negatives
+
+        def spy(*arguments):
+            given_counts.append(arguments[4])
+            return real(*arguments)
+
+        patch.setattr(draw, "draw_negatives", spy)
+        drawn = draw_split(data, Temporal(at=400), 1, 1, sampling="popularity")
+    parts = drawn.parts
+    assert len(parts.validation)
+    assert given_counts[0].tolist() == parts.known.item_counts.tolist()
+    assert given_counts[1].tolist() == parts.train.item_counts.tolist()
+
+
+@pytest.mark.parametrize("splitter", [Temporal(), Published()])
+def test_only_the_version_of_splits_by_popularity_is_raised(log, splitter):
+    data = Dataset("toy", log([(0, 0, 0)]))
+    made = {
+        sampling: split_identity("x", data, splitter.called, splitter, 1, 0, 5, sampling)
+        for sampling in ("uniform", "popularity")
+    }
+    assert made["uniform"].version == splitter.version
+    assert made["popularity"].version == splitter.version + 1
+    assert not any(counted_held_out(one) for one in made.values())
+    older = made["popularity"].model_copy(update={"version": splitter.version})
+    assert counted_held_out(older)

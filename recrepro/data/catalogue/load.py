@@ -21,6 +21,7 @@ from recrepro.data.formats.read import (
     parse_negatives,
     read_frame,
 )
+from recrepro.data.formats.times import settle_times, time_unit_of
 from recrepro.errors import DataError, UsageError
 from recrepro.features import Features, FeatureSet
 from recrepro.interactions import Duplicates, Interactions
@@ -190,7 +191,12 @@ def _locate(
 def _frame(entry: NamedDataset, part: str, found: _Found) -> pd.DataFrame:
     """Read a part, from however many files."""
     frames = [frame for path in found.paths for frame in _frames(entry, part, found.source, path)]
-    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    if len(frames) == 1:
+        return frames[0]
+    settle_times(frames)
+    whole = pd.concat(frames, ignore_index=True)
+    whole.attrs |= frames[0].attrs
+    return whole
 
 
 def _frames(entry: NamedDataset, part: str, source: Source, path: Path) -> Iterator[pd.DataFrame]:
@@ -227,7 +233,8 @@ def _build(
     if "interactions" in frames:
         frame = frames["interactions"]
         interactions = build_interactions(frame, where["interactions"], duplicates=duplicates)
-        return Dataset(name, interactions, has_values="value" in frame)
+        unit = time_unit_of(frame)
+        return Dataset(name, interactions, has_values="value" in frame, time_unit=unit)
     parts = {part: frame for part, frame in frames.items() if part != "negatives"}
     return build_published(name, parts, where, frames.get("negatives"), duplicates=duplicates)
 

@@ -43,7 +43,7 @@ def match_columns(header: Sequence[str], columns: Mapping[str, str], where: str)
     """
     names = [name.strip() for name in header]
     found = _named(names, columns, where)
-    plain = [re.sub(r"[^a-z0-9]", "", name.split(":")[0].lower()) for name in names]
+    plain = [_plain(name) for name in names]
     for ours, usual in COLUMNS.items():
         if ours in found:
             continue
@@ -60,6 +60,18 @@ def match_columns(header: Sequence[str], columns: Mapping[str, str], where: str)
         elif ours in {"user", "item"}:
             raise _lacking(ours, names, [names[at] for at in usable], where)
     return {ours: found[ours] for ours in COLUMNS if ours in found}
+
+
+def meaning(name: str, columns: Mapping[str, str]) -> str | None:
+    """Say which of our columns a name could stand for, or None; `columns` as in `match_columns`."""
+    name = name.strip()
+    named = (ours for ours, theirs in columns.items() if theirs == name)
+    usual = (ours for ours, names in COLUMNS.items() if _plain(name) in names)
+    return next(named, next(usual, None))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.partition(":")[0].lower())
 
 
 def _named(names: list[str], columns: Mapping[str, str], where: str) -> dict[str, int]:

@@ -1,6 +1,5 @@
 """The columns of an interaction file once read: cleaned, turned into labels and numbers."""
 
-import re
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
@@ -9,11 +8,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recrepro.data.formats.numeric import read_numbers, read_times
+from recrepro.data.formats.times import note_times
 from recrepro.errors import DataError
 from recrepro.text.words import count
-
-_LARGEST = {"value": float(np.finfo(np.float32).max), "time": 2.0**62}
-"""What `Interactions` can hold."""
 
 
 def arrow_frame(
@@ -34,7 +32,8 @@ def arrow_frame(
     -------
     pandas.DataFrame
         User and item as text, or as integers where whole numbers are stored as numbers; value
-        and time as float, a time NaN where it is empty.
+        as float; time as int64, or as Int64 where some are empty. `settle_times` has to give the
+        times their unit.
 
     Raises
     ------
@@ -43,6 +42,7 @@ def arrow_frame(
         finite number (or, for a time, a date), or a label spans lines.
     """
     frame: dict[str, pd.Series[Any] | pd.Categorical] = {}
+    times = None
     for name in tuple(arrays):
         array = arrays.pop(name)
         is_label = name in {"user", "item"}
@@ -59,10 +59,17 @@ def arrow_frame(
             _refuse_spanning(array, name, locate)
         if name != "time":
             _refuse_empty(array, name, locate)
-        frame[name] = array.to_pandas() if is_label else _numbers(array, name, locate)
+        if name == "time":
+            times = read_times(array, locate)
+            frame[name] = times.column
+        else:
+            frame[name] = array.to_pandas() if is_label else read_numbers(array, name, locate)
     # Arrow keeps what it has freed for later; what comes next are no arrays of its own.
     pa.default_memory_pool().release_unused()
-    return pd.DataFrame(frame, copy=False)
+    read = pd.DataFrame(frame, copy=False)
+    if times is not None:
+        note_times(read, dates=times.dates, decimals=times.decimals)
+    return read
 
 
 def _is_text(kind: Any) -> bool:
@@ -134,56 +141,3 @@ def _refuse_empty(array: Any, name: str, locate: Callable[[int], str]) -> None:
             f"{locate(row)}: the {name} is empty ({count(array.null_count, 'such row')}). Fill in "
             "or remove what is empty."
         )
-
-
-def _numbers(array: Any, name: str, locate: Callable[[int], str]) -> "pd.Series[float]":
-    allowed = "a finite number" + (" or a date such as 2024-05-31" if name == "time" else "")
-    try:
-        given = numbers = pc.cast(array, pa.float64()).to_pandas()
-    except pa.ArrowException:
-        given = array.to_pandas()
-        if _is_text(array.type):
-            numbers = pd.to_numeric(given, errors="coerce")
-            n_numbers = int(numbers.notna().sum())
-            if name == "time" and 2 * n_numbers < int(given.notna().sum()):
-                dates = _seconds(given.mask(numbers.notna()))
-                if dates.notna().any():
-                    numbers, allowed = dates, "a date, as other times here are"
-            elif name == "time":
-                allowed = "a finite number, as other times here are"
-        else:
-            numbers = _seconds(given)
-    sizes = np.abs(numbers.to_numpy(np.float64))
-    # An empty time is Arrow's null (or, in Parquet, a float's NaN): it is unknown.
-    bad = array.is_valid().to_numpy() & ~(sizes <= _LARGEST[name])
-    if name == "time" and pa.types.is_floating(array.type):
-        bad &= numbers.notna().to_numpy()
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        large = np.isfinite(sizes[row])
-        raise DataError(
-            f"{locate(row)}: the {name} '{given.iloc[row]}' is "
-            + (f"too large: the limit is {_LARGEST[name]:.2g}" if large else f"not {allowed}")
-            + f" ({count(int(bad.sum()), 'such row')}). "
-            + _cure(name, str(given.iloc[row]))
-        )
-    finite: pd.Series[float] = numbers.astype(np.float64)
-    return finite
-
-
-def _cure(name: str, given: str) -> str:
-    """Say what to do about a value or time that is none."""
-    if name == "time" and re.fullmatch(r"\d{1,2}[./-]\d{1,2}[./-]\d{4}.*", given.strip()):
-        return "Write dates with the year first, as in 2024-05-31."
-    return "Correct or remove what is wrong."
-
-
-def _seconds(given: "pd.Series[Any]") -> "pd.Series[float]":
-    """Return seconds since 1970 (UTC where no zone is given), NaN for what is no ISO date."""
-    dates = pd.to_datetime(given, format="ISO8601", utc=True, errors="coerce")
-    try:
-        since = dates.dt.as_unit("us") - pd.Timestamp(0, tz="UTC").as_unit("us")
-    except pd.errors.OutOfBoundsDatetime:  # seconds and milliseconds were mixed up, perhaps
-        since = dates.dt.as_unit("s") - pd.Timestamp(0, tz="UTC").as_unit("s")
-    seconds: pd.Series[float] = since.dt.total_seconds()
-    return seconds

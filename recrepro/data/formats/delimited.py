@@ -1,44 +1,27 @@
 """Text with a separator between the fields, with a header line or without."""
 
-import csv
-import io
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv as arrow_csv
 
 from recrepro.data.formats.columns import COLUMNS, match_columns
 from recrepro.data.formats.convert import arrow_frame
 from recrepro.data.formats.guess import MARKS, is_data, likely_format, mark_of, without_header
+from recrepro.data.formats.rows import (
+    Dialect,
+    after_header,
+    line_of,
+    read_table,
+    records,
+    separated,
+    wrong_line,
+)
+from recrepro.data.formats.times import EXACT
 from recrepro.errors import DataError, UsageError
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How the lines of a format are divided.
-
-    Parameters
-    ----------
-    delimiter : str
-        One character; two colons and runs of blanks are replaced by it before reading.
-    called : str
-        Its name in messages.
-    header : bool
-        Whether the first line names the columns.
-    quoted : bool
-        Whether fields may be in double quotes.
-    """
-
-    delimiter: str
-    called: str
-    header: bool = False
-    quoted: bool = False
-
 
 LAYOUTS = {
     "csv": Dialect(",", "commas", header=True, quoted=True),
@@ -63,79 +46,52 @@ _STEAM = {"steam-purchases": "purchase", "steam-plays": "play"}
 
 def parse_delimited(text: bytes, where: str, fmt: str, columns: Mapping[str, str]) -> pd.DataFrame:
     """Read delimited text; parameters and result as in `parse_frame`."""
-    text = _separated(text, fmt)
     layout = LAYOUTS[fmt]
-    line, first = next(_records(text, fmt, where))
+    text = separated(text, layout)
+    line, first = next(records(text, layout, where))
     chosen = _chosen(first, fmt, columns, where, line)
-    start = 0
-    if layout.header:
-        start = len(text) - len(text.lstrip(b"\r\n").partition(b"\n")[2])
-        if not text[start:].strip():
-            raise DataError(
-                f"{where} has a header line and no rows below it. Export it again, or name another "
-                "file."
-            )
+    start = after_header(text, line, where) if layout.header else 0
     names = [str(at) for at in range(len(first))]
     try:
-        table = _read(pa.py_buffer(text).slice(start), fmt, names, chosen)
+        table = _read(text, start, fmt, names, chosen)
     except pa.ArrowInvalid as error:
-        for line, fields in _records(text, fmt, where):
-            if len(fields) != len(first):
-                raise DataError(
-                    f"{where}, line {line}: the number of fields is {len(fields)}, in the first "
-                    f"line {len(first)}. Correct or remove the line."
-                ) from error
-        reason = str(error).strip().rstrip(".")
-        raise DataError(f"{where} is not of the format {fmt!r}: {reason}.") from error
+        raise wrong_line(text, layout, where, len(first), error) from error
     n_rows = table.num_rows
     kept = np.arange(n_rows)
     if fmt in _STEAM:
         table, kept = _only(table, _STEAM[fmt], where)
 
     def locate(row: int) -> str:
-        place = kept[row] - n_rows
-        return f"{where}, line {list(_records(text, fmt, where))[place][0]}"
+        return f"{where}, line {line_of(text, layout, where, kept[row] - n_rows)}"
 
     arrays = {ours: table[names[at]] for ours, at in chosen.items()}
     frame = arrow_frame(arrays, where, locate)
     if fmt == "ncf" and "time" in frame:
         # Rebuilt copies of NCF's files write 0 for a time that could not be recovered.
-        frame["time"] = frame["time"].mask(frame["time"] == 0)
+        times = frame["time"].astype("Int64")
+        frame["time"] = times.mask(times == 0)
     return frame
 
 
-def _read(text: pa.Buffer, fmt: str, names: list[str], chosen: Mapping[str, int]) -> pa.Table:
-    """Read labels as text, and the rest as numbers, or as text where it is something else."""
-    layout = LAYOUTS[fmt]
+def _read(
+    text: bytes, start: int, fmt: str, names: list[str], chosen: Mapping[str, int]
+) -> pa.Table:
+    """Read labels as text, and the rest as numbers, or as text where it is something else.
+
+    Times are exact numbers: whole ones, or decimals.
+    """
     kinds = {names[at]: _LABELS for ours, at in chosen.items() if ours in {"user", "item"}}
     if fmt in _STEAM:
         kinds["2"] = pa.string()
-    for others in (pa.float64(), pa.string()):
-        types = {names[at]: others for at in chosen.values()} | kinds
+    times = (pa.int64(), EXACT, pa.string()) if "time" in chosen else (pa.string(),)
+    for value, time in (*product((pa.float64(),), times), (pa.string(), pa.string())):
+        others = {"value": value, "time": time}
+        types = {names[at]: others[ours] for ours, at in chosen.items() if ours in others} | kinds
         try:
-            return arrow_csv.read_csv(
-                pa.BufferReader(text),
-                arrow_csv.ReadOptions(column_names=names),
-                arrow_csv.ParseOptions(
-                    delimiter=layout.delimiter, quote_char='"' if layout.quoted else False
-                ),
-                arrow_csv.ConvertOptions(
-                    include_columns=list(types), column_types=types, null_values=[""]
-                ),
-            )
+            return read_table(text, start, LAYOUTS[fmt], names, types)
         except pa.ArrowInvalid as error:  # dates or mistakes
             failed = error
     raise failed
-
-
-def _separated(text: bytes, fmt: str) -> bytes:
-    """Put a single character between the fields."""
-    if fmt == "movielens":
-        return text.replace(b"::", b"\x1f")
-    if fmt == "ssv":
-        single = re.sub(rb"[ \t]+", b" ", text)
-        return re.sub(rb" (?=\r?\n|\r?\Z)|(?<=\n) |\A ", b"", single)
-    return text
 
 
 def _only(table: pa.Table, what: str, where: str) -> "tuple[pa.Table, np.ndarray]":
@@ -204,22 +160,3 @@ def _check_delimiter(header: str, fmt: str, place: str) -> None:
     if mark.named is not None:
         raise UsageError(f'{problem} Write format = "{mark.named}". {without_header(fields, mark)}')
     raise DataError(f"{problem} Write the file with {wanted}.")
-
-
-def _records(text: bytes, fmt: str, where: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the (last) line number and the fields of each record that is not blank."""
-    lines = io.TextIOWrapper(io.BytesIO(text), "utf-8", newline="")
-    layout = LAYOUTS[fmt]
-    reader = csv.reader(
-        lines,
-        delimiter=layout.delimiter,
-        quoting=csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE,
-    )
-    try:
-        for fields in reader:
-            if fields:
-                yield reader.line_num, fields
-    except csv.Error as error:
-        raise DataError(
-            f"{where}, line {reader.line_num}: {error}. Is it of the format {fmt!r}?"
-        ) from error

@@ -82,17 +82,32 @@ def _no_file(path: Path) -> UsageError:
     return UsageError(f"the file {whole} is not there. {hint}")
 
 
-def check_text(raw: bytes, where: str) -> bytes:
-    """Return UTF-8 text without its byte order mark; refuse other encodings and empty files."""
+def check_utf8(raw: bytes, where: str, n_lines: int = 0) -> None:
+    """Refuse other encodings than UTF-8, with the line; `n_lines` stand before what is given."""
     try:
         raw.decode()
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
+        line = n_lines + raw.count(b"\n", 0, error.start) + 1
         raise DataError(
             f"{where}, line {line}: the byte 0x{raw[error.start]:02x} is not UTF-8 text. "
             f"Save the file as UTF-8."
         ) from error
-    text = raw.removeprefix(b"\xef\xbb\xbf")
+
+
+def with_line_feeds(text: bytes) -> bytes:
+    """Return lines that end with line feeds, whatever they ended with."""
+    if b"\r" not in text:
+        return text
+    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def check_text(raw: bytes, where: str) -> bytes:
+    """Return UTF-8 text without its byte order mark; refuse other encodings and empty files.
+
+    Its lines end with line feeds, whatever they ended with in the file.
+    """
+    check_utf8(raw, where)
+    text = with_line_feeds(raw.removeprefix(b"\xef\xbb\xbf"))
     if not text or text.isspace():
         raise DataError(f"{where} is empty. Download or export it again.")
     return text

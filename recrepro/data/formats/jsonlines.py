@@ -1,15 +1,18 @@
 """Reviews and other records that are written as a JSON object a line."""
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 from pyarrow import json as arrow_json
 
-from recrepro.data.formats.columns import match_columns
+from recrepro.data.formats.columns import match_columns, meaning
 from recrepro.data.formats.convert import arrow_frame
+from recrepro.data.formats.files import check_utf8, with_line_feeds
+from recrepro.data.formats.times import EXACT
 from recrepro.errors import DataError
 
 _BLOCK = 1 << 24
@@ -17,7 +20,9 @@ _BLOCK = 1 << 24
 
 
 def parse_jsonlines(stream: Any, where: str, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Read JSON lines block by block; of each block only the columns that are needed stay.
+    """Read JSON lines block by block; of each block only the columns that may be needed stay.
+
+    A field may be missing from any record, the first ones included: it is null there.
 
     Parameters
     ----------
@@ -26,54 +31,165 @@ def parse_jsonlines(stream: Any, where: str, columns: Mapping[str, str]) -> pd.D
     where, columns
         As in `parse_frame`.
     """
-    start = stream.read(_BLOCK)
-    line = start.lstrip().partition(b"\n")[0]
-    if not line.strip():
-        raise DataError(f"{where} is empty. Was the download or the export interrupted?")
-    try:
-        first = json.loads(line)
-    except ValueError as error:
-        raise DataError(f"{where}, line 1: {line[:60]!r} is not JSON: {error}.") from error
-    if not isinstance(first, dict) or not first:
-        raise DataError(f"{where}, line 1: a JSON object is needed, with a name for each field.")
-    names = list(first)
-    chosen = {ours: names[at] for ours, at in match_columns(names, columns, where).items()}
-    kinds = [(theirs, _kind(ours, first[theirs])) for ours, theirs in chosen.items()]
-    try:
-        table = arrow_json.read_json(
-            _Rejoined(start, stream),
-            # With threads, blocks are read ahead of their parsing without any limit.
-            arrow_json.ReadOptions(block_size=_BLOCK, use_threads=False),
-            arrow_json.ParseOptions(
-                explicit_schema=pa.schema(kinds), unexpected_field_behavior="ignore"
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        reason = str(error).strip().rstrip(".")
-        raise DataError(f"{where} is not one JSON object a line: {reason}.") from error
-    arrays = {ours: table[theirs] for ours, theirs in chosen.items()}
-    return arrow_frame(arrays, where, lambda row: f"{where}, record {row + 1}")
+    records = _Records(where, columns)
+    for block in _blocks(stream, where):
+        records.add(block)
+    return records.frame()
+
+
+def _blocks(stream: Any, where: str) -> Iterator[bytes]:
+    """Yield whole lines, many at a time; the first block has no byte order mark."""
+    rest = stream.read(_BLOCK).removeprefix(b"\xef\xbb\xbf")
+    while more := stream.read(_BLOCK):
+        rest += more
+        end = max(rest.rfind(b"\n"), rest.rfind(b"\r")) + 1
+        lines, rest = rest[:end], rest[end:]
+        if len(rest) > _BLOCK:
+            raise DataError(
+                f"{where} has a line of more than {_BLOCK:,} bytes. A JSON object a line is needed."
+            )
+        yield with_line_feeds(lines)
+    yield with_line_feeds(rest)
+
+
+class _Records:
+    """Records as columns: all names, and the columns whose names may be ours.
+
+    A column has the type of its first value that is not null.
+    """
+
+    def __init__(self, where: str, columns: Mapping[str, str]) -> None:
+        self.where = where
+        self.columns = columns
+        self.names: dict[str, None] = {}
+        self.kinds: dict[str, pa.DataType] = {}
+        self.parts: list[pa.Table] = []
+        self.n_lines = 0
+        self.n_records = 0
+
+    def add(self, block: bytes) -> None:
+        """Read a block of whole lines."""
+        check_utf8(block, self.where, self.n_lines)
+        if block.strip():
+            table = self._first_look(block)
+            learned = [name for name in table.column_names if self._learn(name, block)]
+            if learned:
+                table = self._parsed(block, "ignore")
+            self.parts.append(table.select([n for n in table.column_names if n in self.kinds]))
+            self.n_records += table.num_rows
+        self.n_lines += block.count(b"\n")
+
+    def frame(self) -> pd.DataFrame:
+        """Return the columns that are ours."""
+        if not self.n_records:
+            raise DataError(f"{self.where} is empty. Was the download or the export interrupted?")
+        names = list(self.names)
+        chosen = match_columns(names, self.columns, self.where)
+        arrays = {ours: self._whole(names[at]) for ours, at in chosen.items()}
+        return arrow_frame(arrays, self.where, lambda row: f"{self.where}, record {row + 1}")
+
+    def _first_look(self, block: bytes) -> pa.Table:
+        """Read all fields, and note their names."""
+        try:
+            table = self._parsed(block, "infer")
+            found = table.column_names
+        except DataError:
+            # Fields of changing types, which matter only if they are ours.
+            found = [name for record in self._decoded(block) for name in record]
+            table = self._parsed(block, "ignore")
+            missing = [n for n in dict.fromkeys(found) if n not in table.column_names]
+            for name in missing:
+                table = table.append_column(name, pa.nulls(table.num_rows))
+        self.names |= dict.fromkeys(found)
+        return table
+
+    def _learn(self, name: str, block: bytes) -> bool:
+        """Find the type of a column that may be ours; say whether it is known only now."""
+        ours = meaning(name, self.columns)
+        if ours is None or name in self.kinds:
+            return False
+        values = (record.get(name) for record in self._decoded(block))
+        first = next((value for value in values if value is not None), None)
+        if first is not None:
+            self.kinds[name] = _kind(ours, first)
+        return first is not None
+
+    def _parsed(self, block: bytes, others: str) -> pa.Table:
+        """Read a block with the types that are known; `others` says what becomes of the rest."""
+        try:
+            return arrow_json.read_json(
+                pa.BufferReader(block),
+                arrow_json.ReadOptions(block_size=len(block) + 1, use_threads=False),
+                arrow_json.ParseOptions(
+                    explicit_schema=pa.schema(list(self.kinds.items())),
+                    unexpected_field_behavior=others,
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            if others == "ignore":
+                self._refuse_other_kinds(block)
+            reason = str(error).strip().rstrip(".")
+            raise DataError(f"{self.where} is not one JSON object a line: {reason}.") from error
+
+    def _decoded(self, block: bytes) -> Iterator[dict[str, Any]]:
+        """Yield each record of a block, or say which line is none."""
+        for number, line in enumerate(block.split(b"\n"), start=self.n_lines + 1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except ValueError as error:
+                raise DataError(
+                    f"{self.where}, line {number}: {line[:60]!r} is not JSON, and the format is "
+                    f"not one JSON object a line: {error}."
+                ) from error
+            if not isinstance(record, dict):
+                raise DataError(
+                    f"{self.where}, line {number}: a JSON object is needed, with a name for each "
+                    "field."
+                )
+            yield record
+
+    def _refuse_other_kinds(self, block: bytes) -> None:
+        """Name the first value whose type differs from that of the column."""
+        for row, record in enumerate(self._decoded(block), start=self.n_records + 1):
+            for name, kind in self.kinds.items():
+                value, ours = record.get(name), meaning(name, self.columns)
+                if value is not None and not _fits(value, kind):
+                    raise DataError(
+                        f"{self.where}, record {row}: the {ours} {json.dumps(value)[:60]} is not "
+                        f"{_CALLED[kind]}, as it is in the records before. Write all in the same "
+                        "way."
+                    )
+
+    def _whole(self, name: str) -> Any:
+        """Return a column of all blocks; null where a block lacks it."""
+        kind = self.kinds.get(name, pa.null())
+        chunks: list[Any] = []
+        for part in self.parts:
+            has = name in part.column_names
+            chunks += part[name].chunks if has else [pa.nulls(part.num_rows, kind)]
+        return pa.chunked_array(chunks, kind)
+
+
+_CALLED = {pa.string(): "text", pa.int64(): "a whole number"} | dict.fromkeys(
+    (pa.float64(), EXACT), "a finite number"
+)
+
+
+def _fits(value: object, kind: Any) -> bool:
+    """Say whether a value that is not null can be read as of a type."""
+    if kind == pa.string():
+        return isinstance(value, str)
+    if isinstance(value, bool) or (kind == pa.int64() and not isinstance(value, int)):
+        return False
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 def _kind(ours: str, example: object) -> Any:
-    """Tell from the first line whether a column holds text or numbers."""
+    """Say how a column is read of which one value is known."""
     if isinstance(example, bool) or not isinstance(example, int | float):
         return pa.string()
+    if ours == "time":
+        return EXACT
     return pa.int64() if ours in {"user", "item"} and isinstance(example, int) else pa.float64()
-
-
-class _Rejoined:
-    """A file whose start has been read already."""
-
-    closed = False
-
-    def __init__(self, start: bytes, rest: Any) -> None:
-        self.start = start
-        self.rest = rest
-
-    def read(self, size: int) -> bytes:
-        if self.start:
-            given, self.start = self.start[:size], self.start[size:]
-            return given
-        content: bytes = self.rest.read(size)
-        return content

@@ -14,13 +14,14 @@ from recrepro.errors import DataError
 
 def parse_adjacency(text: bytes, where: str, *, allow_empty_users: bool) -> pd.DataFrame:
     """Read lines of a user and its items; blank lines do not count."""
-    lines = text.decode().split("\n")
+    lines = text.split(b"\n")
     counts = np.array([len(line.split()) for line in lines])
     if not allow_empty_users and (counts == 1).any():
         at = int(np.flatnonzero(counts == 1)[0])
+        user = lines[at].decode().strip()
         raise DataError(
-            f"{where}, line {at + 1}: the user {lines[at].strip()!r} has no items. Remove the "
-            f"line, or add the items that belong to it."
+            f"{where}, line {at + 1}: the user {user!r} has no items. Remove the line, or add the "
+            f"items that belong to it."
         )
     heads, items, sizes = _taken_apart(text, counts)
     return pd.DataFrame({"user": heads.repeat(sizes), "item": items})
@@ -28,7 +29,7 @@ def parse_adjacency(text: bytes, where: str, *, allow_empty_users: bool) -> pd.D
 
 def parse_citeulike(text: bytes, where: str, *, allow_empty_users: bool) -> pd.DataFrame:
     """Read lines of a number and that many items; line n is user n, from 0 on."""
-    lines = text.decode().rstrip().split("\n")
+    lines = text.rstrip().split(b"\n")
     counts = np.array([len(line.split()) for line in lines])
     if (counts == 0).any():
         raise DataError(
@@ -57,7 +58,10 @@ def _taken_apart(
     text: bytes, counts: NDArray[np.int_]
 ) -> "tuple[NDArray[np.object_], NDArray[np.object_], NDArray[np.int_]]":
     """Return the first word of each line, all other words, and how many of them each line has."""
-    words = np.array(text.decode().split(), dtype=object)
+    # Bytes are divided at the blanks of ASCII only: a no-break space is part of a label.
+    words = np.array(b"\n".join(text.split()).decode().split("\n"), dtype=object)
+    if not text.isascii():
+        words = np.array([word.strip() for word in words], dtype=object)
     counts = counts[counts > 0]
     is_head = np.zeros(len(words), bool)
     is_head[np.cumsum(counts) - counts] = True

@@ -92,7 +92,7 @@ def parse_frame(
     frame = parse_adjacency(text, where, allow_empty_users=allow_empty_users)
     if fmt == "sequence":
         # The order is all that is known: the n-th item of a user has the time n, from 0 on.
-        frame["time"] = frame.groupby("user", sort=False).cumcount().astype(float)
+        frame["time"] = frame.groupby("user", sort=False).cumcount()
     return frame
 
 

@@ -17,8 +17,10 @@ from recrepro.data.formats.files import check_text, not_whole, open_file, read_b
 from recrepro.data.formats.guess import likely_format
 from recrepro.data.formats.jsonlines import parse_jsonlines
 from recrepro.data.formats.parse import FORMATS, check_format, parse_frame, parse_parquet
+from recrepro.data.formats.times import TimeUnit, settle_times
 from recrepro.errors import DataError, UsageError
-from recrepro.interactions import Duplicates, Interactions, as_ids
+from recrepro.interactions import Duplicates, Interactions
+from recrepro.labels import as_ids
 
 _SUFFIXES = {
     ".csv": "csv",
@@ -72,7 +74,8 @@ def read_frame(
     -------
     pandas.DataFrame
         Columns user and item (text, unless Parquet stores integers) and, where the file has
-        them, value and time (float; seconds where the file holds dates, NaN where it is empty).
+        them, value (float) and time (int64, or Int64 where some are empty; the unit is what
+        `settle_times` says of all files that belong together).
 
     Raises
     ------
@@ -126,6 +129,7 @@ def build_interactions(
     frame: pd.DataFrame, where: str, *, duplicates: Duplicates = "last"
 ) -> Interactions:
     """Build interactions from what `read_frame` returns, and name the file in every error."""
+    settle_times([frame])
     value, time = (name if name in frame else None for name in ("value", "time"))
     return _build(frame, where, value=value, time=time, duplicates=duplicates)
 
@@ -185,6 +189,7 @@ def read_published(
     *,
     validation: Path | None = None,
     duplicates: Duplicates = "last",
+    time_unit: TimeUnit | None = None,
 ) -> Dataset:
     """Read a split as someone published it.
 
@@ -201,6 +206,8 @@ def read_published(
         As in `read_frame`, for all parts alike.
     duplicates
         As in `Interactions.from_frame`, within each part.
+    time_unit
+        As in `settle_times`.
 
     Raises
     ------
@@ -227,6 +234,7 @@ def read_published(
         {part: str(path) for part, path in parts.items()} | {"negatives": str(negatives)},
         None if negatives is None else read_negatives(negatives),
         duplicates=duplicates,
+        time_unit=time_unit,
     )
 
 
@@ -237,6 +245,7 @@ def build_published(
     drawn: pd.DataFrame | None = None,
     *,
     duplicates: Duplicates = "last",
+    time_unit: TimeUnit | None = None,
 ) -> Dataset:
     """Build a published split from its parts as read.
 
@@ -250,9 +259,10 @@ def build_published(
         What error messages call the file of each part and that of the negatives.
     drawn : pandas.DataFrame, optional
         What `read_negatives` returns.
-    duplicates
+    duplicates, time_unit
         As in `read_published`.
     """
+    unit = settle_times(list(frames.values()), time_unit)
     everything = [*frames.values(), *([drawn] if drawn is not None else [])]
     ids = {of: _labels([frame[of] for frame in everything]) for of in ("user", "item")}
     has_values = all("value" in frame for frame in frames.values())
@@ -274,7 +284,7 @@ def build_published(
         _check_holdouts(where["negatives"], drawn, where["test"], frames["test"])
         sampled = _count_negatives(drawn, where["negatives"], ids)
     split = PublishedSplit(made["train"], made["test"], sampled, made.get("validation"))
-    return Dataset(name, split.union, split, has_values)
+    return Dataset(name, split.union, split, has_values, time_unit=unit if has_times else "s")
 
 
 def _count_negatives(drawn: pd.DataFrame, where: str, ids: Mapping[str, NDArray[Any]]) -> csr_array:

@@ -1,17 +1,21 @@
 """How files of side information are laid out: one class a layout, each reads one feature set."""
 
-import io
 import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from recrepro.data.formats.files import check_text
+from recrepro.data.formats.numeric import read_numbers
+from recrepro.data.formats.rows import Fields, dialect_of, read_fields
 from recrepro.errors import DataError, UsageError
-from recrepro.interactions import as_ids
+from recrepro.labels import as_ids, as_text
 from recrepro.spec.experiment import TomlTable
 
 
@@ -68,42 +72,50 @@ class Columns(TomlTable):
 
     def read(self, raw: bytes, where: str) -> Rows:
         """Read the columns."""
-        frame = _frame(raw, where, self.delimiter, self.encoding, header=self.header)
-        ids = as_ids(frame.iloc[:, self.label])
-        columns = self._taken(frame, where)
+        dialect = dialect_of(self.delimiter, header=self.header)
+        fields = read_fields(raw, where, dialect, self.encoding)
+        ids = _ids(_column(fields, self.label, where), fields)
         rows, names, values = [], [], []
-        for name, column in columns.items():
+        taken = self._taken(fields, where)
+        for name, column in taken.items():
             if name in self.numeric:
-                numbers = pd.to_numeric(column, errors="coerce")
+                numbers = self._numbers(name, column, fields)
                 known = np.flatnonzero(numbers.notna())
                 rows.append(known)
                 names.append(np.full(len(known), name, object))
                 values.append(numbers.to_numpy(np.float32)[known])
                 continue
-            parts = column.fillna("").str.split(self.within, regex=False).explode().str.strip()
+            parts = column.to_pandas().str.split(self.within, regex=False).explode().str.strip()
             parts = parts[~parts.isin(["", self.absent])]
             rows.append(parts.index.to_numpy())
-            prefix = "" if len(columns) == 1 else f"{name}="
+            prefix = "" if len(taken) == 1 else f"{name}="
             names.append((prefix + parts).to_numpy(object))
             values.append(np.ones(len(parts), np.float32))
-        return _rows(ids, np.concatenate(rows), np.concatenate(names), np.concatenate(values))
+        found = np.concatenate(rows), np.concatenate(names), np.concatenate(values)
+        return _rows(ids, *found, where)
 
-    def _taken(self, frame: pd.DataFrame, where: str) -> dict[str, pd.Series]:
-        others = [at for at in range(frame.shape[1]) if at != self.label]
+    def _numbers(self, name: str, column: Any, fields: Fields) -> "pd.Series[float]":
+        absent = pc.is_in(column, pa.array(["", self.absent]))
+        given = pc.if_else(absent, pa.scalar(None, pa.string()), column)
+        return read_numbers(given, name, fields.locate)
+
+    def _taken(self, fields: Fields, where: str) -> dict[str, Any]:
         if not self.take:
-            return {str(frame.columns[at]): frame.iloc[:, at] for at in others}
+            return {
+                name: column
+                for at, (name, column) in enumerate(zip(fields.names, fields.columns, strict=True))
+                if at != self.label
+            }
         found = {}
         for number, column in enumerate(self.take):
-            if isinstance(column, str) and column not in frame.columns:
+            if isinstance(column, str) and column not in fields.names:
                 raise UsageError(
                     f"{where} has no column {column!r}; it has "
-                    f"{', '.join(map(repr, frame.columns))}."
+                    f"{', '.join(map(repr, fields.names))}."
                 )
-            at = column if isinstance(column, int) else list(frame.columns).index(column)
-            if at >= frame.shape[1]:
-                raise DataError(f"{where} has {frame.shape[1]} columns, not {at + 1} or more.")
-            name = self.names[number] if self.names else str(frame.columns[at])
-            found[name] = frame.iloc[:, at]
+            at = column if isinstance(column, int) else fields.names.index(column)
+            taken = _column(fields, at, where)
+            found[self.names[number] if self.names else fields.names[at]] = taken
         if missing := set(self.numeric) - set(found):
             raise UsageError(f"{where}: 'numeric' names {min(missing)!r}, which is not read.")
         return found
@@ -129,15 +141,17 @@ class Flags(TomlTable):
 
     def read(self, raw: bytes, where: str) -> Rows:
         """Read the flags."""
-        frame = _frame(raw, where, self.delimiter, self.encoding, header=False)
-        flags = frame.iloc[:, self.first :]
+        dialect = dialect_of(self.delimiter, header=False)
+        fields = read_fields(raw, where, dialect, self.encoding)
+        flags = pd.DataFrame({n: c.to_pandas() for n, c in enumerate(fields.columns[self.first :])})
         if flags.shape[1] != len(self.names) or not flags.isin(["0", "1"]).all(axis=None):
             raise DataError(
                 f"{where}: {len(self.names)} columns of 0 and 1 are needed from column "
                 f"{self.first + 1} on, one for each of {', '.join(self.names)}."
             )
         matrix = csr_array((flags == "1").to_numpy(np.float32))
-        return _sorted(Rows(as_ids(frame.iloc[:, 0]), matrix, np.array(self.names)))
+        ids = _ids(fields.columns[0], fields)
+        return _sorted(Rows(ids, matrix, as_text(self.names)), where)
 
 
 class Pairs(TomlTable):
@@ -162,17 +176,19 @@ class Pairs(TomlTable):
 
     def read(self, raw: bytes, where: str) -> Rows:
         """Read the pairs; of repeated ones the last counts."""
-        frame = _frame(raw, where, self.delimiter, "utf-8", header=self.header)
-        if frame.shape[1] < 2:
+        fields = read_fields(raw, where, dialect_of(self.delimiter, header=self.header))
+        if len(fields.columns) < 2:
             raise DataError(f"{where}: a line needs a label and a feature.")
-        frame = frame.set_axis(range(frame.shape[1]), axis=1).drop_duplicates([0, 1], keep="last")
-        values = np.ones(len(frame), np.float32)
-        if self.valued and frame.shape[1] > 2:
-            values = pd.to_numeric(frame[2], errors="coerce").to_numpy(np.float32)
-            if not np.isfinite(values).all():
-                at = int(np.flatnonzero(~np.isfinite(values))[0])
-                raise DataError(f"{where}: {frame[2].iloc[at]!r} in the third column is no number.")
-        labels, features = as_ids(frame[0]), as_ids(frame[1])
+        pairs = pd.DataFrame({n: _labels(fields.columns[n], fields) for n in range(2)})
+        values = np.ones(len(pairs), np.float32)
+        if self.valued and len(fields.columns) > 2:
+            third = pc.if_else(
+                pc.equal(fields.columns[2], ""), pa.scalar("nothing"), fields.columns[2]
+            )
+            values = read_numbers(third, "third column", fields.locate).to_numpy(np.float32)
+        last = (~pairs.duplicated(keep="last")).to_numpy()
+        labels, features = as_ids(pairs[0][last]), as_ids(pairs[1][last])
+        values = values[last]
         if self.both_ways:
             labels, features = np.append(labels, features), np.append(features, labels)
             pairs = pd.DataFrame({0: labels, 1: features, 2: np.append(values, values)})
@@ -197,7 +213,7 @@ class Lists(TomlTable):
 
     def read(self, raw: bytes, where: str) -> Rows:
         """Read the lists."""
-        lines = raw.decode().rstrip("\n").split("\n")
+        lines = check_text(raw, where).decode().rstrip("\n").split("\n")
         sizes, entries = np.zeros(len(lines), np.int64), []
         for number, line in enumerate(lines):
             size, *words = line.split() or ["0"]
@@ -209,11 +225,16 @@ class Lists(TomlTable):
             sizes[number] = len(words)
             entries += words
         values = np.ones(len(entries), np.float32)
+        of_line = np.repeat(np.arange(len(lines)), sizes)
+        wanted = r"\d+:\d+(\.\d+)?" if self.counted else r"\d+"
+        for at, entry in enumerate(entries):
+            if not re.fullmatch(wanted, entry, re.ASCII):
+                what = "number:count" if self.counted else "number"
+                raise DataError(f"{where}, line {of_line[at] + 1}: {entry!r} is no {what}.")
         if self.counted:
             parts = [entry.partition(":") for entry in entries]
             entries = [part[0] for part in parts]
             values = np.array([part[2] for part in parts], np.float32)
-        of_line = np.repeat(np.arange(len(lines)), sizes)
         listed = np.array(entries, np.int64)
         if self.by_feature:
             of_line, listed = listed, of_line
@@ -226,38 +247,40 @@ class Lists(TomlTable):
         return Rows(np.arange(n_rows), matrix, np.arange(n_columns))
 
 
-def _frame(raw: bytes, where: str, delimiter: str, encoding: str, *, header: bool) -> pd.DataFrame:
-    """Read delimited text as text."""
-    try:
-        text = raw.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where} is not {encoding} text. Save it as {encoding}.") from error
-    if delimiter == "::":
-        text, delimiter = text.replace("::", "\x1f"), "\x1f"
-    elif not delimiter:
-        text, delimiter = re.sub(r"[ \t]+", "\t", text), "\t"
-    try:
-        return pd.read_csv(
-            io.StringIO(text),
-            sep=delimiter,
-            header=0 if header else None,
-            dtype=str,
-            keep_default_na=False,
-            quoting=0 if delimiter == "," else 3,
-            index_col=False,
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataError(f"{where} cannot be read: {error}.") from error
+def _column(fields: Fields, at: int, where: str) -> Any:
+    if at >= len(fields.columns):
+        raise DataError(f"{where} has {len(fields.columns)} columns, not {at + 1} or more.")
+    return fields.columns[at]
+
+
+def _labels(column: Any, fields: Fields) -> "pd.Series[str]":
+    """Return labels by the rules of interaction files: none is empty, none spans lines."""
+    for bad, what in (
+        (pc.equal(column, ""), "is empty. Fill in or remove the line"),
+        (pc.match_substring(column, "\n"), "spans lines. Is a quote left open?"),
+    ):
+        if (row := pc.index(bad, True).as_py()) >= 0:
+            raise DataError(f"{fields.locate(row)}: the label {what}.")
+    labels: pd.Series[str] = column.to_pandas()
+    return labels
+
+
+def _ids(column: Any, fields: Fields) -> NDArray[Any]:
+    return as_ids(_labels(column, fields))
 
 
 def _rows(
-    ids: NDArray[Any], rows: NDArray[Any], names: NDArray[Any], values: NDArray[np.float32]
+    ids: NDArray[Any],
+    rows: NDArray[Any],
+    names: NDArray[Any],
+    values: NDArray[np.float32],
+    where: str,
 ) -> Rows:
     codes, columns = pd.factorize(np.asarray(names, object), sort=True)
     matrix = csr_array((values, (rows, codes)), shape=(len(ids), len(columns)))
     matrix.sum_duplicates()
     matrix.eliminate_zeros()  # nothing of a feature is not to have it
-    return _sorted(Rows(ids, matrix, np.asarray(columns, str)))
+    return _sorted(Rows(ids, matrix, as_text(columns)), where)
 
 
 def _from_pairs(labels: NDArray[Any], features: NDArray[Any], values: NDArray[np.float32]) -> Rows:
@@ -268,14 +291,11 @@ def _from_pairs(labels: NDArray[Any], features: NDArray[Any], values: NDArray[np
     return Rows(ids, matrix, columns)
 
 
-def _sorted(rows: Rows) -> Rows:
+def _sorted(rows: Rows, where: str) -> Rows:
     """Sort rows by label; refuse a label that occurs twice."""
-    ids, order = np.unique(rows.ids, return_index=True)
-    if len(ids) != len(rows.ids):
-        raise DataError("a label has two lines: " + str(_twice(rows.ids)) + ".")
+    ids, order, counts = np.unique(rows.ids, return_index=True, return_counts=True)
+    if (counts > 1).any():
+        raise DataError(
+            f"{where}: a label has two lines: {ids[counts > 1][0]}. Keep one line for each label."
+        )
     return Rows(ids, csr_array(rows.matrix[order]), rows.columns)
-
-
-def _twice(ids: NDArray[Any]) -> Any:
-    found, counts = np.unique(ids, return_counts=True)
-    return found[counts > 1][0]
