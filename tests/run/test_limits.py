@@ -129,7 +129,7 @@ ENOUGH = 2**19
 """KiB of a disk that everything fits on."""
 
 
-@pytest.mark.slow
+@pytest.mark.nightly  # 50 s; on a push, a kill at each fail point stands for it
 def test_a_disk_that_is_full_during_a_cell_and_during_the_copy_to_mlflow_loses_nothing(
     cramped, roomy, small_disk
 ):
