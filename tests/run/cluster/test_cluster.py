@@ -99,7 +99,6 @@ def test_a_run_that_is_killed_leaves_nothing_running_on_the_workers(
     assert site.fits == FITS + 1
 
 
-@pytest.mark.nightly  # 30 s; on a push, `test_executor.py` has the delivery of blobs
 def test_workers_that_do_not_see_the_workspace_get_the_data_and_send_the_results(
     site, undisturbed, make_cluster, certificates
 ):
