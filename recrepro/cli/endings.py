@@ -10,8 +10,9 @@ from recrepro.errors import first_line
 from recrepro.run.plan import Plan
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
+from recrepro.text.redact import redacted
 from recrepro.tracking.background import BackgroundMirror
-from recrepro.tracking.store import tracking_uri, without_password
+from recrepro.tracking.store import tracking_uri
 
 MIRROR_SECONDS = 60.0
 """How long the end of a run waits for a server that is slow."""
@@ -21,7 +22,7 @@ def say_how_to_go_on(console: Console, plan: Plan, ledger: Ledger) -> None:
     """Say, after an interruption, what is kept, and the command that goes on."""
     states = ledger.states()
     done = sum(states[cell.key] == "done" for cell in plan.cells)
-    arguments = " ".join(map(without_password, _without_reopen(sys.argv[1:])))
+    arguments = " ".join(map(redacted, _without_reopen(sys.argv[1:])))
     console.print(
         f"\nStopped. {done} of {len(plan.cells)} cells are done and kept, with every finished "
         f"trial of the others. To go on: {_program()} {arguments}",

@@ -2,10 +2,11 @@
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator
 from typing import TextIO, cast
 from urllib.parse import unquote, urlsplit
+
+from recrepro.text.redact import VALUES, redacted
 
 ADDRESSES = ("MLFLOW_TRACKING_URI", "RECREPRO_LEDGER", "RECREPRO_SCHEDULER")
 """Environment variables whose addresses may contain a password."""
@@ -13,35 +14,6 @@ SECRETS = ("PGPASSWORD", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 """Environment variables that are secrets themselves."""
 SHORTEST = 4
 """Secrets of fewer characters are masked in addresses only: they may be parts of other words."""
-MASK = "***"
-
-_IN_ADDRESS = re.compile(r"(?<=://)[^\s/@'\"]*@")
-_VALUES = re.compile(r"(?i)(?:(?:ssl)?password|token|secret|access_key)=([^&]+)")
-_OPTION = re.compile(r"(?i)\b((?:ssl)?password|token|secret|access_key)=[^\s&'\"]+")
-
-
-def redacted(text: str, secrets: frozenset[str] = frozenset()) -> str:
-    """Mask the passwords in a text: known ones, those of addresses, and values named so.
-
-    Parameters
-    ----------
-    text : str
-        Any text.
-    secrets : frozenset of str
-        Known ones; see `known_secrets`.
-    """
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    text = _IN_ADDRESS.sub(_masked, text)
-    return _OPTION.sub(rf"\1={MASK}", text)
-
-
-def _masked(found: re.Match[str]) -> str:
-    """Keep a user's name in front of a password; a name alone may be a token."""
-    user, colon, _ = found[0].removesuffix("@").partition(":")
-    if not colon:
-        return found[0] if len(user) < 20 else f"{MASK}@"
-    return f"{user}:{MASK}@"
 
 
 def known_secrets(arguments: list[str]) -> frozenset[str]:
@@ -53,7 +25,7 @@ def known_secrets(arguments: list[str]) -> frozenset[str]:
         with contextlib.suppress(ValueError):
             address = urlsplit(text)
             found |= {address.password or "", unquote(address.password or "")}
-            values = _VALUES.findall(address.query)
+            values = VALUES.findall(address.query)
             found |= {*values, *map(unquote, values)}
     return frozenset(secret for secret in found if len(secret) >= SHORTEST)
 

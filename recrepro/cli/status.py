@@ -25,9 +25,9 @@ from recrepro.store.leases import Lease
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 from recrepro.tables.console import plain_table
+from recrepro.text.redact import redacted
 from recrepro.text.words import count, duration
 from recrepro.tracking.mirror import MlflowMirror
-from recrepro.tracking.store import without_password
 
 DisplayState = Literal["done", "running", "dead", "failed", "left"]
 
@@ -139,7 +139,7 @@ def look(workspace: Workspace, ledger: Ledger, version: Planned) -> ExperimentPr
     cells = [CellProgress(member, work[member.cell]) for member in members]
     mirror = MlflowMirror(ledger, workspace, version.name, version.grid_hash, version.source)
     try:
-        unsent, where = mirror.missing(), without_password(mirror.uri)
+        unsent, where = mirror.missing(), redacted(mirror.uri)
     except Exception as error:  # noqa: BLE001 - MLflow raises errors of many libraries
         unsent, where = None, first_line(error)
     return ExperimentProgress(version.name, cells, unsent, where)

@@ -17,9 +17,10 @@ from recrepro.errors import RecreproError, first_line
 from recrepro.store.entries import Planned
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
+from recrepro.text.redact import redacted
 from recrepro.text.words import count
 from recrepro.tracking.mirror import MlflowMirror
-from recrepro.tracking.store import require_answer, tracking_uri, without_password
+from recrepro.tracking.store import require_answer, tracking_uri
 
 
 @click.command()
@@ -90,6 +91,6 @@ def send(
     if problems:
         what = "; ".join(f"{name}: {reason}" for name, reason in problems.items())
         raise RecreproError(
-            f"not all is in {without_password(uri)}. {what} Nothing is lost: call `recrepro sync` "
+            f"not all is in {redacted(uri)}. {what} Nothing is lost: call `recrepro sync` "
             "again when that is mended."
         )

@@ -17,7 +17,8 @@ from recrepro.cli.options import (
 from recrepro.errors import RecreproError
 from recrepro.run.interrupts import signals_as_interrupt
 from recrepro.store.workspace import Workspace
-from recrepro.tracking.store import is_server, reading, runs_pages, tracking_uri, without_password
+from recrepro.text.redact import redacted
+from recrepro.tracking.store import is_server, reading, runs_pages, tracking_uri
 
 
 @click.command()
@@ -33,7 +34,7 @@ def ui(workspace: Path, port: int) -> None:
     remote = is_server(uri)
     server = uri.rstrip("/") if remote else f"http://127.0.0.1:{port}"
     here = "Starting MLflow here (Ctrl-C ends it)"
-    click.echo(f"{f'On the server {without_password(uri)}' if remote else here}. The runs of")
+    click.echo(f"{f'On the server {redacted(uri)}' if remote else here}. The runs of")
     with reading(uri):
         pages = runs_pages(place, server)
     for name, page in pages.items():

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from recrepro.custom.function import function_model
 from recrepro.errors import UnknownName, UsageError, blame
@@ -134,8 +133,3 @@ def _look_in(*folders: Path) -> None:
     for folder in folders:
         if folder.is_dir() and str(folder) not in sys.path:
             sys.path.append(str(folder))
-
-
-def is_custom(model: type[Any]) -> bool:
-    """Say whether a model's class is defined outside recrepro."""
-    return model.__module__.partition(".")[0] != "recrepro"

@@ -104,7 +104,7 @@ def run_cell(
     started = time.time()
     # Looked at now, because files may be edited while the cell runs.
     code_state()
-    own_code = code_of(model_class, job.model_spec.target)
+    own_code = code_of(model_class, job.model_spec.target, job.identity.model)
     notes = first_look(job, model_class, split, ledger, emit)
     watch, energy = _Stopwatch(), EnergyMeter()
 

@@ -16,10 +16,10 @@ from threadpoolctl import threadpool_info
 
 import recrepro
 from recrepro.compute.threads import default_threads
-from recrepro.custom.fingerprint import fingerprint, module_file, package_of
+from recrepro.custom.fingerprint import module_file, package_of
 from recrepro.model import Recommender
-from recrepro.models import family_of
 from recrepro.run.packages import all_installed, needed
+from recrepro.spec.identity import ModelIdentity
 from recrepro.store.records import CodeState, Provenance, RecordedCode
 
 POOL_FACTS = (
@@ -98,7 +98,9 @@ def environment() -> Provenance:
     )
 
 
-def code_of(model: type[Recommender], target: str | None) -> RecordedCode | None:
+def code_of(
+    model: type[Recommender], target: str | None, planned: ModelIdentity | None
+) -> RecordedCode | None:
     """Return what is recorded of the code of a model that is not recrepro's own; None of others.
 
     Parameters
@@ -107,13 +109,15 @@ def code_of(model: type[Recommender], target: str | None) -> RecordedCode | None
         The model.
     target : str or None
         The key `class` of the experiment.
+    planned : ModelIdentity or None
+        The model in the identity of the cell, which has the fingerprint of the code.
     """
-    if family_of(model) != "custom":
+    if planned is None or planned.code is None:
         return None
     file, package = module_file(model), package_of(model)
     return RecordedCode(
         place=target or f"{model.__module__}:{model.__qualname__}" if package is None else package,
-        fingerprint=fingerprint(model),
+        fingerprint=planned.code,
         repository=git_state(None if file is None or package is not None else file.parent),
     )
 

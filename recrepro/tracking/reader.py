@@ -26,6 +26,7 @@ from recrepro.store.records import Record, Trial
 from recrepro.store.results import Result
 from recrepro.store.searches import Before
 from recrepro.store.workspace import Workspace
+from recrepro.text.redact import redacted
 from recrepro.tracking.content import COPY_VERSION, json_hash, place_tag
 from recrepro.tracking.store import (
     CELLS,
@@ -35,7 +36,6 @@ from recrepro.tracking.store import (
     is_server,
     reading,
     tracking_uri,
-    without_password,
 )
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def results_from_mlflow(uri: str, name: str, grid_hash: str) -> MlflowResults:
             found = target.runs(f"{CELLS} AND tags.`{place}` LIKE '%'")
     if target is None or not found:
         raise RecreproError(
-            f"MLflow at {without_password(uri)} has nothing of {name!r}, as the file is now. Send "
-            f"it: MLFLOW_TRACKING_URI={without_password(uri)} recrepro run {name}.toml, in the "
+            f"MLflow at {redacted(uri)} has nothing of {name!r}, as the file is now. Send "
+            f"it: MLFLOW_TRACKING_URI={redacted(uri)} recrepro run {name}.toml, in the "
             "workspace that has the results."
         )
     whole = [run for run in found if run.data.tags.get("recrepro.complete")]
@@ -115,7 +115,7 @@ def results_from_mlflow(uri: str, name: str, grid_hash: str) -> MlflowResults:
     cells = {result.status.cell for result in results}
     if len(cells) < len(results):
         raise RecreproError(
-            f"MLflow at {without_password(uri)} has a cell of {name!r} twice. Run the experiment "
+            f"MLflow at {redacted(uri)} has a cell of {name!r} twice. Run the experiment "
             "with that address in MLFLOW_TRACKING_URI: it leaves one of each."
         )
     return MlflowResults(results, len(found) - len(whole))
@@ -209,7 +209,7 @@ class _Copy:
 
     def _refused(self, reason: str) -> RecreproError:
         return RecreproError(
-            f"the run {self._run_id} at {without_password(self._uri)} cannot be used: {reason}. "
+            f"the run {self._run_id} at {redacted(self._uri)} cannot be used: {reason}. "
             "Delete the run in MLflow, and run the experiment again with that address in "
             "MLFLOW_TRACKING_URI: it is sent anew from the workspace."
         )

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from recrepro.durable import DRAFT, new_file
 from recrepro.errors import RecreproError, first_line
 from recrepro.store.address import address_of_file
 from recrepro.store.workspace import Workspace
+from recrepro.text.redact import redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -66,11 +66,6 @@ def is_server(uri: str) -> bool:
     return uri.startswith(("http://", "https://"))
 
 
-def without_password(uri: str) -> str:
-    """Return an address without the password that it may contain."""
-    return re.sub(r"(://[^:/@]*):[^/]*@", r"\1:***@", uri)
-
-
 @contextlib.contextmanager
 def reading(uri: str) -> Iterator[None]:
     """Turn whatever MLflow raises while it is read into one message."""
@@ -80,7 +75,7 @@ def reading(uri: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise RecreproError(
-            f"MLflow at {without_password(uri)} cannot be read: {first_line(error)}"
+            f"MLflow at {redacted(uri)} cannot be read: {first_line(error)}"
         ) from error
 
 
@@ -119,7 +114,7 @@ def require_answer(uri: str) -> None:
         slow = isinstance(error, requests.Timeout)
         why = f"has not answered in {seconds:g} s" if slow else "cannot be reached"
         raise RecreproError(
-            f"the MLflow server {without_password(uri)} {why}. Start it, or correct its address "
+            f"the MLflow server {redacted(uri)} {why}. Start it, or correct its address "
             "(--mlflow URI or MLFLOW_TRACKING_URI)."
         ) from error
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recrepro.cli.redact import known_secrets, redacted, redacted_output
+from recrepro.cli.redact import known_secrets, redacted_output
+from recrepro.text.redact import redacted
 
 SECRET = "sEcr3t"
 
@@ -78,7 +79,7 @@ def test_a_server_that_fails_does_not_make_a_command_print_its_password(
 ):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:{SECRET}@127.0.0.1:9")
     monkeypatch.setattr(
-        "recrepro.tracking.store.without_password", lambda uri: uri
+        "recrepro.tracking.store.redacted", lambda uri: uri
     )  # even where a message forgets to
     place_here.environment["COLUMNS"] = "200"
     done = place_here.run()

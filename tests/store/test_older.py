@@ -13,25 +13,7 @@ from recrepro.spec.identity import HARNESS_VERSION
 from recrepro.store.ledger import Ledger
 
 OLD = Path(__file__).parent / "harness3.sql"
-"""A ledger that harness 3 has made of `EXPERIMENT`, as `sqlite3.Connection.iterdump` writes it."""
-
-EXPERIMENT = """
-schema = 1
-claim = "EASE beats popularity."
-[[datasets]]
-name = "small"
-synthetic = { users = 40, items = 25, interactions = 500 }
-[[splits]]
-name = "random-holdout"
-[[models]]
-name = "ease"
-[[models]]
-name = "toppopular"
-[evaluate]
-metrics = ["ndcg@10"]
-[tune]
-trials = 2
-"""
+"""A ledger that harness 3 has made, as `sqlite3.Connection.iterdump` writes it."""
 
 
 @pytest.fixture
@@ -68,7 +50,8 @@ def test_its_results_are_read(older):
 
 def test_its_tables_are_printed_and_nothing_is_added(older, place_here):
     place_here.file = place_here.root / "older.toml"
-    place_here.file.write_text(EXPERIMENT)
+    with contextlib.closing(Ledger.in_workspace(older)) as ledger:
+        place_here.file.write_text(ledger.planned()[0].source)
     place_here.workspace = older
     before = content(older)
     where = ("--workspace", str(older))

@@ -20,10 +20,11 @@ from recrepro.store.entries import Member
 from recrepro.store.ledger import Ledger
 from recrepro.store.records import Trial
 from recrepro.store.workspace import Workspace
+from recrepro.text.redact import redacted
 from recrepro.tracking.background import BackgroundMirror
 from recrepro.tracking.content import metric_key
 from recrepro.tracking.mirror import MlflowMirror
-from recrepro.tracking.store import connect, runs_pages, set_up_store, without_password
+from recrepro.tracking.store import connect, runs_pages, set_up_store
 from recrepro.tracking.writer import RunWriter
 
 EASE, BROKEN = (make_name(model, split="temporal") for model in ("ease", "broken"))
@@ -495,8 +496,5 @@ def test_metric_names_use_the_characters_that_mlflow_allows(name, key):
 
 
 def test_a_password_is_not_printed():
-    assert without_password("postgresql://me:secret@db/mlflow") == "postgresql://me:***@db/mlflow"
-    assert (
-        without_password("https://mlflow.example.org:5000/a@b")
-        == "https://mlflow.example.org:5000/a@b"
-    )
+    assert redacted("postgresql://me:secret@db/mlflow") == "postgresql://me:***@db/mlflow"
+    assert redacted("https://mlflow.example.org:5000/a@b") == "https://mlflow.example.org:5000/a@b"
