@@ -22,7 +22,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class ModelVerdict:
-    """One judged model beside the baseline of its table.
+    """A judged model, compared with the baseline of its table.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def judge(
     n_resamples: int = 10_000,
     seed: int = 0,
 ) -> list[BoardVerdict]:
-    """Judge the models of an experiment that have this role, beside its best baseline.
+    """Compare each judged model of an experiment with its best baseline.
 
     Parameters
     ----------

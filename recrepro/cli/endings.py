@@ -19,7 +19,7 @@ MIRROR_SECONDS = 60.0
 
 
 def say_how_to_go_on(console: Console, plan: Plan, ledger: Ledger) -> None:
-    """Say, after an interruption, what is kept, and the command that goes on."""
+    """Print what an interrupted run has kept, and the command that continues it."""
     states = ledger.states()
     done = sum(states[cell.key] == "done" for cell in plan.cells)
     arguments = " ".join(map(redacted, _without_reopen(sys.argv[1:])))

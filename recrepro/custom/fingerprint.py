@@ -36,7 +36,7 @@ def fingerprint(model: type[Recommender]) -> str:
     Raises
     ------
     UsageError
-        If there is no source to read.
+        If the source cannot be read.
     """
     thing: Any = model.function if issubclass(model, FunctionRecommender) else model
     path = module_file(model)

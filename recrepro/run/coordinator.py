@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from recrepro.compute.failpoints import reach
-from recrepro.errors import LedgerError, RecreproError, SealError
+from recrepro.errors import LeaseLost, LedgerError, RecreproError, SealError
 from recrepro.run.admission import MemoryBudget
 from recrepro.run.events import Event, Exited, Failed, FitKnown, Lost, UnsealAsked
 from recrepro.run.executors import TRY_AGAIN, Executor
@@ -95,6 +95,7 @@ class Grid:
         self._reasons: dict[str, str] = {}
         self._reopen = frozenset(reopen)
         self._fit_known: set[str] = set()
+        self._passed_on: set[str] = set()
         self._anew: set[str] = set()
         self._prepared = ""
         self._renewed = time.monotonic()
@@ -159,8 +160,12 @@ class Grid:
         record = rescore(self._plan, cell, self._materials, self._ledger, self._workspace)
         if record is None:
             return False
-        self._ledger.commit(self._tokens.pop(cell.key), record)
-        self._observer.ended(cell, None)
+        try:
+            self._ledger.commit(self._tokens.pop(cell.key), record)
+        except LeaseLost:
+            self._waiting.append(cell)
+        else:
+            self._observer.ended(cell, None)
         return True
 
     def _start(self, cell: Cell, token: str) -> None:
@@ -187,7 +192,8 @@ class Grid:
                 self._unseal(cell)
             case Exited(code=code):
                 self._executor.forget(cell.key)
-                if code == TRY_AGAIN:
+                if code == TRY_AGAIN or (code and cell.key in self._passed_on):
+                    self._passed_on.discard(cell.key)
                     self._lost(cell, self._reasons.pop(cell.key, "the ledger was out of reach"))
                 else:
                     self._end(cell, code)
@@ -203,6 +209,8 @@ class Grid:
             budget, token = self._plan.budget(cell), self._tokens[cell.key]
             self._ledger.open_seal(cell.key, token, budget.trials, budget.seconds)
         except (LedgerError, SealError) as error:
+            if isinstance(error, LeaseLost):
+                self._passed_on.add(cell.key)
             self._executor.answer(cell.key, {"refused": str(error)})
         else:
             reach("opening-stored")

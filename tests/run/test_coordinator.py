@@ -5,8 +5,9 @@ import contextlib
 import pytest
 from support.results import make_record
 
+from recrepro.errors import LeaseLost
 from recrepro.run.coordinator import MOST_LOSSES, Grid
-from recrepro.run.events import Event, Exited, Lost
+from recrepro.run.events import Event, Exited, Lost, UnsealAsked
 from recrepro.run.executors import TRY_AGAIN, Eventful
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
@@ -85,6 +86,18 @@ class OneAtATime(Careless):
         self.splits.append(len(list(self.workspace.splits.glob("*/split.json"))))
 
 
+class Asking(Careless):
+    """Asks for the test part once, is refused, and ends; the next attempt commits a result."""
+
+    def __init__(self, ledger):
+        super().__init__(ledger, losses=1, end=UnsealAsked())
+        self.refused = []
+
+    def answer(self, cell, content):
+        self.refused.append(content["refused"])
+        self.events.put(Event(cell, Exited(code=1)))
+
+
 class Silent:
     def __init__(self):
         self.told = []
@@ -141,3 +154,16 @@ def test_a_cell_that_is_lost_again_and_again_fails_with_the_reason(run):
     assert [(s.state, s.reason) for s in states] == [("failed", LOST.reason)] * 2
     assert len(executor.started) == 2 * MOST_LOSSES
     assert told.count(LOST.reason) == 2
+
+
+def test_a_cell_that_passed_to_another_run_when_it_asked_for_the_test_part_has_not_failed(
+    run, monkeypatch
+):
+    def passed_on(*_):
+        raise LeaseLost("another one took over")
+
+    monkeypatch.setattr(run.ledger, "open_seal", passed_on)
+    executor, told, states = run(executor=Asking(run.ledger))
+    assert executor.refused == ["another one took over"] * 2
+    assert [status.state for status in states] == ["done"] * 2
+    assert told.count("lost") == told.count(None) == 2
