@@ -3,6 +3,7 @@
 Where a message proposes something literally, it is written and checked again: it has to work.
 """
 
+import importlib.abc
 import sys
 from dataclasses import dataclass, field
 
@@ -506,10 +507,23 @@ def test_a_mistake_gets_cause_place_and_remedy(check, mistake):
         assert again.returncode == 0, again.stderr
 
 
+class NoTorch(importlib.abc.MetaPathFinder):
+    """An import system that does not find torch."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
 def test_a_missing_package_is_named_with_the_command_that_installs_it(check, monkeypatch):
+    # The package that is imported anew replaces the old one in `sys.modules` and as an attribute of
+    # `recrepro`. Both must be the old one again for the tests that come later in this process.
+    monkeypatch.setattr("recrepro.neural", importlib.import_module("recrepro.neural"))
     for name in [name for name in sys.modules if name.startswith("recrepro.neural")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "torch", None)
+    # Not `sys.modules["torch"] = None`: scipy takes what is there for the package.
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [NoTorch(), *sys.meta_path])
     done = check(experiment(model='name = "neumf"'))
     assert done.returncode == 3
     assert "e.toml, line 12: the model 'neumf' needs the package 'torch'" in done.stderr
