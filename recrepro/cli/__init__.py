@@ -77,6 +77,10 @@ COMMANDS = {
         "recrepro.cli.evaluate:evaluate",
         "Score a RUN file of another program.",
     ),
+    "adopt": (
+        "recrepro.cli.adopt:adopt",
+        "Tie a workspace FOLDER to a ledger that does not know it.",
+    ),
     "ui": (
         "recrepro.cli.ui:ui",
         "Open the MLflow UI on the runs of a workspace.",

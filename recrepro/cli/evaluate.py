@@ -148,8 +148,8 @@ def evaluate_on_experiment(
     with located(experiment_file, experiment):
         plan = make_plan(experiment, experiment_file.parent, data_dir, progress=False)
     place = Workspace.create(workspace)
-    record = score_on_plan(plan, place, frame, run, name, choice)
     with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:
+        record = score_on_plan(plan, ledger, place, frame, run, name, choice)
         source = experiment_file.read_text(encoding="utf-8")
         planned = [(one.member, one.identity) for one in plan.cells]
         ledger.plan(experiment_file.stem, experiment.grid_hash, source, planned)

@@ -22,14 +22,14 @@ from recrepro.text.words import count, size
 def collect_garbage(workspace: Path, dry_run: bool) -> None:
     """Delete caches and leftovers of a workspace, but no results.
 
-    Splits that no cell needs any more (they are drawn again on demand), logs and checkpoints of
-    done cells, and, when they are a day old, blobs without a record and temporary files. May be
-    called beside a run.
+    Deletes splits that no cell needs any more (they are drawn again on demand), logs and
+    checkpoints of done cells, and temporary files that are a day old. Blobs without a record go to
+    the folder trash, and are deleted a week later. May be called beside a run.
     """
     place, ledger = existing(workspace)
     found = garbage.waste(place, ledger, time.time()) if dry_run else garbage.clean(place, ledger)
-    kept = garbage.why_blobs_stay(place, ledger)
-    show_waste(make_console(), place, found, dry_run=dry_run, blobs_stay=kept)
+    unknown = garbage.unknown_blobs(place, ledger)
+    show_waste(make_console(), place, found, dry_run=dry_run, unknown_blobs=unknown)
 
 
 def show_waste(
@@ -38,9 +38,9 @@ def show_waste(
     found: Sequence[Waste],
     *,
     dry_run: bool,
-    blobs_stay: str | None,
+    unknown_blobs: int,
 ) -> None:
-    """Print what was deleted by kind, or each thing that would be, and why blobs stay."""
+    """Print what was deleted by kind, or each thing that would be, and what is kept."""
     if dry_run:
         for one in found:
             where = one.path.relative_to(workspace.root)
@@ -50,7 +50,11 @@ def show_waste(
         if of_kind:
             line = f"{count(len(of_kind), kind)}, {size(sum(of_kind))}: {meaning}"
             console.print(line, style="dim", soft_wrap=True)
-    if blobs_stay is not None:
-        console.print(blobs_stay, soft_wrap=True)
-    total = size(sum(one.n_bytes for one in found))
+    if unknown_blobs:
+        console.print(
+            f"{count(unknown_blobs, 'blob')} of unknown origin: kept, because this ledger does not "
+            "say who wrote them. If an older copy of the ledger was put back, they may be results.",
+            soft_wrap=True,
+        )
+    total = size(sum(one.freed for one in found))
     console.print(f"{'Would free' if dry_run else 'Freed'} {total}. Results are not touched.")

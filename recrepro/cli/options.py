@@ -30,7 +30,7 @@ def _keep_address(context: click.Context, _: click.Parameter, url: str | None) -
     context.meta[LEDGER] = url
 
 
-_ledger = click.option(
+ledger_option = click.option(
     "--ledger",
     metavar="URL",
     envvar="RECREPRO_LEDGER",
@@ -46,7 +46,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def workspace_option(command: Command) -> Command:
     """Add --workspace to a command, and --ledger, for which there is `ledger_url`."""
-    return _workspace(_ledger(command))
+    return _workspace(ledger_option(command))
 
 
 def ledger_url() -> str | None:

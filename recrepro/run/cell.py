@@ -7,6 +7,7 @@ final model is fitted, and whoever has it writes the opening to the ledger first
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,8 +113,7 @@ def run_cell(
         energy.read()
         emit(event)
 
-    features = job.features
-    trials = _tune(job, model_class, split, evaluator, ledger, workspace, say, features)
+    trials = _tune(job, model_class, split, evaluator, ledger, workspace, say, job.features)
     watch.lap("tune")
 
     config = chosen_params(model_class, job.model_spec, trials)
@@ -125,7 +125,7 @@ def run_cell(
         return
     say(StageBegun(stage="final fit"))
     known = split.known(bytes.fromhex(job.tuning_key))
-    model = model_class(config).with_features(features)
+    model = model_class(config).with_features(job.features)
     _fit(job, model, known, workspace, say)
     watch.lap("fit")
 
@@ -139,6 +139,7 @@ def run_cell(
     joules, peak, ended = energy.read(), peak_memory_bytes(), time.time()
 
     optional: dict[str, Any] = {}
+    store = partial(workspace.write_blob, announce=partial(ledger.announce, job.cell))
     if looks_back(job.tune_spec, model_class):
         say(StageBegun(stage="hindsight"))
         seen = TuningView(known, opened.test, opened.negatives, opened.shown)
@@ -146,7 +147,7 @@ def run_cell(
         watch.lap("hindsight")
     if job.keep_model:
         weights = weights_of(model)
-        optional["weights"] = None if weights is None else workspace.write_blob(weights)
+        optional["weights"] = None if weights is None else store(weights)
     record = Record(
         schema_version=3,
         cell=job.cell,
@@ -163,7 +164,7 @@ def run_cell(
         sampled=opened.negatives is not None,
         split=SplitFacts.model_validate(split.facts),
         openings=list(ledger.openings(job.cell)),
-        per_user=workspace.write_blob(per_user_table(evaluation, opened.test)),
+        per_user=store(per_user_table(evaluation, opened.test)),
         times=watch.laps,
         energy_joules=joules,
         peak_memory_bytes=peak,
@@ -172,7 +173,7 @@ def run_cell(
         provenance=environment(),
         fit=fit,
         rankings=RecordedRankings(
-            sha256=workspace.write_blob(lock(RANKINGS, opened.rankings_key, rankings.arrays())),
+            sha256=store(lock(RANKINGS, opened.rankings_key, rankings.arrays())),
             depth=rankings.lists.shape[1],
         ),
         **optional,

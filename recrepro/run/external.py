@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -32,6 +33,7 @@ from recrepro.spec.experiment import Experiment, ModelSpec
 from recrepro.spec.explain import refusal
 from recrepro.spec.identity import ExternalIdentity, Identity
 from recrepro.splits.sealed import histories
+from recrepro.store.ledger import Ledger
 from recrepro.store.records import (
     Lap,
     Record,
@@ -159,7 +161,13 @@ def check_title(name: str, experiment: Experiment, file: Path) -> None:
 
 
 def score_on_plan(
-    plan: Plan, workspace: Workspace, frame: pd.DataFrame, run: Path, name: str, choice: SplitChoice
+    plan: Plan,
+    ledger: Ledger,
+    workspace: Workspace,
+    frame: pd.DataFrame,
+    run: Path,
+    name: str,
+    choice: SplitChoice,
 ) -> Record:
     """Score a run file on the test part of one of an experiment's splits.
 
@@ -167,7 +175,7 @@ def score_on_plan(
     ----------
     plan : Plan
         The experiment with its data.
-    workspace : Workspace
+    ledger, workspace
         Where the values of users are stored.
     frame : DataFrame
         The run file as `recrepro.data.runs.read_run` returns it.
@@ -227,7 +235,9 @@ def score_on_plan(
         **measured(scored.evaluation, parts.known),
         sampled=scored.sampled,
         split=SplitFacts.model_validate(drawn.facts),
-        per_user=workspace.write_blob(per_user_table(scored.evaluation, parts.test)),
+        per_user=workspace.write_blob(
+            per_user_table(scored.evaluation, parts.test), partial(ledger.announce, identity.key)
+        ),
         times={"score": Lap(wall_s=round(time.time() - started, 3))},
         peak_memory_bytes=peak_memory_bytes(),
         started_at=started,

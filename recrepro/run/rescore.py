@@ -1,5 +1,7 @@
 """Metrics from the rankings that an earlier cell of the same fit has kept: no fit, no opening."""
 
+from functools import partial
+
 from recrepro.errors import RecreproError
 from recrepro.evaluation.rankings import Rankings
 from recrepro.models import default_role
@@ -77,7 +79,9 @@ def rescore(
         "model": source.model.to_json() | {"role": role},
         "tuning": search_outcome(model, cell.model, plan.experiment.selection_metric, trials),
         "openings": [],
-        "per_user": workspace.write_blob(per_user_table(evaluation, known)),
+        "per_user": workspace.write_blob(
+            per_user_table(evaluation, known), partial(ledger.announce, cell.key)
+        ),
         "rescored": source.cell,
         **measured(evaluation, known),
     }

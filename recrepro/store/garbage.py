@@ -1,13 +1,16 @@
 """What `recrepro gc` deletes: caches and leftovers, never what a record or a running cell needs.
 
 Whoever works on a cell has leased it before it looks for its split. So what is deleted of splits,
-logs and checkpoints is decided, and moved out of the way, while nobody can take a lease. A blob is
-written before the record that refers to it: one without a record is deleted when it is a day old.
-The ledger decides which blobs have a record, so blobs are deleted only if the ledger is the
-workspace's own and names a result that is stored here. Any other ledger knows nothing about them.
+logs and checkpoints is decided, and moved out of the way, while nobody can take a lease.
+
+A blob is announced to the ledger, then written, then named by a record. One that was announced and
+has no record a day later was left by a process that was killed: it goes to the trash, and is
+deleted when it has been there for a week. A blob that was never announced stays. It may be a result
+that this ledger does not know, because an older copy of the ledger was put back.
 """
 
 import contextlib
+import os
 import secrets
 import shutil
 import time
@@ -18,6 +21,7 @@ from typing import Literal
 
 from recrepro.compute.failpoints import reach
 from recrepro.durable import DRAFT
+from recrepro.store.belonging import stored_blobs
 from recrepro.store.entries import CellWork
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
@@ -33,7 +37,11 @@ TRASH = ".gc-"
 """Start of the name that something has between the decision to delete it and its end."""
 
 
-WasteKind = Literal["split", "features", "log", "checkpoint", "blob", "leftover"]
+TRASH_SECONDS = 7 * 24 * 3600.0
+"""How long a blob stays in the folder `trash` before it is deleted."""
+
+
+WasteKind = Literal["split", "features", "log", "checkpoint", "blob", "trash", "leftover"]
 
 
 KINDS: dict[WasteKind, str] = {
@@ -41,18 +49,24 @@ KINDS: dict[WasteKind, str] = {
     "features": "side information that no cell needs which is left or running; it is read again",
     "log": "what the processes of done cells printed",
     "checkpoint": "checkpoints of done cells",
-    "blob": "blobs that no record refers to, a day old",
+    "blob": "moved to trash/: blobs that no record refers to, a day old; deleted a week later",
+    "trash": "blobs that have been in trash/ for a week",
     "leftover": "temporary files of processes that were killed, a day old",
 }
 
 
 @dataclass(frozen=True)
 class Waste:
-    """Something that can be deleted."""
+    """Something that can be deleted, or moved to the trash."""
 
     kind: WasteKind
     path: Path
     n_bytes: int
+
+    @property
+    def freed(self) -> int:
+        """Bytes that the disk has more of when it is gone: none if it is only moved."""
+        return 0 if self.kind == "blob" else self.n_bytes
 
 
 def waste(workspace: Workspace, ledger: Ledger, now: float) -> list[Waste]:
@@ -66,14 +80,14 @@ def waste(workspace: Workspace, ledger: Ledger, now: float) -> list[Waste]:
         Seconds since 1970; decides what is a day old.
     """
     work = ledger.work()
-    found = [*_leased(workspace, work), *_blobs(workspace, ledger, now)]
+    found = [*_leased(workspace, work), *_blobs(workspace, ledger, now), *_trash(workspace, now)]
     whole = {one.path for one in found}
     leftovers = [path for path in _leftovers(workspace, now) if path.parent not in whole]
     return found + [Waste("leftover", path, _size(path)) for path in leftovers]
 
 
 def clean(workspace: Workspace, ledger: Ledger, now: float | None = None) -> list[Waste]:
-    """Delete it, and return what was deleted."""
+    """Delete it, or move it to the trash; return what was there."""
     now = time.time() if now is None else now
     moved: list[tuple[Waste, Path]] = []
     with ledger.standing_still():
@@ -86,7 +100,10 @@ def clean(workspace: Workspace, ledger: Ledger, now: float | None = None) -> lis
     for _, trash in moved:
         _delete(trash)
     gone = [one for one, _ in moved]
-    gone += [one for one in _blobs(workspace, ledger, now) if _delete_blob(workspace, one, now)]
+    for one in list(_trash(workspace, now)):
+        one.path.unlink(missing_ok=True)
+        gone.append(one)
+    gone += [one for one in _blobs(workspace, ledger, now) if _discard(workspace, one, now)]
     for path in _leftovers(workspace, now):
         gone.append(Waste("leftover", path, _size(path)))
         _delete(path)
@@ -115,49 +132,35 @@ def _leased(workspace: Workspace, work: dict[str, CellWork]) -> Iterator[Waste]:
 
 
 def _blobs(workspace: Workspace, ledger: Ledger, now: float) -> Iterator[Waste]:
-    """Yield old blobs that no record names; none if the ledger may be another workspace's."""
-    if why_blobs_stay(workspace, ledger) is not None:
-        return
-    kept = ledger.referenced()
-    for path in _stored_blobs(workspace):
-        if path.name not in kept and _is_old(path, now):
+    """Yield old blobs that were announced to this ledger and that no record names."""
+    kept, announced = ledger.referenced(), ledger.announced()
+    for path in stored_blobs(workspace.root):
+        if path.name in announced and path.name not in kept and _is_old(path, now):
             yield Waste("blob", path, _size(path))
 
 
-def _stored_blobs(workspace: Workspace) -> list[Path]:
-    return sorted((workspace.root / "blobs").glob("??/[!.]*"))
+def unknown_blobs(workspace: Workspace, ledger: Ledger) -> int:
+    """Count the blobs that the ledger knows nothing of; they are never deleted."""
+    stored = {path.name for path in stored_blobs(workspace.root)}
+    return len(stored - ledger.referenced() - ledger.announced())
 
 
-def why_blobs_stay(workspace: Workspace, ledger: Ledger) -> str | None:
-    """Explain why no blob of this workspace may be deleted, or return None if some may.
-
-    Parameters
-    ----------
-    workspace, ledger
-        The workspace, and the ledger that was opened for it.
-    """
-    stored = {path.name for path in _stored_blobs(workspace)}
-    if not stored:
-        return None
-    if ledger.address.file != workspace.root / "ledger.db":
-        return (
-            f"Blobs are kept: {ledger.address} is not the workspace's own ledger, so it cannot "
-            "tell which of them are results."
-        )
-    if stored.isdisjoint(ledger.referenced()):
-        return (
-            "Blobs are kept: the ledger names no finished result that is stored here. If the "
-            "ledger was lost or replaced, restore it from a copy."
-        )
-    return None
+def _trash(workspace: Workspace, now: float) -> Iterator[Waste]:
+    """Yield the blobs that have been in the trash long enough."""
+    for path in sorted((workspace.root / "trash").glob("[!.]*")):
+        if _is_old(path, now, TRASH_SECONDS):
+            yield Waste("trash", path, _size(path))
 
 
-def _delete_blob(workspace: Workspace, blob: Waste, now: float) -> bool:
-    """Delete a blob, unless someone has written the same one again meanwhile."""
+def _discard(workspace: Workspace, blob: Waste, now: float) -> bool:
+    """Move a blob to the trash, unless someone has written the same one again meanwhile."""
+    trash = workspace.root / "trash"
+    trash.mkdir(exist_ok=True)
     with workspace.blobs_lock:
         if not _is_old(blob.path, now):
             return False
-        blob.path.unlink()
+        os.utime(blob.path)  # its time in the trash starts now
+        blob.path.rename(trash / blob.path.name)
     return True
 
 
@@ -174,9 +177,9 @@ def _leftovers(workspace: Workspace, now: float) -> Iterator[Path]:
         yield from sorted(path for path in folder.glob(pattern) if _is_old(path, now))
 
 
-def _is_old(path: Path, now: float) -> bool:
+def _is_old(path: Path, now: float, seconds: float = GRACE_SECONDS) -> bool:
     try:
-        return now - path.stat().st_mtime > GRACE_SECONDS
+        return now - path.stat().st_mtime > seconds
     except FileNotFoundError:  # another process was faster
         return False
 

@@ -34,7 +34,7 @@ from recrepro.errors import LeaseLost, LedgerError, SealError
 from recrepro.spec.budget import Budget
 from recrepro.spec.canonical import canonical_json
 from recrepro.spec.identity import HARNESS_VERSION, Identity
-from recrepro.store import externals, searches
+from recrepro.store import belonging, externals, searches
 from recrepro.store import schema as tables
 from recrepro.store.address import LedgerAddress, address_of_file
 from recrepro.store.entries import CellState, CellStatus, CellWork, Member, Planned
@@ -91,11 +91,24 @@ class Ledger:
         For a ledger that cannot be written, on a read-only disk.
     patient : bool
         Whether to wait some seconds for a server that does not answer.
+    folder : Path, optional
+        The workspace that it has to belong to.
+    adopt : bool
+        Whether to tie it to the folder, though it does not know the results there.
     """
 
-    def __init__(self, url: str, *, read_only: bool = False, patient: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        read_only: bool = False,
+        patient: bool = False,
+        folder: Path | None = None,
+        adopt: bool = False,
+    ) -> None:
         self.address = LedgerAddress(url)
         self.older = False
+        self._folder, self._adopt = folder, adopt
         self._engine = self.address.engine()
         if not self.address.is_server and not read_only:
             sa.event.listen(self._engine, "connect", _configure_sqlite)
@@ -125,6 +138,8 @@ class Ledger:
 
     def _set_up(self, *, read_only: bool) -> None:
         if self._find_older() or read_only:
+            with self._engine.connect() as connection:
+                self._check_belonging(connection)
             return
         with self._writing(alone=True) as connection:
             tables.METADATA.create_all(connection)
@@ -132,6 +147,17 @@ class Ledger:
             for key, value in values.items():
                 if _meta(connection, key) is None:
                     connection.execute(tables.META.insert().values(key=key, value=str(value)))
+            identifier = self._check_belonging(connection)
+            if identifier is not None and self._folder is not None:
+                belonging.tie(connection, self._folder, identifier)
+
+    def _check_belonging(self, connection: sa.Connection) -> str | None:
+        if self._folder is None:
+            return None
+        needed = _referenced(connection)
+        return belonging.check_belonging(
+            connection, self._folder, self.address, needed, adopt=self._adopt
+        )
 
     def _find_older(self) -> bool:
         """Say whether an older harness wrote the ledger, which is then only read."""
@@ -156,17 +182,39 @@ class Ledger:
         return self.older
 
     @classmethod
-    def in_workspace(cls, workspace: Path, url: str | None = None) -> "Ledger":
-        """Open the ledger of a workspace folder, which must exist: its own, or one on a server."""
-        if url is not None:
+    def in_workspace(
+        cls, workspace: Path, url: str | None = None, *, adopt: bool = False
+    ) -> "Ledger":
+        """Open the ledger of a workspace.
+
+        Parameters
+        ----------
+        workspace : Path
+            The folder.
+        url : str, optional
+            Address of the ledger; by default it is a file in the folder, which must exist.
+        adopt : bool
+            Whether to tie the ledger to the folder, though it does not know the results there.
+
+        Raises
+        ------
+        LedgerError
+            If the ledger belongs to another folder, or does not know the results in this one.
+        """
+        if url is not None and not workspace.is_dir():
             return cls(url)
-        path = (workspace / "ledger.db").resolve()
-        if path.is_file() and not os.access(workspace, os.W_OK):
-            return cls(address_of_file(path, {"mode": "ro", "immutable": "1"}), read_only=True)
-        _refuse_if_cut_off(path)
+        folder = workspace.resolve()
+        path = folder / "ledger.db"
+        if not os.access(folder, os.W_OK) and (url is not None or path.is_file()):
+            address = url or address_of_file(path, {"mode": "ro", "immutable": "1"})
+            return cls(address, read_only=True, folder=folder)
+        if url is None:
+            _refuse_if_cut_off(path)
+            if not adopt:
+                belonging.refuse_lost_ledger(folder, path)
         # SQLite does not wait for anybody while it switches a new file to write-ahead logging.
-        with FileLock(workspace / "ledger.lock"):
-            return cls(address_of_file(path))
+        with FileLock(folder / "ledger.lock"):
+            return cls(url or address_of_file(path), folder=folder, adopt=adopt)
 
     def close(self) -> None:
         """Close all connections."""
@@ -358,10 +406,23 @@ class Ledger:
     @_idempotent
     def referenced(self) -> set[str]:
         """Return every SHA-256 that stands in a record, or in that of an alarm."""
-        queries = [sa.select(table.c.record) for table in (tables.CELLS, tables.ALARMS)]
         with self._engine.connect() as connection:
-            texts = (text for query in queries for text in connection.scalars(query) if text)
-            return {digest for text in texts for digest in re.findall(r"[0-9a-f]{64}", text)}
+            return _referenced(connection)
+
+    @_idempotent
+    def announce(self, cell: str, digest: str) -> None:
+        """Write down that a blob is going to be stored for a cell."""
+        table = tables.ANNOUNCED
+        with self._writing() as connection:
+            if connection.scalar(sa.select(table.c.cell).where(table.c.digest == digest)) is None:
+                values = {"digest": digest, "cell": cell, "announced_at": time.time()}
+                connection.execute(table.insert().values(values))
+
+    @_idempotent
+    def announced(self) -> set[str]:
+        """Return the digests of all blobs that were stored for cells of this ledger."""
+        with self._engine.connect() as connection:
+            return set(connection.scalars(sa.select(tables.ANNOUNCED.c.digest)))
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
@@ -647,6 +708,12 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's BEGIN is ours, see Ledger._writing
     for pragma in ("busy_timeout=60000", "journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _referenced(connection: sa.Connection) -> set[str]:
+    queries = [sa.select(table.c.record) for table in (tables.CELLS, tables.ALARMS)]
+    texts = (text for query in queries for text in connection.scalars(query) if text)
+    return {digest for text in texts for digest in re.findall(r"[0-9a-f]{64}", text)}
 
 
 def _member(cell: str, titles: str) -> Member:

@@ -98,6 +98,13 @@ ALARMS = sa.Table(
     sa.Column("record", sa.Text, nullable=False),
     sa.Column("raised_at", sa.Float, nullable=False),
 )
+ANNOUNCED = sa.Table(
+    "announced_blobs",
+    METADATA,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("cell", sa.String(64), nullable=False),
+    sa.Column("announced_at", sa.Float, nullable=False),
+)
 
 AS_OLDER = (
     """CREATE TEMPORARY VIEW cells AS SELECT cell, cell AS search, identity, state, token, owner,
@@ -109,5 +116,6 @@ AS_OLDER = (
     (name TEXT, grid_hash TEXT, cell TEXT, titles TEXT, replaced_at FLOAT)""",
     "CREATE TEMPORARY TABLE withdrawn (cell TEXT, because TEXT, withdrawn_at FLOAT)",
     "CREATE TEMPORARY TABLE checked_code (code TEXT, checked_at FLOAT)",
+    "CREATE TEMPORARY TABLE announced_blobs (digest TEXT, cell TEXT, announced_at FLOAT)",
 )
 """What makes the tables of schema 2, of harness 3 and before, look like those above to a reader."""

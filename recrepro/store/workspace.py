@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,9 +96,19 @@ class Workspace:
             )
         return content
 
-    def write_blob(self, content: bytes) -> str:
-        """Store bytes under their SHA-256; they are on disk, whole, when this returns."""
+    def write_blob(self, content: bytes, announce: Callable[[str], None] = lambda _: None) -> str:
+        """Store bytes under their SHA-256; they are on disk, whole, when this returns.
+
+        Parameters
+        ----------
+        content : bytes
+            The content.
+        announce : callable
+            Is told the SHA-256 before anything is written, so that the ledger can account for the
+            blob if this process is killed before a record names it.
+        """
         digest = hashlib.sha256(content).hexdigest()
+        announce(digest)
         target = self.blob(digest)
         with self.blobs_lock:
             if target.is_file() and target.read_bytes() == content:
