@@ -77,6 +77,14 @@ COMMANDS = {
         "recrepro.cli.evaluate:evaluate",
         "Score a RUN file of another program.",
     ),
+    "merge": (
+        "recrepro.cli.merge:merge",
+        "Take finished results and trials from OTHER.",
+    ),
+    "pack": (
+        "recrepro.cli.pack:pack",
+        "Write what is unfinished in a workspace to one FILE.",
+    ),
     "adopt": (
         "recrepro.cli.adopt:adopt",
         "Tie a workspace FOLDER to a ledger that does not know it.",

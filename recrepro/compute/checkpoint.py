@@ -1,5 +1,6 @@
 """A file that a long training goes on from after an interruption."""
 
+import io
 import json
 import time
 import zipfile
@@ -55,7 +56,7 @@ class Checkpoint:
             Plain values, as JSON has them.
         """
         parts = {f"array {name}": array for name, array in arrays.items()}
-        parts["notes"] = np.frombuffer(json.dumps(notes).encode(), np.uint8)
+        parts["notes"] = _as_bytes(notes)
         with new_file(self.path) as draft, draft.open("wb") as file:
             np.savez(file, **parts)  # type: ignore[arg-type]  # numpy stubs: allow_pickle
             reach("checkpoint-drafted")
@@ -68,11 +69,53 @@ class Checkpoint:
             with self.path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 parts = dict(stored)
             notes = json.loads(parts.pop("notes").tobytes())
+            narrowed = json.loads(parts.pop("narrowed").tobytes()) if "narrowed" in parts else []
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
             return None
-        return {name.removeprefix("array "): part for name, part in parts.items()}, notes
+        arrays = {name.removeprefix("array "): part for name, part in parts.items()}
+        return arrays | {name: arrays[name].astype(np.float64) for name in narrowed}, notes
 
     def remove(self) -> None:
         """Delete the file and those of the stages, once the training is over."""
         for path in self.path.parent.glob(f"{self.path.stem}.*"):
             path.unlink(missing_ok=True)
+
+
+def compact(path: Path) -> bytes:
+    """Return a checkpoint as small as it can be without a change of the training.
+
+    Arrays of float64 become float32 where that keeps every value, which it does for what was
+    computed in float32; `Checkpoint.read` gives the wider type back. The arrays are compressed.
+
+    Parameters
+    ----------
+    path : Path
+        The file of a checkpoint.
+
+    Returns
+    -------
+    bytes
+        Content for a file that `Checkpoint.read` reads. A damaged file is returned as it is.
+    """
+    stored = Checkpoint(path).read()
+    if stored is None:
+        return path.read_bytes()
+    arrays, notes = stored
+    narrowed = {}
+    for name, array in arrays.items():
+        if array.dtype == np.float64:
+            with np.errstate(over="ignore"):
+                narrow = array.astype(np.float32)
+            if np.array_equal(narrow.astype(np.float64), array, equal_nan=True):
+                narrowed[name] = narrow
+    parts = {f"array {name}": array for name, array in (arrays | narrowed).items()}
+    parts["notes"] = _as_bytes(notes)
+    if narrowed:
+        parts["narrowed"] = _as_bytes(sorted(narrowed))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **parts)  # type: ignore[arg-type]  # numpy stubs: allow_pickle
+    return buffer.getvalue()
+
+
+def _as_bytes(content: Any) -> NDArray[np.uint8]:
+    return np.frombuffer(json.dumps(content).encode(), np.uint8)

@@ -34,7 +34,7 @@ from recrepro.errors import LeaseLost, LedgerError, SealError
 from recrepro.spec.budget import Budget
 from recrepro.spec.canonical import canonical_json
 from recrepro.spec.identity import HARNESS_VERSION, Identity
-from recrepro.store import belonging, externals, searches
+from recrepro.store import belonging, externals, parcel, searches
 from recrepro.store import schema as tables
 from recrepro.store.address import LedgerAddress, address_of_file
 from recrepro.store.entries import CellState, CellStatus, CellWork, Member, Planned
@@ -423,6 +423,17 @@ class Ledger:
         """Return the digests of all blobs that were stored for cells of this ledger."""
         with self._engine.connect() as connection:
             return set(connection.scalars(sa.select(tables.ANNOUNCED.c.digest)))
+
+    def parcel_rows(self, *, unfinished: bool = False) -> dict[str, list[dict[str, Any]]]:
+        """Return the rows that another workspace can take, by table: see `parcel.rows_of`."""
+        with self._engine.connect() as connection:
+            return parcel.rows_of(connection, unfinished=unfinished)
+
+    @contextmanager
+    def merging(self) -> Iterator[tuple[sa.Connection, float]]:
+        """Give a transaction that adds rows of another ledger, and the time that leases go by."""
+        with self._writing(alone=True) as connection:
+            yield connection, _now(connection)
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
