@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import time
 from collections import Counter, deque
 from collections.abc import Collection
 from typing import Protocol
@@ -15,8 +14,8 @@ from recrepro.run.executors import TRY_AGAIN, Executor
 from recrepro.run.interrupts import signals_as_interrupt
 from recrepro.run.materials import Materials
 from recrepro.run.plan import Cell, Plan
+from recrepro.run.renewal import LeaseRenewal
 from recrepro.run.rescore import rescore
-from recrepro.store.leases import LEASE_SECONDS
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 
@@ -98,7 +97,6 @@ class Grid:
         self._passed_on: set[str] = set()
         self._anew: set[str] = set()
         self._prepared = ""
-        self._renewed = time.monotonic()
         self.failed: list[str] = []
 
     def run(self) -> None:
@@ -107,24 +105,18 @@ class Grid:
         Cells that another process is working on are waited for. On Ctrl-C (or SIGTERM, SIGHUP) the
         processes are ended, their leases given back, and the interrupt goes on to the caller.
         """
-        with signals_as_interrupt():
+        with signals_as_interrupt(), LeaseRenewal(self._ledger, self._tokens) as renewal:
             try:
                 while self._waiting or self._executor.running:
                     self._start_what_fits()
                     if self._waiting and self._executor.running:
                         self._prepare_next()
                     self._executor.listen(self._handle)
-                    self._keep_leases()
+                    renewal.check()
             finally:
                 self._executor.stop()
                 for cell, token in self._tokens.items():
                     self._ledger.release(cell, token)
-
-    def _keep_leases(self) -> None:
-        """Renew the leases that are held, if a part of their time is over."""
-        if time.monotonic() - self._renewed > LEASE_SECONDS / 4:
-            self._ledger.renew(list(self._tokens.values()))
-            self._renewed = time.monotonic()
 
     def _start_what_fits(self) -> None:
         for _ in range(len(self._waiting)):
@@ -181,7 +173,6 @@ class Grid:
         self._observer.started(cell)
 
     def _handle(self, event: Event) -> None:
-        self._keep_leases()  # where a cell runs in this thread, its events are all there is
         cell = self._cells[event.cell]
         match event.content:
             case Failed(reason=reason):
