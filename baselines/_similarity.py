@@ -28,6 +28,8 @@ class ItemSimilarityModel(Recommender):
         Row: item of the history; column: item scored. Sparse unless a fifth of it is non-zero.
     """
 
+    deterministic = True
+
     item_weights: csr_array | NDArray[np.float32]
 
     @abstractmethod

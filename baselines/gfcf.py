@@ -34,6 +34,8 @@ class GFCF(Recommender):
     multiplied with N twice.
     """
 
+    deterministic = True
+
     class Config(ModelConfig):
         """Hyperparameters."""
 

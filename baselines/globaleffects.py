@@ -46,6 +46,8 @@ class GlobalEffects(Recommender):
         What an item adds to the mean.
     """
 
+    deterministic = True
+
     class Config(ModelConfig):
         """Hyperparameters."""
 

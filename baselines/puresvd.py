@@ -31,6 +31,8 @@ class PureSVD(Recommender):
     the rank of the matrix add nothing.
     """
 
+    deterministic = True
+
     class Config(ModelConfig):
         """Hyperparameters."""
 

@@ -19,6 +19,8 @@ class TopPopular(Recommender):
         Number of training interactions of each item.
     """
 
+    deterministic = True
+
     class Config(ModelConfig):
         """There is nothing to set."""
 

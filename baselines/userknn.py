@@ -40,6 +40,8 @@ class UserKNN(Recommender):
     number of users. Ties and weighting: see `ItemKNN`.
     """
 
+    deterministic = True
+
     version = 2
     inductive = False
 

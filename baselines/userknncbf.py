@@ -40,6 +40,8 @@ class UserKNNCBF(Recommender):
     neighbours count (`neighbours`) and ties: see `UserKNN`.
     """
 
+    deterministic = True
+
     inductive = False
     needs_features = ("user",)
 

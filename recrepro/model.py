@@ -48,6 +48,8 @@ class Recommender(ABC):
     """Bumped whenever the model's numbers can move."""
     inductive: ClassVar[bool] = True
     """Whether it can score a user it was not fitted on, from the history alone."""
+    deterministic: ClassVar[bool] = False
+    """Whether `fit` gives the same scores for all seeds: one fit then stands for several."""
     needs_times: ClassVar[bool] = False
     """Whether it learns from the time of an interaction."""
     needs_features: ClassVar[tuple[Side, ...]] = ()

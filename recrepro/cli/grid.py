@@ -26,7 +26,7 @@ from recrepro.run.dask_executor import DaskCluster, check_address
 from recrepro.run.executors import Executor, LocalProcesses
 from recrepro.run.inline import Inline, as_inline
 from recrepro.run.notes import placed_notes
-from recrepro.run.plan import Cell, Plan, make_plan
+from recrepro.run.plan import Cell, Plan, make_plan, one_a_search
 from recrepro.run.titles import cells_to_reopen
 from recrepro.spec.budget import Budget, in_all
 from recrepro.spec.experiment import Experiment, load_experiment
@@ -256,7 +256,8 @@ def _announce(
     console.print(Text.assemble((name, "bold"), ": ", plan.experiment.claim))
     console.print(
         f"{count(len(plan.cells), 'cell')} ({len(plan.cells) - len(left)} done before), "
-        f"{in_all([_unspent(plan.budget(cell), work[cell.key]) for cell in left])} to run, in "
+        f"{in_all([_unspent(plan.budget(cell), work[cell.key]) for cell in one_a_search(left)])} "
+        f"to run, in "
         f"{place.root}",
         style="dim",
         soft_wrap=True,

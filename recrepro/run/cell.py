@@ -51,7 +51,7 @@ from recrepro.store.records import (
     Trial,
 )
 from recrepro.store.workspace import Workspace
-from recrepro.tuning.hindsight import look_back, looks_back
+from recrepro.tuning.hindsight import look_back
 from recrepro.tuning.suggestions import load_ahead
 from recrepro.tuning.tuner import Tuner, best_of, chosen_params, search_space
 
@@ -140,7 +140,7 @@ def run_cell(
 
     optional: dict[str, Any] = {}
     store = partial(workspace.write_blob, announce=partial(ledger.announce, job.cell))
-    if looks_back(job.tune_spec, model_class):
+    if job.identity.hindsight:
         say(StageBegun(stage="hindsight"))
         seen = TuningView(known, opened.test, opened.negatives, opened.shown)
         optional["hindsight"] = _look_back(job, model, seen, evaluator, say)
@@ -205,7 +205,9 @@ def _fit(
 ) -> None:
     """Fit the final model; a long training goes on from where an interrupted one has stopped."""
     assert job.identity.fit is not None
-    rng = generator(job.identity.fit.seed, "fit")
+    fit = job.identity.fit
+    # The first fit has the seed that it has where it is the only one.
+    rng = generator(fit.seed, "fit", *(() if fit.number is None else (fit.number,)))
     if isinstance(model, IterativeRecommender):
         model.checkpoint = Checkpoint(workspace.checkpoints(job.cell) / "fit.npz")
         model.fit(known, rng, lambda stats: say(_epoch(stats)))
@@ -248,6 +250,7 @@ def _recorded_model(
         status=_status(job, model),
         **({} if code is None else {"code": code}),
         **({"notes": notes} if notes else {}),
+        **({"deterministic": True} if model.deterministic else {}),
     )
 
 

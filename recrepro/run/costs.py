@@ -19,6 +19,7 @@ from recrepro.run.admission import default_budget, expected_memory
 from recrepro.run.materials import by_split, draw
 from recrepro.run.paces import Pace, Pacer, Paces
 from recrepro.run.plan import Cell, Plan
+from recrepro.spec.budget import Budget
 from recrepro.splits.draw import Drawn
 from recrepro.splits.sealed import StoredSplit
 from recrepro.store.entries import CellWork
@@ -250,7 +251,8 @@ def _cell_cost(
     if state == "done":
         return CellCost(cell, state, 0, None, "", needed, 0)
     finished = 0 if work is None or state == "failed" else work.finished
-    budget = cell.identity.budget
+    # Fits after the first one find the trials of the search that it has made.
+    budget = cell.identity.budget if cell.name.fit in (None, 1) else Budget(0)
     trials, limit = budget.trials, budget.seconds
     trials = None if trials is None else max(0, trials - finished)
     users = 0 if drawn is None else int((drawn.parts.test.user_counts > 0).sum())

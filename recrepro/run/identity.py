@@ -60,7 +60,7 @@ def tuning_identity(experiment: Experiment, spec: ModelSpec) -> dict[str, Any] |
 
 
 def fit_identity(
-    experiment: Experiment, spec: ModelSpec, seed: int, *, searched: bool
+    experiment: Experiment, spec: ModelSpec, seed: int, number: int, *, searched: bool
 ) -> FitIdentity:
     """Return the seed of a model's final fit, and the budget of the search before it.
 
@@ -72,12 +72,15 @@ def fit_identity(
         The model as the experiment gives it.
     seed : int
         Seed of the fit.
+    number : int
+        Place of the fit among several after the same search, from 1.
     searched : bool
         True if the model has a range to search.
     """
     tune = experiment.tune if spec.tune else None
     budget = Budget(0) if tune is None else tune.budget(searched=searched)
-    return FitIdentity(seed=seed, trials=budget.trials, seconds=budget.seconds)
+    further = {} if number == 1 else {"number": number}
+    return FitIdentity(seed=seed, trials=budget.trials, seconds=budget.seconds, **further)
 
 
 def features_identity(

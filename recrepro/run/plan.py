@@ -1,6 +1,6 @@
 """From an experiment to its cells, with their data loaded."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -99,8 +99,13 @@ class Plan:
 
     def n_trials(self, *cells: Cell) -> int:
         """Return how many trials the searches of cells have at most; 0 if only time ends one."""
-        numbers = [self.budget(cell).trials for cell in cells]
+        numbers = [self.budget(cell).trials for cell in one_a_search(cells)]
         return sum(number or 0 for number in numbers) if None not in numbers else 0
+
+
+def one_a_search(cells: Iterable[Cell]) -> list[Cell]:
+    """Return one cell of each search: several fits of a model share it."""
+    return list({cell.identity.search_key: cell for cell in cells}.values())
 
 
 def make_plan(
@@ -184,27 +189,34 @@ def _cells(plan: Plan, dataset: Dataset, identities: Mapping[str, ModelIdentity]
                     with at("models", spec.title):
                         side["features"] = features_identity(model, spec, have, dataset.name)
                 told = identities[spec.title]
-                if looks_back(experiment.tune if spec.tune else None, model):
-                    side["hindsight"] = True
-                identity = Identity(
-                    data=data,
-                    split=split,
-                    model=told,
-                    tuning=tuning_identity(experiment, spec),
-                    fit=fit_identity(experiment, spec, seed, searched=bool(told.space)),
-                    metrics=list(evaluate.metrics),
-                    ranking=ranking,
-                    harness=HARNESS_VERSION,
-                    **side,
-                )
-                name = CellName(
-                    dataset=dataset.name,
-                    split=split_spec.title,
-                    model=spec.title,
-                    seed=seed,
-                    fold=None if splitter.n_folds == 1 else fold + 1,
-                )
-                yield Cell(name, identity, spec)
+                n_fits = 1 if model.deterministic else evaluate.fits
+                for number in range(1, n_fits + 1):
+                    if number == 1 and looks_back(experiment.tune if spec.tune else None, model):
+                        hindsight = {"hindsight": True}
+                    else:
+                        hindsight = {}
+                    searched = bool(told.space)
+                    identity = Identity(
+                        data=data,
+                        split=split,
+                        model=told,
+                        tuning=tuning_identity(experiment, spec),
+                        fit=fit_identity(experiment, spec, seed, number, searched=searched),
+                        metrics=list(evaluate.metrics),
+                        ranking=ranking,
+                        harness=HARNESS_VERSION,
+                        **side,
+                        **hindsight,
+                    )
+                    name = CellName(
+                        dataset=dataset.name,
+                        split=split_spec.title,
+                        model=spec.title,
+                        seed=seed,
+                        fold=None if splitter.n_folds == 1 else fold + 1,
+                        fit=None if n_fits == 1 else number,
+                    )
+                    yield Cell(name, identity, spec)
 
 
 def _check_distinct(cells: list[Cell]) -> None:

@@ -17,6 +17,7 @@ def short_titles(cells: Sequence[Cell]) -> dict[str, str]:
             "model": cell.name.model,
             "seed": f"seed {cell.name.seed}",
             "fold": "" if cell.name.fold is None else f"fold {cell.name.fold}",
+            "fit": "" if cell.name.fit is None else f"fit {cell.name.fit}",
         }
         for cell in cells
     ]
@@ -37,8 +38,8 @@ def cells_to_reopen(
     ----------
     names : iterable of str
         Each the title of a model (all its cells), ``dataset/split/model``, which may go on with
-        ``/seed N`` and ``/fold N``, a cell as the progress lines name it, or the first 8 or more
-        characters of a key.
+        ``/seed N``, ``/fold N`` and ``/fit N``, a cell as the progress lines name it, or the first
+        8 or more characters of a key.
     cells : list of Cell
         Those of the experiment.
     states : mapping of str to str

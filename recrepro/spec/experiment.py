@@ -39,6 +39,10 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Scalar = str | int | float | bool | None
 
 
+MOST_FITS = 100
+"""Final fits of one search."""
+
+
 class TomlTable(BaseModel):
     """Base of every table in an experiment file: immutable, strictly typed, no unknown keys."""
 
@@ -261,6 +265,8 @@ class EvaluateSpec(TomlTable):
     number of negatives that are drawn for each user, uniformly or by popularity (`sampling`), or
     ``"auto"``: published if there are, else full. `items` or `item_file` say what may be
     recommended at all, and `outside` what becomes of held-out items that may not be.
+
+    After one search, the final model is fitted and tested `fits` times, each with another seed.
     """
 
     metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("ndcg@10", "recall@10")
@@ -269,6 +275,7 @@ class EvaluateSpec(TomlTable):
     items: Literal["all", "train"] = "all"
     item_file: str | None = None
     outside: Literal["missed", "ignored"] = "missed"
+    fits: Annotated[int, Field(ge=1, le=MOST_FITS)] = 1
 
     @model_validator(mode="after")
     def _consistent(self) -> "EvaluateSpec":
@@ -428,6 +435,8 @@ class Experiment(TomlTable):
             "expected": True,
             "models": {"__all__": {"role"}},
         }
+        if self.evaluate.fits == 1:  # files without the key keep the hash that they had before it
+            decides_nothing["evaluate"] = {"fits"}
         grid = self.model_dump(mode="json", exclude=decides_nothing, by_alias=True)
         return canonical_hash(grid)
 

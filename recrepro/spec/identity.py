@@ -85,9 +85,11 @@ class FitIdentity(Plain):
     """The final fit: its seed, and the budget that decides which trial is chosen for it.
 
     A model that is not tuned has no trials, one in which nothing is searched has one. `seconds` is
-    None where time does not limit the search.
+    None where time does not limit the search. `number` is the place of the fit among several after
+    the same search; it is not set for the first.
     """
 
+    number: int | None = None
     seconds: float | None
     seed: int
     trials: int | None
@@ -146,7 +148,10 @@ class Identity(Plain):
             The final hyperparameters, as plain values.
         """
         seed = None if self.fit is None else self.fit.seed
-        return canonical_hash({"search": self.search_key, "params": dict(params), "seed": seed})
+        whole = {"search": self.search_key, "params": dict(params), "seed": seed}
+        if self.fit is not None and self.fit.number is not None:
+            whole["number"] = self.fit.number
+        return canonical_hash(whole)
 
     @property
     def is_inline(self) -> bool:

@@ -18,23 +18,26 @@ class CellName(BaseModel):
         Seed of the split.
     fold : int or None
         Number of the fold, from 1; None where a seed gives one split only.
+    fit : int or None
+        Number of the final fit, from 1; None where there is one only.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str
+    fit: int | None = None
     fold: int | None = None
     model: str
     seed: int
     split: str
 
     @model_serializer(mode="wrap")
-    def _without_fold(self, dump: Callable[["CellName"], dict[str, Any]]) -> dict[str, Any]:
+    def _without_absent(self, dump: Callable[["CellName"], dict[str, Any]]) -> dict[str, Any]:
         return {key: value for key, value in dump(self).items() if value is not None}
 
     @property
     def draw(self) -> list[str]:
-        """Seed, and fold if there is one, each in words."""
+        """Seed, and fold if there is one, each in words: which draw of the split it is."""
         return [f"seed {self.seed}", *([] if self.fold is None else [f"fold {self.fold}"])]
 
     @property
@@ -43,14 +46,19 @@ class CellName(BaseModel):
         return ", ".join(self.draw)
 
     @property
+    def numbers(self) -> list[str]:
+        """Seed, fold and final fit, each in words, as far as there are several."""
+        return [*self.draw, *([] if self.fit is None else [f"fit {self.fit}"])]
+
+    @property
     def paths(self) -> list[str]:
-        """``dataset/split/model``, and the same with the seed, and with the fold."""
-        parts = [self.dataset, self.split, self.model, *self.draw]
+        """``dataset/split/model``, and the same with the seed, with the fold and with the fit."""
+        parts = [self.dataset, self.split, self.model, *self.numbers]
         return ["/".join(parts[:n]) for n in range(3, len(parts) + 1)]
 
     @property
     def path(self) -> str:
-        """``dataset/split/model/seed 1``, with ``/fold 2`` where there are folds."""
+        """The longest of `paths`, such as ``dataset/split/model/seed 1/fold 2``."""
         return self.paths[-1]
 
 

@@ -95,7 +95,8 @@ class RecordedModel(Plain):
 
     `family` says where it is from: recrepro's baselines ("simple") or neural models, other code
     ("custom"), or a run file ("external"). `role` is that of the experiment it was run in;
-    records of harness 3 and before have none.
+    records of harness 3 and before have none. `deterministic` is true for a model whose fit does
+    not depend on its seed.
     """
 
     name: str
@@ -106,6 +107,7 @@ class RecordedModel(Plain):
     status: Literal["tuned", "fixed", "untuned", "parameter-free", "external"]
     notes: list[str] = Field([])
     code: RecordedCode | None = None
+    deterministic: bool = False
 
 
 class RecordedSearch(Plain):

@@ -111,6 +111,13 @@ def equal_seeds_give_equal_scores(subject: ModelUnderTest) -> None:
         "Draw every random number from rng; PyTorch's are seeded with "
         "torch.manual_seed(int(rng.integers(2**31))).",
     )
+    if subject.model.deterministic:
+        assert_close(
+            score_everyone(subject.fit(train, seed=2), train),
+            subject.scores,
+            "the model says that it is deterministic, and two fits with different seeds differ",
+            "Leave out deterministic = True, so that recrepro tests fits with several seeds.",
+        )
 
 
 @must

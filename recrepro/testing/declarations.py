@@ -33,7 +33,7 @@ def hyperparameters_are_documented_and_sensible(subject: ModelUnderTest) -> None
 def _class_attributes(model: type[Recommender]) -> None:
     assert isinstance(model.version, int), "version is not a whole number. Write: version = 1"
     assert model.version >= 1, f"version is {model.version}, but the first version is 1."
-    for name in ("inductive", "needs_times"):
+    for name in ("inductive", "deterministic", "needs_times"):
         assert isinstance(getattr(model, name), bool), (
             f"{name} is neither True nor False. Write: {name} = False"
         )

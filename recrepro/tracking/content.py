@@ -43,7 +43,7 @@ def place_tag(grid_hash: str) -> str:
 
 def run_name(name: CellName) -> str:
     """Return what lists of runs call a cell: ``ease · temporal · movielens-100k · seed 1``."""
-    return " · ".join([name.model, name.split, name.dataset, *name.draw])
+    return " · ".join([name.model, name.split, name.dataset, *name.numbers])
 
 
 def cell_facts(name: CellName, status: CellStatus) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def dataset_inputs(name: CellName, record: Record) -> "list[DatasetInput]":
             {key: split[key] for key in ("users", "items")},
         ),
         (
-            " · ".join([name.dataset, name.split, *name.draw]),
+            " · ".join([name.dataset, name.split, *name.numbers]),
             "testing",
             record.split.fingerprint,
             {"split": whole["split"]},
