@@ -68,6 +68,7 @@ class SASRec(FactorModel):
     """
 
     needs_times = True
+    uses = ("order",)
 
     class Config(NeuralConfig):
         """Hyperparameters."""

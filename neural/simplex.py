@@ -139,6 +139,8 @@ class SimpleX(FactorModel):
     validation data.
     """
 
+    uses = ("order",)
+
     class Config(NeuralConfig):
         """Hyperparameters."""
 

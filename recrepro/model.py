@@ -7,7 +7,7 @@ belong to the evaluator. A model never sees validation or test data.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,12 @@ class ModelConfig(BaseModel):
     )
 
 
+Information = Literal["order", "times", "item features", "user features"]
+"""What a model may learn from besides who interacted with what."""
+
+FEATURES: dict[Side, Information] = {"item": "item features", "user": "user features"}
+
+
 class Recommender(ABC):
     """A recommender, fitted on interactions and asked for scores.
 
@@ -50,8 +56,12 @@ class Recommender(ABC):
     """Whether it can score a user it was not fitted on, from the history alone."""
     deterministic: ClassVar[bool] = False
     """Whether `fit` gives the same scores for all seeds: one fit then stands for several."""
+    uses: ClassVar[tuple[Literal["order", "times"], ...]] = ()
+    """What it learns from besides who interacted with what: the order of a user's interactions, or
+    their times. A model that names neither is fitted without times. It is judged against baselines
+    that use as much."""
     needs_times: ClassVar[bool] = False
-    """Whether it learns from the time of an interaction."""
+    """Whether it cannot be fitted on interactions without times."""
     needs_features: ClassVar[tuple[Side, ...]] = ()
     """Of whom it needs side information. A field `item_features` (or `user_features`) in its
     Config, with the default "all", lets an experiment name the feature sets that it gets."""
@@ -60,6 +70,11 @@ class Recommender(ABC):
 
     def __init__(self, config: ModelConfig | None = None, **hyperparameters: Any) -> None:
         self.config: Any = config if config is not None else self.Config(**hyperparameters)
+
+    def information(self) -> tuple[Information, ...]:
+        """Return what the model learns from, with these hyperparameters: `uses`, and features."""
+        times: tuple[Information, ...] = self.uses or (("times",) if self.needs_times else ())
+        return (*times, *(FEATURES[side] for side in self.needs_features))
 
     def with_features(self, features: Features | None) -> Self:
         """Take side information, aligned to the labels of what the model will be fitted on."""
@@ -261,6 +276,12 @@ class IterativeRecommender(Recommender):
         if state is not None:
             arrays, own = state
             self.checkpoint.write(arrays, {"model": own, "caller": dict(notes or {})})
+
+
+def training_data(model: Recommender, train: Interactions) -> Interactions:
+    """Return what a model is fitted on: without times, unless it says that it uses them."""
+    used = set(model.information())
+    return train if used & {"order", "times"} else train.without_times()
 
 
 def answer_fault(answer: Any, shape: tuple[int, int]) -> str | None:

@@ -20,7 +20,7 @@ from recrepro.evaluation.definitions import parse_metric
 from recrepro.models import Role, default_role
 from recrepro.spec.experiment import Expected, Experiment
 from recrepro.spec.identity import differences
-from recrepro.store.records import Groups
+from recrepro.store.records import STATES, Groups, Record, State
 from recrepro.store.results import Result
 
 
@@ -63,7 +63,7 @@ class Row:
     repeats : int
         How many of its seeds and folds have a result.
     status : str
-        tuned, fixed, untuned or parameter-free; or failed, running, not run.
+        tuned, searched, fixed, untuned or parameter-free; or failed, running, not run.
     notes : tuple of str
         What a reader has to know, such as values at the edge of a search range.
     reopened : int
@@ -265,13 +265,18 @@ def _row(model: str, metrics: Sequence[str], results: list[Result], given: Role 
         {m: fmean(v) for m, v in values.items()},
         {m: stdev(v) for m, v in values.items()} if len(records) > 1 else {},
         len(records),
-        first.status,
+        worst_state(records),
         (*notes, *notes_on_results(results)),
         sum(s.reopened for s in statuses),
         records[0].groups,
         trials=trials_made(records),
         role=role or first.role or default_role(first.family),
     )
+
+
+def worst_state(records: Iterable[Record]) -> State:
+    """Return the state of the result that was tuned least."""
+    return min((record.state for record in records), key=STATES.index)
 
 
 def _checks(expected: Iterable[Expected], board: Leaderboard) -> list[ExpectationCheck]:

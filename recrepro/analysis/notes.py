@@ -1,6 +1,7 @@
 """Notes on models and tables: openings, failures; budgets, audit, cold rows, sampled ranking."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.spec.budget import how, trials_in_words
@@ -46,12 +47,23 @@ def notes_on_results(results: Sequence[Result]) -> list[str]:
     edges = sorted({n for r in records if r.tuning for n in r.tuning.at_edge})
     if edges:
         notes.append(f"best {', '.join(edges)} at the edge of its range")
+    bests = [(r, r.tuning.best) for r in records if r.tuning]
+    if any(best.stopped is not None for _, best in bests):
+        notes.append("best trial stopped by the clock")
+    if any(best.epochs is not None and best.epochs == _epoch_cap(r) for r, best in bests):
+        notes.append("best epoch at the cap")
     bad_trials = sum(r.tuning.failed for r in records if r.tuning)
     if bad_trials:
         notes.append(f"{bad_trials} failed trials")
     if len(records) < len(statuses) and not any(s.state == "failed" for s in statuses):
         notes.append(f"{len(records)} of {len(statuses)} repeats")
     return notes
+
+
+def _epoch_cap(record: Record) -> Any:
+    """Return the number of epochs after which each trial ended; None where it was searched."""
+    model = record.identity.model
+    return None if model is None or "epochs" in model.space else model.params.get("epochs")
 
 
 def reopened_note(times: int) -> str:

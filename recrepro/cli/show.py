@@ -72,7 +72,7 @@ def show_record(console: Console, record: Record) -> None:
 def _what(record: Record) -> Iterator[tuple[str, Any]]:
     identity, model, tuning = record.identity, record.model, record.tuning
     yield "cell", record.cell
-    yield "model", f"{model.name} version {model.version} ({model.status})"
+    yield "model", f"{model.name} version {model.version} ({record.state})"
     yield "role", model.role
     if model.code is not None:
         repository = model.code.repository

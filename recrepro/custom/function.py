@@ -44,8 +44,9 @@ def function_model(function: Callable[..., Scorer]) -> type[Recommender]:
         interactions and the only source of randomness, and returns a function from users and
         histories to scores (see `Recommender.score`). Its keyword-only arguments are
         hyperparameters, each with a type and a default; a range in the annotation is searched.
-        Attributes of the function named `inductive`, `deterministic`, `needs_times` and `version`
-        stand for those of a class. Unlike that of a class, `inductive` is False by default.
+        Attributes of the function named `inductive`, `deterministic`, `uses`, `needs_times` and
+        `version` stand for those of a class. Unlike that of a class, `inductive` is False by
+        default.
 
     Raises
     ------
@@ -84,6 +85,7 @@ def function_model(function: Callable[..., Scorer]) -> type[Recommender]:
         "Config": config,
         "function": staticmethod(function),
         "inductive": getattr(function, "inductive", False),
+        "uses": getattr(function, "uses", ()),
         "deterministic": getattr(function, "deterministic", False),
         "needs_times": getattr(function, "needs_times", False),
         "version": getattr(function, "version", 1),

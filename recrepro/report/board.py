@@ -116,7 +116,13 @@ def leaderboard(board: Board) -> Section:
 
 
 def _status(row: Row) -> tuple[tuple[str, str], ...]:
-    bad = {"failed": "bad", "untuned": "warn", "fixed": "warn", "external": "warn"}
+    bad = {
+        "failed": "bad",
+        "untuned": "warn",
+        "searched": "warn",
+        "fixed": "warn",
+        "external": "warn",
+    }
     kind = bad.get(row.status, "plain") if row.status in NOT_TUNED else "good"
     found = [(kind, row.status)]
     if row.reopened:

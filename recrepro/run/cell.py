@@ -6,7 +6,7 @@ final model is fitted, and whoever has it writes the opening to the ledger first
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from recrepro.errors import ModelError
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.features import Features
 from recrepro.interactions import Interactions
-from recrepro.model import EpochStats, IterativeRecommender, Recommender
+from recrepro.model import EpochStats, IterativeRecommender, Recommender, training_data
 from recrepro.models import default_role, family_of
 from recrepro.randomness import generator
 from recrepro.run.energy import EnergyMeter
@@ -36,7 +36,9 @@ from recrepro.run.outcome import (
 )
 from recrepro.run.provenance import code_of, code_state, environment, packages, peak_memory_bytes
 from recrepro.run.weights import weights_of
+from recrepro.space import contains, declared_space
 from recrepro.spec.budget import Budget
+from recrepro.spec.experiment import ModelSpec
 from recrepro.splits.keys import lock
 from recrepro.splits.sealed import StoredSplit, TuningView, histories
 from recrepro.store.ledger import Ledger
@@ -157,7 +159,7 @@ def run_cell(
         protocol=job.identity.protocol_fingerprint,
         experiment=job.experiment,
         base=job.base,
-        model=_recorded_model(job, model_class, params, own_code, notes),
+        model=_recorded_model(job, model, own_code, notes, timed=known.times is not None),
         tuning=search_outcome(model_class, job.model_spec, job.spec.selection_metric, trials),
         curve=list(model.curve) if isinstance(model, IterativeRecommender) else [],
         **measured(evaluation, known),
@@ -205,7 +207,7 @@ def _fit(
 ) -> None:
     """Fit the final model; a long training goes on from where an interrupted one has stopped."""
     assert job.identity.fit is not None
-    fit = job.identity.fit
+    known, fit = training_data(model, known), job.identity.fit
     # The first fit has the seed that it has where it is the only one.
     rng = generator(fit.seed, "fit", *(() if fit.number is None else (fit.number,)))
     if isinstance(model, IterativeRecommender):
@@ -235,23 +237,35 @@ def _look_back(
 
 def _recorded_model(
     job: Job,
-    model: type[Recommender],
-    params: dict[str, Any],
+    model: Recommender,
     code: RecordedCode | None,
     notes: list[str],
+    *,
+    timed: bool,
 ) -> RecordedModel:
-    family = family_of(model)
+    family, status = family_of(type(model)), _status(job, type(model))
+    uses = [kind for kind in model.information() if timed or kind not in ("order", "times")]
+    if status == "tuned":
+        notes = [*notes, *_fixed_outside(model, job.model_spec)]
     return RecordedModel(
         name=job.model_spec.name,
         family=family,
         role=job.model_spec.role or default_role(family),
         version=model.version,
-        params=params,
-        status=_status(job, model),
+        params=model.config.model_dump(mode="json"),
+        status=status,
         **({} if code is None else {"code": code}),
         **({"notes": notes} if notes else {}),
         **({"deterministic": True} if model.deterministic else {}),
+        **({"uses": uses} if uses else {}),
     )
+
+
+def _fixed_outside(model: Recommender, spec: ModelSpec) -> Iterator[str]:
+    """Name hyperparameters of a tuned model that are fixed outside of what it would search."""
+    for name, declared in declared_space(model.Config).items():
+        if name in spec.params and not contains(declared, spec.params[name]):
+            yield f"{name} is fixed at {spec.params[name]}, outside of its own range"
 
 
 def _tune(

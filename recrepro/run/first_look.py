@@ -18,7 +18,13 @@ from recrepro.errors import ModelError, first_line, users_frame
 from recrepro.evaluation.evaluator import SHORTEST_LISTS, wrong_scores
 from recrepro.features import Features
 from recrepro.interactions import Interactions
-from recrepro.model import IterativeRecommender, ModelConfig, Recommender, answer_fault
+from recrepro.model import (
+    IterativeRecommender,
+    ModelConfig,
+    Recommender,
+    answer_fault,
+    training_data,
+)
 from recrepro.randomness import generator
 from recrepro.run.events import Said, StageBegun
 from recrepro.run.job import Job
@@ -120,6 +126,7 @@ class Subject:
         features = self.features and self.features.aligned(train.user_ids, train.item_ids)
         model = self.model(self.config).with_features(features)
         rng = generator(1, "first look", "fit")
+        train = training_data(model, train)
         if isinstance(model, IterativeRecommender):
             next(model.fit_epochs(train, rng))
         else:

@@ -19,7 +19,7 @@ from recrepro.compute.threads import limited
 from recrepro.errors import RecreproError
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.interactions import Interactions
-from recrepro.model import IterativeRecommender, Recommender
+from recrepro.model import IterativeRecommender, Recommender, training_data
 from recrepro.randomness import generator
 from recrepro.run.job import evaluator_of
 from recrepro.run.materials import model_of
@@ -196,12 +196,12 @@ def _timed(
     rng = generator(seed, "timing", "fit")
     marks = [time.perf_counter()]
     if isinstance(model, IterativeRecommender):
-        epochs = model.fit_epochs(view.train, rng)
+        epochs = model.fit_epochs(training_data(model, view.train), rng)
         for _ in range(min(2, model.config.epochs)):
             next(epochs)
             marks.append(time.perf_counter())
     else:
-        model.fit(view.train, rng)
+        model.fit(training_data(model, view.train), rng)
         marks.append(time.perf_counter())
     evaluator.evaluate(
         model, view.train, view.histories, view.validation, view.validation_negatives

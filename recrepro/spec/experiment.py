@@ -332,6 +332,16 @@ class TuneSpec(TomlTable):
         return Budget(self.trials if searched else 1, self.seconds)
 
 
+class VerdictSpec(TomlTable):
+    """What a verdict has to show.
+
+    `margin` is the smallest effect of interest, as a share of the baseline's value. A difference
+    that is shown to be smaller counts as none.
+    """
+
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
+
+
 class Expected(TomlTable):
     """A number that the leaderboard has to show, and where it is from."""
 
@@ -360,6 +370,7 @@ class Experiment(TomlTable):
     models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
     evaluate: EvaluateSpec = EvaluateSpec()
     tune: TuneSpec | None = None
+    verdict: VerdictSpec = VerdictSpec()
     expected: tuple[Expected, ...] = ()
     device: str | None = None
 
@@ -433,6 +444,7 @@ class Experiment(TomlTable):
             "claim": True,
             "device": True,
             "expected": True,
+            "verdict": True,
             "models": {"__all__": {"role"}},
         }
         if self.evaluate.fits == 1:  # files without the key keep the hash that they had before it

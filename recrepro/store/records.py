@@ -18,6 +18,22 @@ from recrepro.store.openings import Opening
 LONGEST_FAULT = 500
 """Characters of a message on what is wrong with a record, which may quote much of it."""
 
+State = Literal["tuned", "searched", "fixed", "untuned", "parameter-free", "external"]
+"""How the hyperparameters of a result came about."""
+
+STATES: tuple[State, ...] = (
+    "external",
+    "untuned",
+    "fixed",
+    "searched",
+    "tuned",
+    "parameter-free",
+)
+"""All states, from the one that says least for a result."""
+
+FEWEST_TRIALS = 5
+"""Complete trials from which on a model counts as tuned."""
+
 Curve = list[dict[str, int | float]]
 """One row for each epoch: its number, which stays an int, and what was reported after it."""
 
@@ -96,7 +112,7 @@ class RecordedModel(Plain):
     `family` says where it is from: recrepro's baselines ("simple") or neural models, other code
     ("custom"), or a run file ("external"). `role` is that of the experiment it was run in;
     records of harness 3 and before have none. `deterministic` is true for a model whose fit does
-    not depend on its seed.
+    not depend on its seed. `uses` is what it learned from besides who interacted with what.
     """
 
     name: str
@@ -108,6 +124,7 @@ class RecordedModel(Plain):
     notes: list[str] = Field([])
     code: RecordedCode | None = None
     deterministic: bool = False
+    uses: list[Literal["order", "times", "item features", "user features"]] = Field([])
 
 
 class RecordedSearch(Plain):
@@ -121,6 +138,11 @@ class RecordedSearch(Plain):
     stopped: int | None
     best: Trial
     at_edge: list[str]
+
+    @property
+    def complete(self) -> int:
+        """Trials that were neither pruned nor failed."""
+        return self.trials - self.failed - self.pruned
 
 
 class RecordedDefinition(Plain):
@@ -333,6 +355,18 @@ class Record(Plain):
     fit: str | None = None
     rankings: RecordedRankings | None = None
     rescored: str | None = None
+
+    @property
+    def state(self) -> State:
+        """How the hyperparameters came about.
+
+        One trial is no search, and one of fewer than `FEWEST_TRIALS` complete trials is not tuning.
+        """
+        if self.model.status != "tuned" or self.tuning is None:
+            return self.model.status if self.model.status != "tuned" else "untuned"
+        if self.tuning.complete < FEWEST_TRIALS:
+            return "searched" if self.tuning.complete > 1 else "untuned"
+        return "tuned"
 
     @classmethod
     def read(cls, content: str | bytes, place: str) -> "Record":

@@ -7,7 +7,7 @@ LEVEL = 0.05
 """Corrected p-values below this are marked."""
 
 
-NOT_TUNED = ("fixed", "untuned", "external", "failed", "running", "not run")
+NOT_TUNED = ("searched", "fixed", "untuned", "external", "failed", "running", "not run")
 """States of a model that a reader must not take for tuned and tested."""
 
 

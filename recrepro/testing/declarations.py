@@ -38,6 +38,13 @@ def _class_attributes(model: type[Recommender]) -> None:
             f"{name} is neither True nor False. Write: {name} = False"
         )
 
+    known = ("order", "times")
+    wrong = [repr(one) for one in model.uses if one not in known]
+    assert not wrong, (
+        f"uses names {', '.join(wrong)}. What a model can name there is {' and '.join(known)}: "
+        'uses = ("order",). Features are told by needs_features.'
+    )
+
 
 def _defaults(model: type[Recommender]) -> None:
     assert issubclass(model.Config, ModelConfig), (

@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 from recrepro.errors import users_frame
 from recrepro.features import Features
 from recrepro.interactions import Interactions
-from recrepro.model import IterativeRecommender, Recommender, answer_fault
+from recrepro.model import IterativeRecommender, Recommender, answer_fault, training_data
 from recrepro.randomness import generator
 
 from .toys import toy_features, toy_interactions
@@ -125,7 +125,7 @@ class ModelUnderTest:
     ) -> Recommender:
         """Fit a new model with the `quick` hyperparameters, and toy features by default."""
         made = self.model(**self.quick).with_features(features or toy_features(train))
-        made.fit(train, generator(seed, "fit"))
+        made.fit(training_data(made, train), generator(seed, "fit"))
         return made
 
     def learn(self, train: Interactions, features: Features | None = None) -> Recommender:
@@ -134,7 +134,7 @@ class ModelUnderTest:
         Without such hyperparameters, a model that learns in epochs stops after `LEARNING_SECONDS`.
         """
         made = self.model(**self.learning).with_features(features or toy_features(train))
-        rng = generator(1, "learn")
+        rng, train = generator(1, "learn"), training_data(made, train)
         if self.learning or not isinstance(made, IterativeRecommender):
             made.fit(train, rng)
             return made

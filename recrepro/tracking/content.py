@@ -86,7 +86,7 @@ def record_tags(record: Record) -> dict[str, str]:
     """Return the tags of a cell that has a result."""
     identity, code, own = record.identity, record.provenance.code, record.model.code
     tags = {
-        "recrepro.status": record.model.status,
+        "recrepro.status": record.state,
         "recrepro.budget": how(identity.budget, identity.tuning) if identity.tuning else None,
         "recrepro.family": record.model.family,
         "recrepro.role": record.model.role,

@@ -19,7 +19,13 @@ from recrepro.errors import DataError, RecreproError, UsageError, at, blame
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.features import Features
-from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recommender
+from recrepro.model import (
+    EpochStats,
+    IterativeRecommender,
+    ModelConfig,
+    Recommender,
+    training_data,
+)
 from recrepro.randomness import generator
 from recrepro.space import Choice, Range, contains, declared_space
 from recrepro.spec.budget import Budget
@@ -202,7 +208,7 @@ class Tuner:
                 model.checkpoint = self._checkpoint(number)
                 end = self._train(model, rng, number, curve, suggestions, clock)
             else:
-                model.fit(self._view.train, rng)
+                model.fit(training_data(model, self._view.train), rng)
                 end = _End(self._validate(model))
         except (ArithmeticError, MemoryError, RecreproError, RuntimeError, ValueError) as error:
             # numpy's LinAlgError is a ValueError, torch's out-of-memory a RuntimeError.
@@ -236,7 +242,7 @@ class Tuner:
         """Train until nothing better is to be expected; `curve` gets a row for each epoch."""
         best: tuple[dict[str, float], int] | None = None
         misses, pruned, stopped = 0, "", None
-        for stats in model.fit_epochs(self._view.train, rng):
+        for stats in model.fit_epochs(training_data(model, self._view.train), rng):
             last = stats.epoch >= model.config.epochs
             validated = False
             if model.resumed is not None:  # this epoch was looked at before the interruption
