@@ -15,11 +15,10 @@ from recrepro.evaluation.items import CandidateItems
 from recrepro.evaluation.kernels import UNRANKED
 from recrepro.evaluation.metrics import Hits, PerUser, Ranking
 from recrepro.evaluation.rankings import Evaluation, Rankings
-from recrepro.evaluation.topk import Ranked, Task, TieOrder, rank
+from recrepro.evaluation.topk import Ranked, Task, rank, tie_keys
 from recrepro.interactions import Interactions
 from recrepro.labels import as_text, places
 from recrepro.model import Recommender, answer_fault
-from recrepro.randomness import generator
 
 BLOCK_CELLS = 4_000_000
 """Scores held at once: a block of users is as large as this allows (16 MB; in larger ones the
@@ -46,8 +45,8 @@ class Evaluator:
     metrics : sequence of Metric
         What to measure.
     tie_seed : int
-        Seed of the one random order of the items that decides between equal scores. It is the
-        same for every model, and a constant scorer lands at chance.
+        Seed of what decides between equal scores: a random order of the items for each user, the
+        same for every model. So a constant scorer lands at chance in a single run.
     items : {"all", "train"} or collection of str
         What may be recommended at all: every item, those with a train interaction, or those
         with these labels.
@@ -135,7 +134,7 @@ class Evaluator:
             _check_negatives(users, negatives.astype(bool) > histories.astype(bool))
         n_items = holdout.n_items
         depth = min(self.kept_depth if keep else self._depth, n_items)
-        ties = TieOrder(generator(self._tie_seed, "ties").permutation(n_items))
+        ties = tie_keys(holdout.n_users, self._tie_seed)
         held = holdout.binarised().matrix.astype(bool)  # an interaction of value 0 counts too
         barred = np.flatnonzero(~recommendable).astype(np.int32)
         size = max(1, self._block_cells // n_items)
@@ -148,7 +147,7 @@ class Evaluator:
                 if negatives is not None:
                     candidates = relevant + negatives[block].astype(bool)
                 shown = histories[block]
-                task = Task(shown, relevant, barred, candidates, ties, depth)
+                task = Task(shown, relevant, barred, candidates, ties[block], depth)
                 scores = _scores(model, block, shown, candidates)
                 found.append(_rank_in_threads(pool, self._threads, scores, task))
                 if found[-1].wrong.any():

@@ -41,8 +41,7 @@ def rank_rows(
     sampled,
     candidate_starts,
     candidates,
-    tie_ranks,
-    tie_items,
+    tie_keys,
     ranks,
     lists,
     lengths,
@@ -53,7 +52,8 @@ def rank_rows(
     depth = lists.shape[1]
     masked = np.empty(n_items, np.float32)
     packed = np.empty(n_items if sampled else 0, np.float32)
-    packed_ties = np.empty(n_items if sampled else 0, np.int32)
+    packed_items = np.empty(n_items if sampled else 0, np.int32)
+    all_items = np.arange(n_items, dtype=np.int32)
     keys = np.empty(depth, np.int64)
     for row in range(first, last):
         if not _copy_finite(scores[row], masked):
@@ -63,22 +63,23 @@ def rank_rows(
             masked[seen[place]] = _MINUS_INFINITY
         for item in barred:
             masked[item] = _MINUS_INFINITY
-        values, ties = masked, tie_ranks
+        values, items = masked, all_items
         if sampled:
             n = 0
             for place in range(candidate_starts[row], candidate_starts[row + 1]):
                 packed[n] = masked[candidates[place]]
-                packed_ties[n] = tie_ranks[candidates[place]]
+                packed_items[n] = candidates[place]
                 n += 1
-            values, ties = packed[:n], packed_ties[:n]
+            values, items = packed[:n], packed_items[:n]
         lengths[row] = _count_above(values, _MINUS_INFINITY)
         start, end = held_starts[row], held_starts[row + 1]
-        _count_ranks(values, ties, masked, tie_ranks, held[start:end], ranks[start:end])
+        _count_ranks(values, items, masked, tie_keys[row], held[start:end], ranks[start:end])
         if depth:
             bound = _bound(masked, held[start:end], ranks[start:end], depth)
-            best = _best_keys(values, ties, bound, keys)
+            best = _best_keys(values, items, tie_keys[row], bound, keys)
             for place in range(len(best)):
-                lists[row, place] = tie_items[_TIE_MASK - (best[place] & _TIE_MASK)]
+                tie = _TIE_MASK - (best[place] & _TIE_MASK)
+                lists[row, place] = _item_of_tie(tie, tie_keys[row])
 
 
 @compiled
@@ -100,7 +101,7 @@ def _count_above(values, bound):
 
 
 @compiled
-def _count_ranks(values, ties, masked, tie_ranks, held, ranks):
+def _count_ranks(values, items, masked, tie_key, held, ranks):
     """Count, for each held-out item, the candidates in front of it: four items in one sweep."""
     n_held = len(held)
     for place in range(0, n_held, 4):
@@ -121,24 +122,63 @@ def _count_ranks(values, ties, masked, tie_ranks, held, ranks):
             level_c = np.int32(level_c + (value >= score_c))
             above_d = np.int32(above_d + (value > score_d))
             level_d = np.int32(level_d + (value >= score_d))
-        ranks[d] = _rank_among_equals(values, ties, score_d, tie_ranks[held[d]], above_d, level_d)
-        ranks[c] = _rank_among_equals(values, ties, score_c, tie_ranks[held[c]], above_c, level_c)
-        ranks[b] = _rank_among_equals(values, ties, score_b, tie_ranks[held[b]], above_b, level_b)
-        ranks[a] = _rank_among_equals(values, ties, score_a, tie_ranks[held[a]], above_a, level_a)
+        ranks[d] = _rank_among_equals(values, items, score_d, tie_key, held[d], above_d, level_d)
+        ranks[c] = _rank_among_equals(values, items, score_c, tie_key, held[c], above_c, level_c)
+        ranks[b] = _rank_among_equals(values, items, score_b, tie_key, held[b], above_b, level_b)
+        ranks[a] = _rank_among_equals(values, items, score_a, tie_key, held[a], above_a, level_a)
 
 
 @compiled
-def _rank_among_equals(values, ties, score, tie, above, level):
+def _rank_among_equals(values, items, score, tie_key, held, above, level):
     if score == _MINUS_INFINITY:
         return np.int32(UNRANKED)
     earlier = np.int32(0)
     if level - above > 1:
+        tie = _tie_of_item(held, tie_key)
         for i in range(len(values)):
-            earlier = np.int32(earlier + ((values[i] == score) & (ties[i] < tie)))
+            if values[i] == score:
+                earlier = np.int32(earlier + (_tie_of_item(items[i], tie_key) < tie))
     return above + earlier + np.int32(1)
 
 
 _TIE_MASK = np.int64(0x7FFFFFFF)
+
+# Multipliers of the mixing function "lowbias32", cut to 31 bits, and their inverses modulo 2^31.
+_FIRST, _SECOND = np.int64(0x7FEB352D), np.int64(0x046CA68B)
+_FIRST_INVERSE = np.int64(pow(0x7FEB352D, -1, 2**31))
+_SECOND_INVERSE = np.int64(pow(0x046CA68B, -1, 2**31))
+
+
+@compiled
+def _mix(x):
+    """Scatter the numbers below 2^31: each has another one, so that no two items tie again."""
+    x ^= x >> 16
+    x = (x * _FIRST) & _TIE_MASK
+    x ^= x >> 15
+    x = (x * _SECOND) & _TIE_MASK
+    return x ^ (x >> 16)
+
+
+@compiled
+def _unmix(x):
+    """Return the number that `_mix` has scattered."""
+    x ^= x >> 16
+    x = (x * _SECOND_INVERSE) & _TIE_MASK
+    x ^= (x >> 15) ^ (x >> 30)
+    x = (x * _FIRST_INVERSE) & _TIE_MASK
+    return x ^ (x >> 16)
+
+
+@compiled
+def _tie_of_item(item, tie_key):
+    """Return the place of an item among equal scores of one user: the lowest one comes first."""
+    return _mix(_mix(np.int64(item) ^ tie_key[0]) ^ tie_key[1])
+
+
+@compiled
+def _item_of_tie(tie, tie_key):
+    """Return the item that has a place in a user's order of ties."""
+    return np.int32(_unmix(_unmix(np.int64(tie)) ^ tie_key[1]) ^ tie_key[0])
 
 
 @compiled
@@ -172,7 +212,7 @@ def _bound(masked, held, ranks, depth):
 
 
 @compiled
-def _best_keys(values, ties, bound, heap):
+def _best_keys(values, items, tie_key, bound, heap):
     """Fill a heap with the keys of the best candidates; return them, best first."""
     depth, size = len(heap), 0
     for start in range(0, len(values), _CHUNK):
@@ -185,7 +225,7 @@ def _best_keys(values, ties, bound, heap):
         for i in range(start, end):
             if values[i] < bound:
                 continue
-            key = _key(values[i], ties[i])
+            key = _key(values[i], _tie_of_item(items[i], tie_key))
             if size < depth:
                 heap[size] = key
                 size += 1

@@ -1,17 +1,17 @@
 """From scores to ranks and ranked lists: candidates, seen items, ties.
 
-One exact order underlies both: by score, equal scores by tie rank. So the outcome depends neither
-on the algorithm nor on blocks or threads.
+One exact order underlies both: by score, equal scores by a random order of each user's own. So the
+outcome depends neither on the algorithm nor on blocks or threads.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recrepro.evaluation.kernels import UNLISTED, UNRANKED, rank_rows
+from recrepro.randomness import generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +26,8 @@ class Task:
         Items that nobody is recommended.
     candidates : csr_array or None, shape (n, n_items)
         If given, the only items that are ranked.
-    ties : TieOrder
-        Which of two equal scores comes first.
+    ties : array of int64, shape (n, 2)
+        Keys of each user's order of equal scores: see `tie_keys`.
     depth : int
         Length of the lists; 0 for none.
     """
@@ -36,23 +36,30 @@ class Task:
     held: csr_array
     barred: NDArray[np.int32]
     candidates: csr_array | None
-    ties: "TieOrder"
+    ties: NDArray[np.int64]
     depth: int
 
 
-class TieOrder:
-    """One random order of the items, which decides between equal scores.
+def tie_keys(n_users: int, seed: int) -> NDArray[np.int64]:
+    """Draw what decides between equal scores: an order of the items for each user.
+
+    With one order for all users, a model that gives all items the same score would recommend the
+    same ones to everybody, and be as good as these happen to be.
 
     Parameters
     ----------
-    items : array of int, shape (n_items,)
-        Every item once; among equal scores the earlier one comes first.
-    """
+    n_users : int
+        Number of users. The keys of the first ones do not depend on how many follow.
+    seed : int
+        Root of the randomness. All models of a seed get the same orders.
 
-    def __init__(self, items: NDArray[np.integer[Any]]) -> None:
-        self.items = items.astype(np.int32)
-        self.ranks = np.empty_like(self.items)
-        self.ranks[self.items] = np.arange(len(items), dtype=np.int32)
+    Returns
+    -------
+    array of int64, shape (n_users, 2)
+        Two numbers below 2^31 for each user, which a function of them and of the item scatters
+        over all places (`recrepro.evaluation.kernels`).
+    """
+    return generator(seed, "ties").integers(2**31, size=(n_users, 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +118,7 @@ def rank(scores: NDArray[np.float32], task: Task, out: Ranked, first: int, last:
         task.barred,
         task.candidates is not None,
         *_rows(task.held if task.candidates is None else task.candidates),
-        task.ties.ranks,
-        task.ties.items,
+        task.ties,
         out.ranks,
         out.lists,
         out.lengths,

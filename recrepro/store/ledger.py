@@ -421,6 +421,8 @@ class Ledger:
     @_idempotent
     def announced(self) -> set[str]:
         """Return the digests of all blobs that were stored for cells of this ledger."""
+        if self.older:
+            return set()
         with self._engine.connect() as connection:
             return set(connection.scalars(sa.select(tables.ANNOUNCED.c.digest)))
 

@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 
 from recrepro.analysis.comparison import ComparedBoard
-from recrepro.analysis.verdict import BoardVerdict, ModelVerdict, tally
+from recrepro.analysis.verdict import OUTCOMES, BoardVerdict, ModelVerdict, tally
 from recrepro.tables.cells import p_text
 
 
 def heading(board: BoardVerdict) -> str:
     """Return the question that a table's verdicts answer."""
-    what = {
-        "validation": f"the best tuned baseline, {board.baseline} (chosen on validation)",
-        "test": f"the best baseline, {board.baseline} (not tuned; chosen on test)",
-        None: "a baseline",
-    }[board.chosen_by]
-    return f"{board.dataset} · {board.split}: better than {what}, in {board.metric}?"
+    return (
+        f"{board.dataset} · {board.split}: better than the best baseline that uses as much, in "
+        f"{board.metric}?"
+    )
 
 
 def times(ratio: float) -> str:
@@ -27,16 +25,23 @@ def times(ratio: float) -> str:
     return f"{ratio:,.2g} times" if ratio < 10 else f"{ratio:,.0f} times"
 
 
+def against(verdict: ModelVerdict) -> str:
+    """Name the baseline of a verdict, and how it was chosen."""
+    if verdict.reference is None:
+        return "no baseline"
+    return f"{verdict.reference.model} (chosen on {verdict.reference.chosen_by})"
+
+
 def sentence(verdict: ModelVerdict) -> str:
-    """Write a verdict as one line: answer, difference, effect, test, cost."""
-    parts = [f"{verdict.model}: {verdict.answer}"]
-    other = verdict.comparison
-    if other is not None and verdict.p is not None:
+    """Write a verdict as one line: outcome, what is missing, difference, test, cost."""
+    parts = [f"{verdict.model}: {verdict.outcome}", *verdict.missing]
+    found = verdict.inference
+    if found is not None and verdict.p is not None:
         p = p_text(verdict.p)
         p = f"p {p}" if p.startswith("<") else f"p = {p}"
-        bounds = f"{other.low:+.4f} to {other.high:+.4f}"
         parts.append(
-            f"difference {other.difference:+.4f} ({bounds}), effect {other.effect:+.2f}, {p}"
+            f"difference from {against(verdict)} {found.difference:+.4f} ({found.low:+.4f} to "
+            f"{found.high:+.4f}), {p}; {found.detectable:.4f} would be seen with 80 % power"
         )
     costs = [
         what.format(times(ratio))
@@ -50,6 +55,14 @@ def sentence(verdict: ModelVerdict) -> str:
     return "; ".join([*parts, *costs, *verdict.notes])
 
 
+def in_tables(counts: dict[Any, int]) -> str:
+    """Write how often each outcome was found, such as "better in 1 of 3 tables, worse in 2"."""
+    n_tables = sum(counts.values())
+    first = f"better in {counts['better']} of {n_tables} {'table' if n_tables == 1 else 'tables'}"
+    others = [f"{outcome} in {counts[outcome]}" for outcome in OUTCOMES[1:] if counts[outcome]]
+    return ", ".join([first, *others])
+
+
 def lines(boards: Iterable[BoardVerdict]) -> list[str]:
     """Write the verdicts of all tables that have any, and how often each model was better."""
     judged = [board for board in boards if board.models]
@@ -59,17 +72,14 @@ def lines(boards: Iterable[BoardVerdict]) -> list[str]:
         written += [f"  {sentence(verdict)}" for verdict in board.models]
         written += [f"  {note}" for note in board.notes]
     if len(judged) > 1:
-        for model, counts in tally(judged).items():
-            written.append(
-                f"{model} is better than the baseline in {counts['yes']} of "
-                f"{sum(counts.values())} tables, worse in {counts['no']}"
-            )
+        written += [f"{model} is {in_tables(counts)}" for model, counts in tally(judged).items()]
     return written
 
 
 EXPLANATION = (
-    "Yes and no: paired randomisation test over users, two-sided, p < 0.05 after Holm's correction "
-    "for the models judged in the table. Effect: mean difference over its standard deviation."
+    "Better and worse: two-sided t test over users and seeds of the final fit, p < 0.05 after "
+    "Holm's correction for the models judged in the table. Equivalent: two one-sided tests show, "
+    "at the same level, that the difference is smaller than the margin."
 )
 
 
