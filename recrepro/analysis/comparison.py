@@ -24,7 +24,7 @@ class ComparedModel:
     mean, low, high : float
         Mean over users (each user's mean over seeds and folds), and its 95 % bootstrap interval.
     repeats : int
-        Seeds and folds.
+        Final fits in all seeds and folds.
     spread : float or None
         Standard deviation of the means of the repeats; None for fewer than two.
     users : int
@@ -120,7 +120,8 @@ def _compare_board(
     rows = []
     for name in order:
         low, high = (float(bound[0]) for bound in intervals[name])
-        repeats = [float(repeat[metric].mean()) for repeat in models[name].values()]
+        fits = (frame for fits in models[name].values() for frame in fits)
+        repeats = [float(frame[metric].mean()) for frame in fits]
         rows.append(
             ComparedModel(
                 name,

@@ -61,10 +61,18 @@ def _add(
     if not values:
         return board
     columns = set.intersection(
-        *(set(frame.columns) for repeats in values.values() for frame in repeats.values())
+        *(
+            set(frame.columns)
+            for repeats in values.values()
+            for fits in repeats.values()
+            for frame in fits
+        )
     )
     metrics = [metric for metric in board.metrics if metric in columns]
-    values = {m: {r: frame[metrics] for r, frame in f.items()} for m, f in values.items()}
+    values = {
+        model: {repeat: [frame[metrics] for frame in fits] for repeat, fits in repeats.items()}
+        for model, repeats in values.items()
+    }
     best = {
         metric: next(row.model for row in board.rows if row.means.get(metric) == value)
         for metric, value in best_values(board).items()

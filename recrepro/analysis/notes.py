@@ -132,7 +132,7 @@ def trials_made(records: list[Record]) -> tuple[int, ...]:
     return tuple(r.tuning.trials for r in records if r.tuning)
 
 
-def worst_audit(records: list[Record]) -> RecordedAudit:
+def worst_audit(records: Sequence[Record]) -> RecordedAudit:
     """Return the audit with the worst verdict."""
     audits = [record.split.audit for record in records]
     return min(audits, key=lambda a: ("leaking", "suspicious", "clean").index(a.verdict))

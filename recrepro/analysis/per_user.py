@@ -1,14 +1,17 @@
-"""Values of users, as tests and intervals take them: averaged over repeats, paired by label."""
+"""Values of users, as tests and intervals take them.
 
-from collections.abc import Collection, Iterable
+They are averaged over final fits and repeats (seeds and folds of the split), and paired by label.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
 
 import pandas as pd
 
 from recrepro.errors import UnknownName, UsageError
 from recrepro.store.results import Result
 
-Repeats = dict[str, pd.DataFrame]
-"""By seed and fold: a row for each user, a column for each metric."""
+Repeats = dict[str, list[pd.DataFrame]]
+"""By seed and fold of the split, for each final fit: a row for each user, a column a metric."""
 
 
 def by_model(
@@ -31,7 +34,8 @@ def by_model(
     models: dict[str, Repeats] = {}
     for result in results:
         name = result.name
-        models.setdefault(name.model, {})[name.repeat] = _values(result, metrics)
+        fits = models.setdefault(name.model, {}).setdefault(name.repeat, [])
+        fits.append(_values(result, metrics))
     return models
 
 
@@ -53,11 +57,13 @@ def _values(result: Result, metrics: Collection[str] | None) -> pd.DataFrame:
 
 
 def user_means(repeats: Repeats, which: Iterable[str] | None = None) -> pd.DataFrame:
-    """Return each user's mean over some seeds and folds (all, if not said which), by user."""
-    chosen = [repeats[repeat] for repeat in sorted(repeats if which is None else which)]
-    if not chosen:
-        return pd.DataFrame(dtype=float)
-    return chosen[0] if len(chosen) == 1 else pd.concat(chosen).groupby(level=0).mean()
+    """Return each user's mean over the fits of some repeats (all, if not said which), by user."""
+    chosen = [_mean(repeats[repeat]) for repeat in sorted(repeats if which is None else which)]
+    return _mean(chosen) if chosen else pd.DataFrame(dtype=float)
+
+
+def _mean(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return frames[0] if len(frames) == 1 else pd.concat(frames).groupby(level=0).mean()
 
 
 def paired(first: Repeats, second: Repeats) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from recrepro.analysis.inference import Inference, infer, seeds_part
 from recrepro.analysis.per_user import Repeats, paired
 from recrepro.compute.compiling import compiled
 from recrepro.compute.threads import default_threads
@@ -228,12 +229,15 @@ class PairedTest:
         Number of these users.
     comparison : Comparison or None
         Model less reference; None without common users, and for the reference itself.
+    inference : Inference or None
+        The same difference, with what chance in the seeds explains of it.
     corrected : dict of str to float
         P-values by test, corrected by Holm for the number of models that are compared.
     """
 
     users: int
     comparison: Comparison | None = None
+    inference: Inference | None = None
     corrected: dict[str, float] = field(default_factory=dict)
 
 
@@ -265,12 +269,13 @@ class PairedTests:
         found: dict[str, PairedTest] = {}
         for model in models:
             first, second = self._pair(model, against)
-            comparison = None
+            comparison = inference = None
             if model != against and len(first):
                 one, other = (frame[metric].to_numpy(np.float64) for frame in (first, second))
                 rng = generator(self._seed, "compare", model)
                 comparison = compare(one, other, rng, n_resamples=self._n_resamples)
-            found[model] = PairedTest(len(first), comparison)
+                inference = self._infer(model, against, metric)
+            found[model] = PairedTest(len(first), comparison, inference)
         tested = {model: test.comparison for model, test in found.items() if test.comparison}
         for name in TESTS:
             adjusted = holm(np.array([getattr(c, name) for c in tested.values()]))
@@ -294,6 +299,21 @@ class PairedTests:
             model: (p, higher)
             for (model, (_, higher)), p in zip(found.items(), adjusted.tolist(), strict=True)
         }
+
+    def _infer(self, model: str, against: str, metric: str) -> Inference:
+        """Return the difference over users and seeds, from the repeats that both have."""
+        first, second = (frame[metric] for frame in self._pair(model, against))
+        shared = sorted(self._values[model].keys() & self._values[against].keys())
+        means = [
+            [
+                [float(frame[metric].mean()) for frame in self._values[name][repeat]]
+                for repeat in shared
+            ]
+            for name in (model, against)
+        ]
+        repeats = [np.mean(one) - np.mean(other) for one, other in zip(*means, strict=True)]
+        users = (first - second).to_numpy(np.float64)
+        return infer(users, [seeds_part(fits) for fits in means], np.array(repeats))
 
     def _pair(self, model: str, against: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         if (model, against) not in self._pairs:

@@ -15,6 +15,7 @@ from recrepro.analysis.significance import Comparison, PairedTests, holm
 from recrepro.errors import UsageError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.models import Role, default_role
+from recrepro.spec.experiment import Experiment
 from recrepro.store.records import Record
 from recrepro.store.results import Result
 
@@ -124,3 +125,210 @@ class BoardVerdict:
     margin: float
     models: tuple[ModelVerdict, ...]
     notes: tuple[str, ...] = ()
+
+
+def may_be_judged(metric: str) -> bool:
+    """Say whether more of a metric is better."""
+    return parse_metric(metric).definition.kind != "lists"
+
+
+def judge(
+    results: Iterable[Result],
+    experiment: Experiment,
+    *,
+    n_resamples: int = 10_000,
+    seed: int = 0,
+) -> list[BoardVerdict]:
+    """Compare each judged model of an experiment with the best baseline that uses as much.
+
+    Parameters
+    ----------
+    results : iterable of Result
+        Those of an experiment; cells without a record are left out.
+    experiment : Experiment
+        The experiment as it is now: metric, margin, and roles where it gives some.
+    n_resamples : int
+        Bootstrap samples, and draws of the randomisation test.
+    seed : int
+        Of both.
+
+    Returns
+    -------
+    list of BoardVerdict
+        One for each data set, split and protocol, in the order of the leaderboards.
+
+    Raises
+    ------
+    UsageError
+        If the metric has no better and worse, or no values of users.
+    """
+    metric = experiment.selection_metric
+    if not may_be_judged(metric):
+        raise UsageError(
+            f"{metric!r} has no better and worse: a verdict needs a metric of accuracy, such as "
+            "ndcg@10."
+        )
+    boards = []
+    for (dataset, split), protocols in comparable(r for r in results if r.record).items():
+        for protocol, found in protocols.items():
+            table = _Table(found, experiment, n_resamples, seed)
+            margin = experiment.verdict.margin
+            models = table.verdicts()
+            boards.append(BoardVerdict(dataset, split, protocol, metric, margin, models))
+    return boards
+
+
+class _Table:
+    """The results of one table, of which models are judged."""
+
+    def __init__(
+        self, results: list[Result], experiment: Experiment, n_resamples: int, seed: int
+    ) -> None:
+        self._results = results
+        self._metric = experiment.selection_metric
+        self._margin = experiment.verdict.margin
+        self._n_resamples, self._seed = n_resamples, seed
+        self._records: dict[str, list[Record]] = {}
+        for result in results:
+            if result.record:
+                self._records.setdefault(result.name.model, []).append(result.record)
+        given = {
+            title: experiment.roles.get(title) or _role(found[0])
+            for title, found in self._records.items()
+        }
+        self._judged = [title for title, role in given.items() if role == "judged"]
+        self._baselines = {t: r for t, r in self._records.items() if given[t] == "baseline"}
+
+    def verdicts(self) -> tuple[ModelVerdict, ...]:
+        found = [self._compared(title) for title in self._judged]
+        compared = [verdict for verdict in found if verdict.inference is not None]
+        for name in ("p", "p_equivalent"):
+            corrected = holm(np.array([getattr(verdict, name) for verdict in compared]))
+            compared = [
+                replace(verdict, **{name: p})
+                for verdict, p in zip(compared, corrected.tolist(), strict=True)
+            ]
+        corrected_of = {verdict.model: verdict for verdict in compared}
+        whole = [corrected_of.get(verdict.model, verdict) for verdict in found]
+        return tuple(replace(verdict, outcome=_outcome(verdict)) for verdict in whole)
+
+    def _compared(self, title: str) -> ModelVerdict:
+        """Compare a model with its baseline; p-values are not corrected yet."""
+        own = self._records[title]
+        pool = evidence.peers(self._baselines, own)
+        every = [record for found in self._records.values() for record in found]
+        missing = [
+            *evidence.missing_of_model(own, title),
+            *evidence.missing_of_gate(own),
+            *evidence.missing_of_split(every),
+            *evidence.missing_of_pool(own, self._baselines, pool),
+        ]
+        family = own[0].model.family
+        reference = _best_baseline(pool, self._metric)
+        if reference is None:
+            return ModelVerdict(title, family, "not enough evidence", tuple(missing))
+        if reference.chosen_by == "test":
+            missing.append("no baseline was tuned")
+        baseline = pool[reference.model]
+        missing += evidence.missing_of_model(baseline, f"the baseline {reference.model}")
+        fit, tune, joules = (_ratio(own, baseline, cost) for cost in COSTS)
+        needed = [r for r in self._results if r.name.model in (title, reference.model)]
+        values = by_model(needed, [self._metric])
+        tests = PairedTests(values, self._n_resamples, self._seed)
+        test = tests.compare([title], reference.model, self._metric)[title]
+        inference = test.inference
+        p = p_equivalent = None
+        if inference is not None:
+            value = fmean(record.metrics[self._metric] for record in baseline)
+            p, p_equivalent = inference.p, inference.p_equivalent(self._margin * abs(value))
+        return ModelVerdict(
+            title,
+            family,
+            "not enough evidence",
+            tuple(dict.fromkeys(missing)),
+            reference,
+            test.users,
+            test.comparison,
+            inference,
+            p,
+            p_equivalent,
+            fit,
+            tune,
+            joules,
+            tuple(_notes(own, baseline)),
+        )
+
+
+def _role(record: Record) -> Role:
+    return record.model.role or default_role(record.model.family)
+
+
+def _best_baseline(pool: Mapping[str, Sequence[Record]], metric: str) -> Reference | None:
+    """Choose by the value on validation among what was tuned; else by that on test."""
+    validation = {
+        title: fmean(values)
+        for title, found in pool.items()
+        if len(values := _validation(found)) == len(found)
+    }
+    if any(pool[title][0].model.status == "tuned" for title in validation):
+        best = max(validation, key=lambda title: validation[title])
+        return Reference(best, "validation", validation[best])
+    test = {title: fmean(r.metrics[metric] for r in found) for title, found in pool.items()}
+    if not test:
+        return None
+    best = max(test, key=lambda title: test[title])
+    return Reference(best, "test", test[best])
+
+
+def _validation(records: Sequence[Record]) -> list[float]:
+    """Return the validation values of the best trials, of records that have some."""
+    best = (record.tuning.best.value for record in records if record.tuning)
+    return [value for value in best if value is not None]
+
+
+def _outcome(verdict: ModelVerdict) -> Outcome:
+    found = verdict.inference
+    if verdict.missing or found is None or verdict.p is None or verdict.p_equivalent is None:
+        return "not enough evidence"
+    if verdict.p_equivalent < LEVEL:
+        return "equivalent"
+    if verdict.p < LEVEL:
+        return "better" if found.difference > 0 else "worse"
+    return "not enough evidence"
+
+
+def _seconds(lap: str) -> Callable[[Record], float | None]:
+    return lambda record: record.times[lap].wall_s if lap in record.times else None
+
+
+COSTS: tuple[Callable[[Record], float | None], ...] = (
+    _seconds("fit"),
+    _seconds("tune"),
+    lambda record: record.energy_joules,
+)
+"""Costs of a model in a record: of its final fit, of its tuning, and in energy."""
+
+
+def _ratio(
+    records: Sequence[Record], baseline: Sequence[Record], cost: Callable[[Record], float | None]
+) -> float | None:
+    own, other = ([known for r in found if (known := cost(r))] for found in (records, baseline))
+    if len(own) < len(records) or len(other) < len(baseline):
+        return None
+    return fmean(own) / fmean(other)
+
+
+def _notes(records: Sequence[Record], baseline: Sequence[Record]) -> Iterable[str]:
+    machines = {r.provenance.processor for r in [*records, *baseline]}
+    if len(machines) > 1 and records[0].state != "external":
+        yield "times are from different machines"
+
+
+def tally(boards: Iterable[BoardVerdict]) -> dict[str, dict[Outcome, int]]:
+    """Count, for each model, the tables with each outcome."""
+    counts: dict[str, dict[Outcome, int]] = {}
+    for board in boards:
+        for model in board.models:
+            row = counts.setdefault(model.model, dict.fromkeys(OUTCOMES, 0))
+            row[model.outcome] += 1
+    return counts

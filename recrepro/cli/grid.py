@@ -228,7 +228,7 @@ def print_leaderboard(
     problem = ""
     if may_be_judged(experiment.selection_metric):
         try:
-            judged = judge(results, experiment.selection_metric, experiment.roles)
+            judged = judge(results, experiment)
         except RecreproError as error:  # of one lost blob, the tables know nothing
             problem = f"\nNo verdicts: {error}"
     show_leaderboard(console, *leaderboard.build(experiment, results), judged)

@@ -9,13 +9,17 @@ from recrepro.report.parts import Column, Section, Table, TableCell, columns, nu
 from recrepro.spec.experiment import Experiment
 from recrepro.tables.cells import number as with_spread
 from recrepro.tables.cells import verdict_cells
-from recrepro.tables.verdicts import EXPLANATION, heading, times
-from recrepro.text.words import count
+from recrepro.tables.verdicts import EXPLANATION, against, heading, in_tables, times
 
 LONG = 12
 """Of longer lists of expected values, those as expected are folded."""
 
-KINDS = {"yes": "good", "no": "bad", "not shown": "warn"}
+KINDS: dict[str, str] = {
+    "better": "good",
+    "worse": "bad",
+    "equivalent": "plain",
+    "not enough evidence": "warn",
+}
 
 
 def verdict(
@@ -39,13 +43,10 @@ def verdict(
         return Section("verdict", title, (why, *leaders))
     parts = []
     for place, (model, counts) in enumerate(tally(judged).items()):
-        n = sum(counts.values())
         given = [answer for answer, times in counts.items() if times]
         word = given[0] if len(given) == 1 else "mixed"
-        text = (
-            f"Better in {counts['yes']} of {count(n, 'table')}, worse in "
-            f"{counts['no']}, no difference shown in {counts['not shown']}."
-        )
+        text = in_tables(counts)
+        text = f"{text[:1].upper()}{text[1:]}."
         badges = ((KINDS.get(word, "warn"), word),)
         parts.append(Section(f"answer-{place}", model, (text,), badges=badges))
     return Section("verdict", title, (EXPLANATION,), tuple(tables), tuple(parts))
@@ -53,12 +54,12 @@ def verdict(
 
 def _judged(name: str, board: BoardVerdict) -> Table:
     head = columns(
-        ["model", "better?"],
+        ["model", "outcome", "baseline"],
         [
             "difference",
             "95 % interval",
-            "effect",
             "p (Holm)",
+            "seen with 80 % power",
             "users",
             "fit time",
             "tuning time",
@@ -71,19 +72,20 @@ def _judged(name: str, board: BoardVerdict) -> Table:
 
 
 def _row(model: ModelVerdict) -> tuple[TableCell, ...]:
-    other = model.comparison
+    found = model.inference
     return (
         TableCell(model.model, below=model.family),
-        TableCell("", badges=((KINDS[model.answer], model.answer),)),
-        number(None if other is None else other.difference, "+.4f"),
-        TableCell("-" if other is None else f"{other.low:+.4f} to {other.high:+.4f}"),
-        number(None if other is None else other.effect, "+.2f"),
+        TableCell("", badges=((KINDS[model.outcome], model.outcome),)),
+        TableCell(against(model)),
+        number(None if found is None else found.difference, "+.4f"),
+        TableCell("-" if found is None else f"{found.low:+.4f} to {found.high:+.4f}"),
         p_value(model.p),
+        number(None if found is None else found.detectable, ".4f"),
         number(model.users, ","),
         _times(model.fit_ratio),
         _times(model.tune_ratio),
         _times(model.energy_ratio),
-        TableCell("; ".join(model.notes)),
+        TableCell("; ".join([*model.missing, *model.notes])),
     )
 
 

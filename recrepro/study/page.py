@@ -6,19 +6,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
 
-from recrepro.analysis.verdict import BoardVerdict, ModelVerdict
+from recrepro.analysis.verdict import OUTCOMES, BoardVerdict, ModelVerdict, Outcome
 from recrepro.study.records import StudyModel, StudyRecord
 from recrepro.study.spec import Loaded, Paper
-from recrepro.tables.cells import p_text
-from recrepro.tables.verdicts import times
 from recrepro.text.templates import render as render_template
 from recrepro.text.words import count
-
-Outcome = Literal["beaten", "better", "no difference shown", "not run"]
-OUTCOMES: dict[str, Outcome] = {"no": "beaten", "yes": "better", "not shown": "no difference shown"}
-
-FEW_TRIALS = 5
-"""A method with fewer is marked: it has hardly been tuned."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +22,7 @@ class StudyRow:
     paper : Paper
         The paper.
     outcome : str
-        The verdict in words.
+        What the verdict shows, or "not run".
     tuned : StudyRecord or None
         Record of the experiment in which everything is tuned; None if there is no verdict.
     board : BoardVerdict or None
@@ -42,7 +34,7 @@ class StudyRow:
     """
 
     paper: Paper
-    outcome: Outcome
+    outcome: Outcome | Literal["not run"]
     tuned: StudyRecord | None = None
     board: BoardVerdict | None = None
     verdict: ModelVerdict | None = None
@@ -50,20 +42,18 @@ class StudyRow:
 
     @property
     def marks(self) -> str:
-        """Marks of a weaker verdict: a quick run (Q), few trials of the method (†)."""
-        if self.tuned is None or self.model is None:
-            return ""
-        if self.tuned.quick:
-            return " Q"
-        return " †" if (self.model.trials or FEW_TRIALS) < FEW_TRIALS else ""
+        """Mark of a weaker verdict: a quick run (Q)."""
+        return " Q" if self.tuned is not None and self.tuned.quick else ""
 
     @property
-    def simple(self) -> StudyModel:
-        """The best tuned simple model."""
+    def simple(self) -> StudyModel | None:
+        """The baseline that the method is compared with; None if there is none."""
         assert self.tuned is not None
-        assert self.board is not None
-        baseline = self.board.baseline
-        return next(model for model in self.tuned.models if model.model == baseline)
+        assert self.verdict is not None
+        reference = self.verdict.reference
+        if reference is None:
+            return None
+        return next(model for model in self.tuned.models if model.model == reference.model)
 
     @property
     def compared(self) -> list[StudyModel]:
@@ -76,17 +66,17 @@ class StudyRow:
 
 
 def find(paper: Paper, records: Mapping[str, StudyRecord]) -> StudyRow:
-    """Look up the verdict on a paper's method; of several variants, that on the best one."""
+    """Look up the verdict on a paper's method; of variants, that on the best one on validation."""
     tuned = records.get(paper.tuned.name) if paper.tuned else None
     if tuned is None:
         return StudyRow(paper, "not run")
     (board,) = tuned.verdicts
     judged = [m for m in board.models if m.model in paper.models]
     rows = {m.model: m for m in tuned.models}
-    best = max(judged, key=lambda m: rows[m.model].metrics[board.metric], default=None)
+    best = max(judged, key=lambda m: rows[m.model].validation or 0.0, default=None)
     if best is None:
         return StudyRow(paper, "not run")
-    return StudyRow(paper, OUTCOMES[best.answer], tuned, board, best, rows[best.model])
+    return StudyRow(paper, best.outcome, tuned, board, best, rows[best.model])
 
 
 def render(loaded: Loaded, records: Mapping[str, StudyRecord]) -> str:
@@ -108,10 +98,10 @@ def render(loaded: Loaded, records: Mapping[str, StudyRecord]) -> str:
         rows=rows,
         counts=Counter(row.outcome for row in rows),
         hours=sum({r.tuned.experiment: r.tuned.hours for r in rows if r.tuned}.values()),
-        few_trials=FEW_TRIALS,
+        outcomes=OUTCOMES,
         published=[_published(loaded, paper, records) for paper in loaded.study.papers],
         hindsight=list(dict.fromkeys(_hindsight(rows))),
-        **{tool.__name__: tool for tool in (count, p_text, times)},
+        count=count,
     )
     return page.rstrip("\n") + "\n"
 

@@ -75,5 +75,5 @@ def contents(
     return (
         boards,
         expected,
-        judge(results, metric, experiment.roles) if may_be_judged(metric) else [],
+        judge(results, experiment) if may_be_judged(metric) else [],
     )

@@ -41,8 +41,10 @@ def sentence(verdict: ModelVerdict) -> str:
         p = f"p {p}" if p.startswith("<") else f"p = {p}"
         parts.append(
             f"difference from {against(verdict)} {found.difference:+.4f} ({found.low:+.4f} to "
-            f"{found.high:+.4f}), {p}; {found.detectable:.4f} would be seen with 80 % power"
+            f"{found.high:+.4f}), {p}"
         )
+        if found.detectable is not None:
+            parts.append(f"{found.detectable:.4f} would be seen with 80 % power")
     costs = [
         what.format(times(ratio))
         for what, ratio in (
@@ -85,10 +87,15 @@ EXPLANATION = (
 
 def plain_boards(boards: Iterable[BoardVerdict | ComparedBoard]) -> list[dict[str, Any]]:
     """Return plain values; an infinite effect (the same difference for every user) is null."""
-    written = [asdict(board) for board in boards]
-    for model in (model for board in written for model in board["models"]):
-        if model["comparison"] and not np.isfinite(model["comparison"]["effect"]):
-            model["comparison"]["effect"] = None
+    written = []
+    for board in boards:
+        plain = asdict(board)
+        for model, content in zip(board.models, plain["models"], strict=True):
+            if content["comparison"] and not np.isfinite(content["comparison"]["effect"]):
+                content["comparison"]["effect"] = None
+            if isinstance(model, ModelVerdict) and model.inference is not None:
+                content["inference"] = model.inference.to_json()
+        written.append(plain)
     return written
 
 
