@@ -3,6 +3,7 @@
 from unittest.mock import patch
 
 import pytest
+from numba.core.registry import cpu_target
 from support import cpu_limit
 
 pytest_plugins = ["pytester"]
@@ -39,6 +40,13 @@ def test_long_that_fails():
     burn(0.4)
     assert False, "its own message"
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compiler_is_loaded():
+    # pytester forgets the modules that an inner run has imported. numba registers what it imports
+    # when it first compiles, and does not bear to do so again in a later test.
+    cpu_target.target_context.refresh()
 
 
 @pytest.fixture
