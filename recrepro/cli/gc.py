@@ -26,7 +26,7 @@ def collect_garbage(workspace: Path, dry_run: bool) -> None:
     done cells, and, when they are a day old, blobs without a record and temporary files. May be
     called beside a run.
     """
-    place, ledger = existing(workspace)
+    place, ledger = existing(workspace, read_only=dry_run)
     found = garbage.waste(place, ledger, time.time()) if dry_run else garbage.clean(place, ledger)
     kept = garbage.why_blobs_stay(place, ledger)
     show_waste(make_console(), place, found, dry_run=dry_run, blobs_stay=kept)

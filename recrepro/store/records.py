@@ -5,9 +5,9 @@ Longer than 350 lines: one schema, to be read from top to bottom.
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, RootModel, ValidationError
 
 from recrepro.errors import DataError
 from recrepro.spec.explain import explain
@@ -17,6 +17,11 @@ from recrepro.store.openings import Opening
 
 LONGEST_FAULT = 500
 """Characters of a message on what is wrong with a record, which may quote much of it."""
+
+Moment = Annotated[float, Field(ge=0, lt=2**37)]
+"""Seconds since 1970, of a year with four digits."""
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 Curve = list[dict[str, int | float]]
 """One row for each epoch: its number, which stays an int, and what was reported after it."""
@@ -51,6 +56,8 @@ class Trial:
         The epoch that ended the trial because the search had spent its seconds.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
     number: int
     params: dict[str, Any]
     state: Literal["complete", "pruned", "failed"]
@@ -65,6 +72,32 @@ class Trial:
     def to_json(self) -> dict[str, Any]:
         """Return all fields as plain values."""
         return asdict(self)
+
+
+class _Trials(RootModel[list[Trial]]):
+    """What `read_trials` reads."""
+
+
+def read_trials(content: Any, place: str) -> list[Trial]:
+    """Read trials from what `Trial.to_json` has written.
+
+    Parameters
+    ----------
+    content : list
+        Plain values.
+    place : str
+        Where they were found, for the message of the error.
+
+    Raises
+    ------
+    DataError
+        If they are no trials.
+    """
+    try:
+        return _Trials.model_validate(content).root
+    except ValidationError as error:
+        problem, _, _ = explain(error, _Trials, f"{place} is no trial").partition("\n")
+        raise DataError(problem[:LONGEST_FAULT]) from error
 
 
 class CodeState(Plain):

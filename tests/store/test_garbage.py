@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.results import make_identity, make_name, make_record
 
-from recrepro.errors import LedgerError
+from recrepro.errors import LedgerError, LedgerUnreachable
 from recrepro.store import garbage as cleaning
 from recrepro.store import schema as tables
 from recrepro.store.entries import Member
@@ -201,12 +201,12 @@ def test_blobs_stay_unless_the_ledger_can_account_for_them(tmp_path, ledger_of):
 def test_nobody_takes_a_lease_while_it_is_decided_what_goes(tmp_path, monkeypatch):
     state = State(tmp_path / "runs")
     _, failed = state.add_cells({"a": ("done", 0), "b": ("failed", 1)})
-    monkeypatch.setattr("recrepro.store.ledger._configure_sqlite", _impatient)
+    monkeypatch.setattr("recrepro.store.ledger._WRITING", ["busy_timeout=0"])
     other = Ledger(str(state.ledger.address))
     refused = []
 
     def listing(workspace, work):
-        with pytest.raises(sa.exc.OperationalError, match="locked"):
+        with pytest.raises(LedgerUnreachable, match="is locked: another process"):
             other.lease(failed)
         refused.append(work)
         yield from ()
@@ -217,8 +217,3 @@ def test_nobody_takes_a_lease_while_it_is_decided_what_goes(tmp_path, monkeypatc
     assert other.lease(failed)
     other.close()
     state.ledger.close()
-
-
-def _impatient(connection, _record):
-    connection.isolation_level = None
-    connection.execute("PRAGMA busy_timeout=0")

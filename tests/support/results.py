@@ -10,11 +10,12 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from recrepro.spec.identity import HARNESS_VERSION, Identity
-from recrepro.store.entries import CellState, CellStatus
+from recrepro.store.entries import CellStatus
 from recrepro.store.names import CellName
 from recrepro.store.openings import Opening
 from recrepro.store.records import Record, Trial
 from recrepro.store.results import Result
+from recrepro.store.schema import CellState
 
 ENDED = 1_750_000_000.0
 PROVENANCE = {
