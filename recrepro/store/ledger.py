@@ -231,6 +231,7 @@ class Ledger:
             )
         # Take the write lock before the first read: what was read stays true until commit.
         with self._engine.connect().execution_options(writing=True) as connection:
+            connection.begin()
             if self.address.is_server and alone:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_PLANNING)))
             yield connection

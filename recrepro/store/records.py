@@ -389,6 +389,16 @@ class Record(Plain):
         except (ValueError, RecursionError) as error:
             raise DataError(f"{place} is no record: it is not JSON ({error}).") from error
 
+    @property
+    def otherwise(self) -> list[str]:
+        """Names of hyperparameters that the model has otherwise than the best trial."""
+        if self.tuning is None:
+            return []
+        best = self.tuning.best
+        chosen = best.params if best.epochs is None else {**best.params, "epochs": best.epochs}
+        params = self.model.params
+        return [n for n, value in chosen.items() if n not in params or params[n] != value]
+
     def dumps(self, indent: int | None = None) -> str:
         """Write as JSON."""
         return json.dumps(self.to_json(), indent=indent, ensure_ascii=indent is None)

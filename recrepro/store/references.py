@@ -54,8 +54,11 @@ def _check_experiments(connection: sa.Connection) -> None:
         if version not in planned or not found or found != list(range(len(found))):
             problem = f"rows of the experiment {version[0]!r} are missing"
             raise Damage(problem, members.name, "place")
-    names = {name for name, _ in planned}
-    for table in (tables.SUPERSEDED, tables.EXTERNALS):
-        for row in fetch(connection, sa.select(table.c.cell, table.c.name)):
-            if row.name not in names:
-                raise Damage(f"there is no experiment {row.name!r}", table.name, "name", row.cell)
+    table = tables.SUPERSEDED
+    for row in fetch(connection, sa.select(table)):
+        if (row.name, row.grid_hash) not in planned:
+            raise Damage(f"there is no such version of {row.name!r}", table.name, "name", row.cell)
+    table, names = tables.EXTERNALS, {name for name, _ in planned}
+    for row in fetch(connection, sa.select(table)):
+        if row.name not in names:
+            raise Damage(f"there is no experiment {row.name!r}", table.name, "name", row.cell)

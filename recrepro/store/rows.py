@@ -225,20 +225,21 @@ def all_records(connection: sa.Connection) -> Iterator[Record]:
 
 
 def check_openings(record: Record, openings: Sequence[Opening]) -> None:
-    """Refuse openings of a cell among which one is missing that its record has."""
-    missing = missing_openings(record, openings)
-    if missing:
-        at = missing[0].at
-        problem = f"the opening of the test part at {at} is missing, which the record has"
+    """Refuse openings of a cell among which one is missing that its result needs."""
+    missing = missing_opening(record, openings)
+    if missing is not None:
+        problem = f"the opening of the test part {missing} is missing"
         raise Damage(problem, "openings", "opened_at", record.cell)
-    external = record.identity.external is not None
-    if external and not any(opening.reason == "external" for opening in openings):
-        raise Damage("the opening for a run file is missing", "openings", "reason", record.cell)
 
 
-def missing_openings(record: Record, openings: Sequence[Opening]) -> list[Opening]:
-    """Return the openings in a record that are not among those written of its cell."""
-    return [opening for opening in record.openings if opening not in openings]
+def missing_opening(record: Record, openings: Sequence[Opening]) -> str | None:
+    """Say which opening that a result needs is not among those written of its cell, if one is."""
+    for opening in record.openings:
+        if opening not in openings:
+            return f"at {opening.at} ({opening.reason}), which the record has,"
+    if record.identity.external and all(opening.reason != "external" for opening in openings):
+        return "for a run file"
+    return None
 
 
 def name_of(row: Any) -> CellName:

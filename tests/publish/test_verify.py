@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from support.results import make_result
 
 from recrepro.errors import UsageError
-from recrepro.publish.snapshot import CITED, SUMS, cite, cited_files, sums_file, write_snapshot
+from recrepro.publish.snapshot import CITED, SUMS, cite, cited_files, sums_file
 from recrepro.publish.verify import problems_of, same_table
+from recrepro.publish.write import write_snapshot
 from recrepro.store.results import Result
 
 pytestmark = pytest.mark.slow  # tables with thousands of resamples

@@ -1,80 +1,135 @@
 """Damages of a ledger: flipped bits, and columns with values that nobody writes there."""
 
 import random
+import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from support.inprocess import call_here
 
 ODD = (None, "", "x", "[]", "{}", -1, float("inf"), b"\xff\x00")
 """Values that are no value of most columns."""
 
-ANY_TEXT = {
-    ("experiments", "source"),
-    ("withdrawn", "because"),
-    ("cells", "reason"),
-}
-"""What a person wrote: nobody can tell that another text was meant."""
+NO_ANSWER = "fault of recrepro|mend the folder|Traceback"
+"""What is said of other things than a damaged file."""
+
+FREE = {("experiments", "source"), ("withdrawn", "because"), ("cells", "reason")}
+"""Columns with what a person or a model wrote: nobody can tell that another text was meant."""
 
 
 @dataclass(frozen=True)
-class Damage:
-    """What is done to a ledger, and how to do it."""
+class Edit:
+    """A value in a row of a table; None in place of the column takes the row away."""
 
-    name: str
-    content: bytes
+    table: str
+    row: int
+    column: str | None = None
+    value: Any = None
+
+    def apply(self, ledger: Path) -> bool:
+        """Do it; say whether anything was changed."""
+        change = f"DELETE FROM {self.table} WHERE rowid = ?"
+        values = [self.row]
+        if self.column is not None:
+            change = (
+                f"UPDATE OR IGNORE {self.table} SET {self.column} = ? "
+                f"WHERE rowid = ? AND {self.column} IS NOT ?"
+            )
+            values = [self.value, self.row, self.value]
+        with closing(sqlite3.connect(ledger)) as connection, connection:
+            try:
+                return connection.execute(change, values).rowcount > 0
+            except sqlite3.IntegrityError:
+                return False
 
 
-def edits(ledger: Path, scratch: Path, rng: random.Random) -> Iterator[Damage]:
-    """Give a row, drawn by chance, each odd value in each column; also take the row away."""
+@dataclass(frozen=True)
+class Flip:
+    """A bit that is the other one; the place is a share of the file."""
+
+    place: float
+
+    def apply(self, ledger: Path) -> bool:
+        """Do it."""
+        content = bytearray(ledger.read_bytes())
+        bit = int(self.place * 8 * len(content))
+        content[bit // 8] ^= 1 << (bit % 8)
+        ledger.write_bytes(content)
+        return True
+
+
+def edits(ledger: Path, rng: random.Random) -> Iterator[Edit]:
+    """Yield each odd value for each column, in a row that is drawn; and take such a row away."""
     with closing(sqlite3.connect(ledger)) as connection:
-        names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
-        tables = [name for (name,) in connection.execute(names)]
-        columns = {
-            table: [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-            for table in tables
-        }
-        rows = {
-            table: [row for (row,) in connection.execute(f"SELECT rowid FROM {table}")]
-            for table in tables
-        }
-    for table, known in columns.items():
-        if not rows[table]:
-            continue
-        for column in known:
-            for value in ODD:
-                row = rng.choice(rows[table])
-                if (table, column) in ANY_TEXT and isinstance(value, (str, int)) and value != "":
-                    continue
-                change = f"UPDATE {table} SET {column} = ? WHERE rowid = ?"
-                content = _changed(ledger, scratch, change, (value, row))
-                if content is not None:
-                    yield Damage(f"{table}.{column} = {value!r} in row {row}", content)
+        named = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+        for (table,) in connection.execute(named).fetchall():
+            rows = [row for (row,) in connection.execute(f"SELECT rowid FROM {table}")]
+            for _, column, *_ in connection.execute(f"PRAGMA table_info({table})").fetchall():
+                for value in ODD if rows else ():
+                    text = isinstance(value, str | int | float) and value != ""
+                    if not ((table, column) in FREE and text):
+                        yield Edit(table, rng.choice(rows), column, value)
 
 
-def flips(ledger: Path, number: int, rng: random.Random) -> Iterator[Damage]:
-    """Flip one bit somewhere, many times over."""
-    whole = ledger.read_bytes()
-    for _ in range(number):
-        place = rng.randrange(8 * len(whole))
-        content = bytearray(whole)
-        content[place // 8] ^= 1 << (place % 8)
-        yield Damage(f"bit {place}", bytes(content))
+def sweep(
+    root: Path,
+    commands: Sequence[Sequence[str]],
+    damages: Sequence[Edit | Flip],
+    rng: random.Random,
+    share: float = 1.0,
+) -> tuple[Mapping[str, int], list[str]]:
+    """Call commands on a workspace whose ledger is damaged.
 
+    Parameters
+    ----------
+    root : Path
+        Folder of the commands, with the workspace ``runs`` in it.
+    commands : sequence of sequence of str
+        Arguments; each command ends well with the ledger as it is.
+    damages : sequence of Edit or Flip
+        Tried one at a time.
+    rng : random.Random
+        Draws the pairs that are tried.
+    share : float
+        How many of all pairs.
 
-def _changed(ledger: Path, scratch: Path, change: str, values: tuple) -> bytes | None:
-    """Return the file with a change; None where SQLite refuses it, or nothing changes."""
-    path = scratch / "changed.db"
-    shutil.copy(ledger, path)
-    with closing(sqlite3.connect(path)) as connection:
-        before = list(connection.iterdump())
-        try:
-            connection.execute(change, values)
-        except sqlite3.IntegrityError:
+    Returns
+    -------
+    dict of str to int, list of str
+        How often the output was the same and how often the command refused; and what was neither.
+    """
+    workspace, whole = root / "runs", root / "whole"
+    workspace.rename(whole)
+
+    def call(command: Sequence[str], damage: Edit | Flip | None = None) -> Any:
+        for path in (workspace, root / "out"):
+            shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(whole, workspace)
+        if damage is not None and not damage.apply(workspace / "ledger.db"):
             return None
-        connection.commit()
-        if list(connection.iterdump()) == before:
-            return None
-    return path.read_bytes()
+        variables = {"COLUMNS": "200", "RECREPRO_WORKSPACE": "runs"}
+        return call_here(command, root, variables)
+
+    found: Counter[str] = Counter()
+    faults = []
+    for command in commands:
+        good = call(command)
+        assert good.returncode == 0, good.stderr
+        for damage in damages:
+            if rng.random() > share or (done := call(command, damage)) is None:
+                continue
+            if done.returncode == 0 and done.stdout == good.stdout:
+                found["same"] += 1
+            elif done.returncode in (2, 3) and not re.search(NO_ANSWER, done.stderr):
+                found["refused"] += 1
+            else:
+                faults.append(f"{' '.join(command)} after {damage}: {done.stdout}{done.stderr}")
+    shutil.rmtree(workspace)
+    whole.rename(workspace)
+    return found, faults
