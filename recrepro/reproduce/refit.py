@@ -54,6 +54,8 @@ def recorded_experiment(record: Record) -> Experiment:
         return Experiment.model_validate_json(canonical_json(record.experiment))
     except ValidationError as error:
         raise UsageError(explain(error, Experiment, "the record's experiment")) from error
+    except ValueError as error:
+        raise UsageError(f"the record's experiment is no experiment: {error}.") from error
 
 
 def own_files(experiment: Experiment) -> list[str]:

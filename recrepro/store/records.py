@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, RootModel, ValidationError
+from pydantic import ConfigDict, Field, RootModel, ValidationError, field_validator
 
 from recrepro.errors import DataError
 from recrepro.spec.explain import explain
@@ -22,6 +22,8 @@ Moment = Annotated[float, Field(ge=0, lt=2**37)]
 """Seconds since 1970, of a year with four digits."""
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+Threads = Annotated[int, Field(ge=1, lt=2**16)]
 
 Curve = list[dict[str, int | float]]
 """One row for each epoch: its number, which stays an int, and what was reported after it."""
@@ -58,7 +60,7 @@ class Trial:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    number: int
+    number: Count
     params: dict[str, Any]
     state: Literal["complete", "pruned", "failed"]
     value: float | None = None
@@ -145,13 +147,20 @@ class RecordedSearch(Plain):
     """What the search of a cell came to."""
 
     metric: str
-    trials: int
-    failed: int
-    pruned: int
+    trials: Count
+    failed: Count
+    pruned: Count
     seconds: float
     stopped: int | None
     best: Trial
     at_edge: list[str]
+
+    @field_validator("best")
+    @classmethod
+    def _was_chosen(cls, best: Trial) -> Trial:
+        if best.state != "complete" or best.value is None:
+            raise ValueError("only a complete trial with a value can be the best")
+        return best
 
 
 class RecordedDefinition(Plain):
@@ -243,9 +252,9 @@ class Provenance(Plain):
     locks: dict[str, str | None]
     system: str
     processor: str
-    cores: int | None
-    memory_bytes: int
-    threads: int
+    cores: Count | None
+    memory_bytes: Count
+    threads: Threads
     thread_pools: list[dict[str, Any]]
     gpus: list[dict[str, str]]
 
@@ -346,8 +355,8 @@ class Record(Plain):
     curve: Curve = Field([])
     metrics: dict[str, float]
     definitions: dict[str, RecordedDefinition]
-    users: int
-    users_without_holdout: int
+    users: Count
+    users_without_holdout: Count
     groups: Groups
     sampled: bool
     split: SplitFacts
@@ -355,9 +364,9 @@ class Record(Plain):
     per_user: str
     times: dict[str, Lap]
     energy_joules: float | None = None
-    peak_memory_bytes: int
-    started_at: float
-    ended_at: float
+    peak_memory_bytes: Count
+    started_at: Moment
+    ended_at: Moment
     provenance: Provenance
     hindsight: Hindsight | None = None
     weights: str | None = None
