@@ -17,11 +17,11 @@ import sqlalchemy as sa
 from recrepro.durable import new_folder
 from recrepro.errors import RecreproError
 from recrepro.store import schema as tables
-from recrepro.store.leases import is_held
 from recrepro.store.ledger import Ledger
 from recrepro.store.names import CellName
 from recrepro.store.parcel import Merged, Parcel, Row
 from recrepro.store.records import Record
+from recrepro.store.rows import lease
 from recrepro.store.sound import sound_part
 from recrepro.store.workspace import Workspace
 
@@ -92,9 +92,7 @@ class _Taking:
         cells = connection.execute(sa.select(tables.CELLS)).all()
         self._here = {row.cell: row for row in cells}
         self._busy = {
-            row.search
-            for row in cells
-            if row.token is not None and is_held(row.owner, row.deadline, now)
+            row.search for row in cells if (held := lease(row, now)) is not None and held.alive
         }
         self._differing: set[str] = set()
         self._names = {
