@@ -23,7 +23,7 @@ test: $(VENV)/dev.installed
 # What takes minutes for one test: random kills, sweeps of full disks, published values on real data, new
 # environments; and all properties again, with 200 new examples each. Which guarantee is checked where: docs/testing.md.
 nightly: $(VENV)/dev.installed
-	$(PYTEST) -m "nightly or hypothesis" --hypothesis-profile nightly
+	RECREPRO_NO_CPU_LIMIT=1 $(PYTEST) -m "nightly or hypothesis" --hypothesis-profile nightly
 
 # Without whole runs, servers, browsers and real data.
 fast: $(VENV)/dev.installed

@@ -4,13 +4,14 @@
 
     RecreproError            exit code 3: something failed while running
     ├── UsageError           exit code 2: what the user wrote cannot be meant
-    │   └── UnknownName      a name that no registry or schema knows
+    │   ├── UnknownName      a name that no registry or schema knows
+    │   └── NothingRun       a workspace or a ledger in which nothing was run yet
     ├── DataError            a data file or an interaction log is not what it should be
     ├── ModelError           a model broke its contract (NaN scores, wrong shape)
     ├── SealError            the test part was asked for against the rules, or does not open
-    └── LedgerError          the ledger refused a write, such as a second, different result
+    └── LedgerError          the ledger refused a write, or is damaged
         ├── LeaseLost            the cell has passed to another run
-        └── LedgerUnreachable    its server does not answer
+        └── LedgerUnreachable    its server does not answer, or another process locks its file
 
 Every message says what is wrong, what was given, what is allowed and what to do next.
 """
@@ -90,6 +91,10 @@ class UnknownName(UsageError):
         super().__init__(" ".join(parts))
 
 
+class NothingRun(UsageError):
+    """A workspace or a ledger is to be read, and nothing was run there yet."""
+
+
 def nearest_names(name: str, valid: Iterable[str]) -> list[str]:
     """Return up to three names that are near to one, the nearest first.
 
@@ -114,7 +119,7 @@ class SealError(RecreproError):
 
 
 class LedgerError(RecreproError):
-    """The ledger refused a write: the lease was lost, or two results contradict each other."""
+    """The ledger refused a write, such as a second, different result, or it is damaged."""
 
 
 class LeaseLost(LedgerError):
@@ -122,7 +127,7 @@ class LeaseLost(LedgerError):
 
 
 class LedgerUnreachable(LedgerError):
-    """The ledger's server does not answer; what was to be written may be tried again later."""
+    """The ledger does not answer now; what was to be written may be tried again later."""
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from unittest.mock import patch
 
 import pytest
+from numba.core.registry import cpu_target
 from support import cpu_limit
 
 pytest_plugins = ["pytester"]
@@ -41,8 +42,16 @@ def test_long_that_fails():
 """
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _compiler_is_loaded():
+    # pytester forgets the modules that an inner run has imported. numba registers what it imports
+    # when it first compiles, and does not bear to do so again in a later test.
+    cpu_target.target_context.refresh()
+
+
 @pytest.fixture
-def run(pytester):
+def run(pytester, monkeypatch):
+    monkeypatch.delenv("RECREPRO_NO_CPU_LIMIT", raising=False)
     pytester.makeini("[pytest]\nmarkers = slow")
     pytester.makepyfile(TESTS)
     with patch.object(cpu_limit, "LIMIT", 0.2):  # not longer: this test is judged, too
@@ -67,3 +76,12 @@ def test_a_test_that_takes_long_without_a_mark_fails_and_says_what_to_do(run):
     for message in messages.values():
         assert "a test may take 0.2" in message
         assert "mark it `slow`" in message
+
+
+def test_at_night_there_is_no_limit(pytester, monkeypatch):
+    monkeypatch.setenv("RECREPRO_NO_CPU_LIMIT", "1")
+    pytester.makepyfile("def test_long(): sum(range(100_000))")
+    with patch.object(cpu_limit, "LIMIT", 0.0):
+        found = pytester.inline_run("-p", "no:cacheprovider", plugins=[cpu_limit])
+    passed, _, failed = found.listoutcomes()
+    assert (len(passed), failed) == (1, [])

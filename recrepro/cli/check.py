@@ -1,6 +1,7 @@
 """`recrepro check`: check an experiment and estimate its cost."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,16 +16,15 @@ from recrepro.cli.options import (
     experiment_argument,
     format_option,
     jobs_option,
-    ledger_url,
     memory_option,
     threads_option,
     workspace_option,
 )
-from recrepro.cli.workspaces import until_the_end
+from recrepro.cli.workspaces import existing
 from recrepro.compute.threads import share_cores
 from recrepro.data.formats.times import NAMES
 from recrepro.data.load import unavailable
-from recrepro.errors import RecreproError
+from recrepro.errors import NothingRun, RecreproError
 from recrepro.run.costs import CellCost, Costs, estimate
 from recrepro.run.notes import placed_notes
 from recrepro.run.plan import make_plan
@@ -99,8 +99,8 @@ def print_check(
         If some of it cannot be run.
     """
     ledger: Ledger | None = None
-    if (url := ledger_url()) or (workspace / "ledger.db").is_file():
-        ledger = until_the_end(Ledger.in_workspace(workspace, url))
+    with suppress(NothingRun):
+        _, ledger = existing(workspace)
     found = check_experiment(
         experiment,
         data_dir,

@@ -10,7 +10,7 @@ from recrepro.cli.options import (
 )
 from recrepro.cli.results import results_of
 from recrepro.publish.citation import bibtex
-from recrepro.publish.snapshot import write_snapshot
+from recrepro.publish.write import write_snapshot
 from recrepro.spec.experiment import load_experiment
 
 

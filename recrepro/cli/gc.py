@@ -26,7 +26,7 @@ def collect_garbage(workspace: Path, dry_run: bool) -> None:
     checkpoints of done cells, and temporary files that are a day old. Blobs without a record go to
     the folder trash, and are deleted a week later. May be called beside a run.
     """
-    place, ledger = existing(workspace)
+    place, ledger = existing(workspace, read_only=dry_run)
     found = garbage.waste(place, ledger, time.time()) if dry_run else garbage.clean(place, ledger)
     unknown = garbage.unknown_blobs(place, ledger)
     show_waste(make_console(), place, found, dry_run=dry_run, unknown_blobs=unknown)

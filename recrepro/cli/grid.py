@@ -32,9 +32,10 @@ from recrepro.spec.budget import Budget, in_all
 from recrepro.spec.experiment import Experiment, load_experiment
 from recrepro.spec.places import located
 from recrepro.store.address import LedgerAddress, address_of_file
-from recrepro.store.entries import CellState, CellWork
+from recrepro.store.entries import CellWork
 from recrepro.store.ledger import Ledger
 from recrepro.store.results import results_in
+from recrepro.store.schema import CellState
 from recrepro.store.workspace import Workspace
 from recrepro.tables.terminal import show_leaderboard
 from recrepro.text.words import count, size

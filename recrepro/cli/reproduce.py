@@ -147,7 +147,9 @@ def run_again(
             again = refit(plan, cell, record, retune=True, threads=threads, observer=progress)
     else:
         again = refit(plan, cell, record, retune=False, threads=threads, observer=_Quiet())
-    agreement = compare_results(record, recorded_users, again.record, again.per_user, tolerance)
+    agreement = compare_results(
+        record, recorded_users, again.record, again.per_user, tolerance, retuned=retune
+    )
     show_agreement(console, agreement, tolerance)
     show_surroundings(console, record, again.record)
     return agreement
@@ -174,10 +176,13 @@ def show_agreement(console: Console, agreement: Agreement, tolerance: float) -> 
     console.print(table)
     what = count(len(agreement.metrics), "metric")
     what += f" and the values of {count(agreement.users, 'user')}" if agreement.users else ""
+    off = any(not metric.within(tolerance) for metric in agreement.metrics)
     said = {
         "identical": f"{what} are equal bit by bit",
         "within tolerance": f"no metric is off by more than {tolerance:g}, on average over users",
-        "different": f"some of {what} are off by more than {tolerance:g}",
+        "different": f"some of {what} are off by more than {tolerance:g}"
+        if off
+        else "not what was recorded, although no metric is off",
     }[agreement.verdict]
     console.print(
         Text.assemble((agreement.verdict, STYLES[agreement.verdict]), f": {said}"), soft_wrap=True

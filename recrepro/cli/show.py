@@ -102,7 +102,8 @@ def _what(record: Record) -> Iterator[tuple[str, Any]]:
 
 def _outcome(record: Record) -> Iterator[tuple[str, Any]]:
     for name, value in record.metrics.items():
-        yield name, f"{value:.6f}  {record.definitions[name].formula}"
+        known = record.definitions.get(name)
+        yield name, f"{value:.6f}  {known.formula if known else ''}".rstrip()
     yield "users", record.users
     yield "test part opened", ", ".join(opening.reason for opening in record.openings)
     if record.rescored is not None:

@@ -19,7 +19,7 @@ from recrepro.cli.options import (
     workspace_option,
 )
 from recrepro.cli.workspaces import existing, planned_versions
-from recrepro.errors import first_line
+from recrepro.errors import LedgerError, first_line
 from recrepro.store.entries import CellWork, Member, Planned
 from recrepro.store.leases import Lease
 from recrepro.store.ledger import Ledger
@@ -140,6 +140,8 @@ def look(workspace: Workspace, ledger: Ledger, version: Planned) -> ExperimentPr
     mirror = MlflowMirror(ledger, workspace, version.name, version.grid_hash, version.source)
     try:
         unsent, where = mirror.missing(), redacted(mirror.uri)
+    except LedgerError:
+        raise
     except Exception as error:  # noqa: BLE001 - MLflow raises errors of many libraries
         unsent, where = None, first_line(error)
     return ExperimentProgress(version.name, cells, unsent, where)

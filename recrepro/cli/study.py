@@ -243,7 +243,8 @@ def _keep_all(loaded: Loaded, options: Options) -> int:
         return 0
     place = Workspace.existing(options.workspace, options.ledger_url)
     written = 0
-    with contextlib.closing(Ledger.in_workspace(place.root, options.ledger_url)) as ledger:
+    opened = Ledger.in_workspace(place.root, options.ledger_url, read_only=True)
+    with contextlib.closing(opened) as ledger:
         for stage in loaded.stages():
             small = _is_quick(loaded, stage, options)
             experiment = loaded.experiments[stage.file]

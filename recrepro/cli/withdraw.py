@@ -1,15 +1,13 @@
 """`recrepro withdraw`: take a result out of all tables, for a reason that they give."""
 
-import contextlib
 from pathlib import Path
 
 import click
 
-from recrepro.cli.options import ledger_url, run_argument, workspace_option
+from recrepro.cli.options import run_argument, workspace_option
+from recrepro.cli.workspaces import existing
 from recrepro.errors import UsageError
 from recrepro.reproduce.locate import find_cell
-from recrepro.store.ledger import Ledger
-from recrepro.store.workspace import Workspace
 
 
 @click.command()
@@ -24,10 +22,9 @@ def withdraw(run: str, because: str, workspace: Path) -> None:
     """
     if not because.strip():
         raise UsageError("--because is empty: say why the result is withdrawn.")
-    place = Workspace.existing(workspace, ledger_url())
-    with contextlib.closing(Ledger.in_workspace(place.root, ledger_url())) as ledger:
-        cell = find_cell(run, ledger)
-        ledger.withdraw(cell.cell, because.strip())
+    _, ledger = existing(workspace, read_only=False)
+    cell = find_cell(run, ledger)
+    ledger.withdraw(cell.cell, because.strip())
     click.echo(
         f"{cell.name.path} ({cell.cell[:8]}) is withdrawn: {because.strip()}. Its record stays, "
         "and tables count it."

@@ -12,16 +12,20 @@ from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 
 
-def existing(workspace: Path) -> tuple[Workspace, Ledger]:
-    """Open a workspace that an earlier run has made, and its ledger: the one door for reading."""
+def existing(workspace: Path, *, read_only: bool = True) -> tuple[Workspace, Ledger]:
+    """Open a workspace that an earlier run has made, and its ledger: the one door to both.
+
+    Parameters
+    ----------
+    workspace : Path
+        The folder.
+    read_only : bool
+        Whether nothing is going to be written into the ledger.
+    """
     place = Workspace.existing(workspace, ledger_url())
-    return place, until_the_end(Ledger.in_workspace(place.root, ledger_url()))
-
-
-def until_the_end(ledger: Ledger) -> Ledger:
-    """Close a ledger when the command ends, however it ends."""
-    click.get_current_context().call_on_close(ledger.close)
-    return ledger
+    ledger = Ledger.in_workspace(place.root, ledger_url(), read_only=read_only)
+    click.get_current_context().call_on_close(ledger.close)  # however the command ends
+    return place, ledger
 
 
 def planned_versions(ledger: Ledger, experiment: Path | None) -> list[Planned]:

@@ -20,13 +20,17 @@ from recrepro.publish.snapshot import (
     table_files,
 )
 from recrepro.spec.experiment import load_experiment
-from recrepro.store.results import Result
+from recrepro.store.results import Result, result_digest
+from recrepro.store.rows import missing_opening
+
+DIGESTED = 4
+"""The harness since which a result's digest is made of what a snapshot holds."""
 
 _NUMBER = re.compile(r"(\d+\.\d+(?:e[-+]?\d+)?)")
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)?)")
 
 
-def problems_of(folder: Path, content_hash: str | None = None) -> list[str]:
+def problems_of(folder: Path, content_hash: str | None = None, *, tables: bool = True) -> list[str]:
     """Check a snapshot, and return what is wrong with it.
 
     Parameters
@@ -35,6 +39,8 @@ def problems_of(folder: Path, content_hash: str | None = None) -> list[str]:
         The snapshot.
     content_hash : str, optional
         The one that was cited.
+    tables : bool
+        Whether to make the tables again, which takes most of the time.
 
     Returns
     -------
@@ -59,7 +65,7 @@ def problems_of(folder: Path, content_hash: str | None = None) -> list[str]:
     # Nothing is computed from files that are not what they were; who made them is another
     # question: they can hold anything, and what cannot be read is a fault of the snapshot.
     try:
-        return list(_wrong_contents(folder))
+        return list(_wrong_contents(folder, tables=tables))
     except Exception as error:  # noqa: BLE001
         return [f"it cannot be read: {type(error).__name__}: {error}"]
 
@@ -102,7 +108,7 @@ def _walk(folder: Path) -> tuple[set[str], list[str]]:
     return files, sorted(strange)
 
 
-def _wrong_contents(folder: Path) -> Iterator[str]:
+def _wrong_contents(folder: Path, *, tables: bool) -> Iterator[str]:
     """Compute again what follows from other files, and compare."""
     about = read_about(folder)
     by = about["recrepro"]
@@ -115,6 +121,8 @@ def _wrong_contents(folder: Path) -> Iterator[str]:
     results = results_of_snapshot(folder)
     for result in results:
         yield from _wrong_record(result)
+    if not tables:
+        return
     experiment = load_experiment(folder / "experiment.toml")
     for path, content in table_files(experiment, results, about["reference"]).items():
         if not same_table((folder / path).read_bytes().decode(), content.decode()):
@@ -130,11 +138,24 @@ def _wrong_record(result: Result) -> Iterator[str]:
         yield f"the record {name} is not that of its cell"
     if record.identity.is_inline:
         yield f"the record {name} was made inline, which is not for publication"
-    if hashlib.sha256(result.read_per_user()).hexdigest() != record.per_user:
+    per_user = result.read_per_user()
+    if hashlib.sha256(per_user).hexdigest() != record.per_user:
         yield f"the values of users of {name} are not those of its record"
+    params = record.model.params
+    if record.identity.harness >= DIGESTED and record.result_digest != result_digest(
+        record.cell, params, record.metrics, per_user
+    ):
+        yield f"the result digest of {name} does not follow from its hyperparameters and values"
+    missing = missing_opening(record, result.status.openings)
+    if missing is not None:
+        yield f"the opening of the test part {missing} is missing for {name}"
     tuning = record.tuning
     if tuning and tuning.best not in result.read_trials():
         yield f"the best trial in the record {name} is none of its trials"
+    yield from (
+        f"the record {name} has {param} = {params.get(param)!r}, its best trial has another value"
+        for param in record.otherwise
+    )
     means = result.per_user().drop(columns="user").mean()
     for metric, mean in means.items():
         if not math.isclose(mean, record.metrics[str(metric)], rel_tol=1e-9, abs_tol=1e-12):

@@ -73,6 +73,8 @@ def compare_results(
     now: Record,
     now_users: bytes,
     tolerance: float,
+    *,
+    retuned: bool = False,
 ) -> Agreement:
     """Compare a recorded result with one that was computed again.
 
@@ -84,6 +86,8 @@ def compare_results(
         Their per-user values as Parquet; None if they are not there.
     tolerance : float
         See `MetricAgreement.within`.
+    retuned : bool
+        Whether hyperparameters were searched for again, so that others may be within tolerance.
     """
     notes: list[str] = []
     names = list(dict.fromkeys([*recorded.metrics, *now.metrics]))
@@ -110,7 +114,7 @@ def compare_results(
     near = same_users and all(metric.within(tolerance) for metric in metrics.values())
     if recorded.model.params != now.model.params:
         notes.append(f"hyperparameters: recorded {recorded.model.params}, now {now.model.params}")
-        exact = False
+        exact, near = False, near and retuned
     elif recorded.cell == now.cell:
         equal = recorded.result_digest == now.result_digest
         if not equal and exact and recorded_users is not None:
@@ -126,8 +130,23 @@ def compare_results(
         notes.append(
             "the record came without per-user values: its metrics and its digest were compared"
         )
-    verdict: AgreementLevel = "identical" if exact else "within tolerance" if near else "different"
-    return Agreement(verdict, list(metrics.values()), users, notes)
+    contradictions = [
+        f"the record's model has another {name} than its best trial: the record was altered"
+        for name in recorded.otherwise
+    ]
+    notes += contradictions
+    return Agreement(
+        _verdict(exact=exact, near=near, altered=bool(contradictions)),
+        list(metrics.values()),
+        users,
+        notes,
+    )
+
+
+def _verdict(*, exact: bool, near: bool, altered: bool) -> AgreementLevel:
+    if altered or not (exact or near):
+        return "different"
+    return "identical" if exact else "within tolerance"
 
 
 def _by_user(

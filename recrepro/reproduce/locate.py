@@ -72,7 +72,8 @@ def find_run(name: str, workspace: Path, ledger_url: str | None = None) -> Found
     place = Workspace(workspace.resolve())
     known = []
     if ledger_url or (workspace / "ledger.db").is_file():
-        with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:
+        opened = Ledger.in_workspace(place.root, ledger_url, read_only=True)
+        with contextlib.closing(opened) as ledger:
             known = ledger.done()
             if CellNames(known).find(name):
                 return _from_ledger(ledger, place, find_cell(name, ledger).cell)

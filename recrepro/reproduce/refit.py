@@ -22,7 +22,7 @@ from recrepro.spec.explain import explain
 from recrepro.spec.identity import differences
 from recrepro.splits.sealed import StoredSplit
 from recrepro.store.ledger import Ledger
-from recrepro.store.records import Record, Trial
+from recrepro.store.records import Record, Trial, read_trials
 from recrepro.store.workspace import Workspace
 
 DECISIVE = ("data", "split", "ranking")
@@ -54,6 +54,8 @@ def recorded_experiment(record: Record) -> Experiment:
         return Experiment.model_validate_json(canonical_json(record.experiment))
     except ValidationError as error:
         raise UsageError(explain(error, Experiment, "the record's experiment")) from error
+    except ValueError as error:
+        raise UsageError(f"the record's experiment is no experiment: {error}.") from error
 
 
 def own_files(experiment: Experiment) -> list[str]:
@@ -212,12 +214,16 @@ def _write_search(ledger: Ledger, cell: str, n_trials: int, record: Record) -> N
             "the search is repeated."
         )
     best = record.tuning.best
+    # What the record says of the model counts; `compare_results` tells if its search disagrees.
+    final = record.model.params
+    params = {name: final.get(name, value) for name, value in best.params.items()}
+    epochs = None if best.epochs is None else final.get("epochs", best.epochs)
     chosen = min(best.number, n_trials - 1)
+    told = {"number": chosen, "params": params, "state": "complete", "value": best.value}
+    (found,) = read_trials([{**told, "epochs": epochs}], "what the record says of its model")
     token = ledger.lease(cell)
     assert token is not None
     for number in range(n_trials):
-        trial = Trial(number, best.params, "failed", reason="not in the record")
-        if number == chosen:
-            trial = Trial(number, best.params, "complete", best.value, epochs=best.epochs)
-        ledger.add_trial(cell, token, trial)
+        other = Trial(number, params, "failed", reason="not in the record")
+        ledger.add_trial(cell, token, found if number == chosen else other)
     ledger.release(cell, token)

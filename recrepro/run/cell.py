@@ -31,7 +31,6 @@ from recrepro.run.outcome import (
     can_rescore,
     measured,
     per_user_table,
-    result_digest,
     search_outcome,
 )
 from recrepro.run.provenance import code_of, code_state, environment, packages, peak_memory_bytes
@@ -50,6 +49,7 @@ from recrepro.store.records import (
     SplitFacts,
     Trial,
 )
+from recrepro.store.results import result_digest
 from recrepro.store.workspace import Workspace
 from recrepro.tuning.hindsight import look_back
 from recrepro.tuning.suggestions import load_ahead
@@ -131,8 +131,14 @@ def run_cell(
 
     say(StageBegun(stage="test"))
     opened = split.sealed(unseal).open()
-    shown = histories(known, opened.shown)
-    rankings = evaluator.rank(model, known, shown, opened.test, opened.negatives, keep=True)
+    rankings = evaluator.rank(
+        model,
+        known,
+        histories(known, opened.shown),
+        opened.test,
+        opened.negatives,
+        keep=True,
+    )
     evaluation = evaluator.measure(rankings, known)
     watch.lap("score")
 
@@ -148,10 +154,15 @@ def run_cell(
     if job.keep_model:
         weights = weights_of(model)
         optional["weights"] = None if weights is None else store(weights)
+    per_user = per_user_table(evaluation, opened.test)
+    kept = RecordedRankings(
+        sha256=store(lock(RANKINGS, opened.rankings_key, rankings.arrays())),
+        depth=rankings.lists.shape[1],
+    )
     record = Record(
         schema_version=3,
         cell=job.cell,
-        result_digest=result_digest(job.cell, params, evaluation),
+        result_digest=result_digest(job.cell, params, evaluation.means, per_user),
         name=job.name,
         identity=job.identity,
         protocol=job.identity.protocol_fingerprint,
@@ -164,7 +175,7 @@ def run_cell(
         sampled=opened.negatives is not None,
         split=SplitFacts.model_validate(split.facts),
         openings=list(ledger.openings(job.cell)),
-        per_user=store(per_user_table(evaluation, opened.test)),
+        per_user=store(per_user),
         times=watch.laps,
         energy_joules=joules,
         peak_memory_bytes=peak,
@@ -172,14 +183,10 @@ def run_cell(
         ended_at=ended,
         provenance=environment(),
         fit=fit,
-        rankings=RecordedRankings(
-            sha256=store(lock(RANKINGS, opened.rankings_key, rankings.arrays())),
-            depth=rankings.lists.shape[1],
-        ),
+        rankings=kept,
         **optional,
     )
-    assert record.rankings is not None
-    for blob in filter(None, (record.per_user, record.rankings.sha256, record.weights)):
+    for blob in filter(None, (record.per_user, kept.sha256, record.weights)):
         deliver(blob)
     ledger.commit(job.token, record)
     reach("record-committed")

@@ -26,7 +26,7 @@ from recrepro.labels import as_text, to_pandas
 from recrepro.model import ModelConfig, Recommender
 from recrepro.run.job import evaluator_of
 from recrepro.run.materials import draw
-from recrepro.run.outcome import measured, per_user_table, require_finite, result_digest
+from recrepro.run.outcome import measured, per_user_table, require_finite
 from recrepro.run.plan import Cell, Plan
 from recrepro.run.provenance import environment, peak_memory_bytes
 from recrepro.spec.experiment import Experiment, ModelSpec
@@ -40,6 +40,7 @@ from recrepro.store.records import (
     RecordedModel,
     SplitFacts,
 )
+from recrepro.store.results import result_digest
 from recrepro.store.workspace import Workspace
 
 
@@ -215,10 +216,11 @@ def score_on_plan(
         split=whole.split,
         **({} if whole.features is None else {"features": whole.features}),
     )
+    per_user = per_user_table(scored.evaluation, parts.test)
     return Record(
         schema_version=3,
         cell=identity.key,
-        result_digest=result_digest(identity.key, {}, scored.evaluation),
+        result_digest=result_digest(identity.key, {}, scored.evaluation.means, per_user),
         name=cell.name.model_copy(update={"model": name}),
         identity=identity,
         protocol=identity.protocol_fingerprint,
@@ -235,9 +237,7 @@ def score_on_plan(
         **measured(scored.evaluation, parts.known),
         sampled=scored.sampled,
         split=SplitFacts.model_validate(drawn.facts),
-        per_user=workspace.write_blob(
-            per_user_table(scored.evaluation, parts.test), partial(ledger.announce, identity.key)
-        ),
+        per_user=workspace.write_blob(per_user, partial(ledger.announce, identity.key)),
         times={"score": Lap(wall_s=round(time.time() - started, 3))},
         peak_memory_bytes=peak_memory_bytes(),
         started_at=started,

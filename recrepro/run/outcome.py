@@ -1,6 +1,5 @@
 """What a test part gave, as a record and a file of values of users keep it."""
 
-import hashlib
 import io
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +16,6 @@ from recrepro.interactions import Interactions
 from recrepro.labels import to_pandas
 from recrepro.model import Recommender
 from recrepro.space import at_edge
-from recrepro.spec.canonical import canonical_json
 from recrepro.spec.experiment import ModelSpec
 from recrepro.spec.identity import Identity
 from recrepro.store.records import Record, RecordedSearch, Trial
@@ -144,14 +142,3 @@ def per_user_table(evaluation: Evaluation, holdout: Interactions) -> bytes:
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     return buffer.getvalue()
-
-
-def result_digest(cell: str, params: dict[str, Any], evaluation: Evaluation) -> str:
-    """Hash a cell's outcome bit for bit, without its times and its machine."""
-    digest = hashlib.sha256(canonical_json({"cell": cell, "params": params}).encode())
-    digest.update(evaluation.users.astype("int64").tobytes())
-    for name, values in sorted(evaluation.per_user.items()):
-        digest.update(name.encode())
-        digest.update(values.tobytes())
-    digest.update(canonical_json(evaluation.overall).encode())
-    return digest.hexdigest()

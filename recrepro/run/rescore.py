@@ -12,13 +12,13 @@ from recrepro.run.outcome import (
     can_rescore,
     measured,
     per_user_table,
-    result_digest,
     search_outcome,
 )
 from recrepro.run.plan import Cell, Plan
 from recrepro.splits.keys import unlock
 from recrepro.store.ledger import Ledger
 from recrepro.store.records import Record
+from recrepro.store.results import result_digest
 from recrepro.store.workspace import Workspace
 from recrepro.tuning.tuner import chosen_params
 
@@ -68,9 +68,10 @@ def rescore(
     name = cell.name
     alone = plan.experiment.one_cell(name.dataset, name.split, name.model, name.seed)
     role = cell.model.role or default_role(source.model.family)
+    per_user = per_user_table(evaluation, known)
     values = source.to_json() | {
         "cell": cell.key,
-        "result_digest": result_digest(cell.key, params, evaluation),
+        "result_digest": result_digest(cell.key, params, evaluation.means, per_user),
         "titles": cell.name,
         "identity": identity,
         "protocol": identity.protocol_fingerprint,
@@ -79,9 +80,7 @@ def rescore(
         "model": source.model.to_json() | {"role": role},
         "tuning": search_outcome(model, cell.model, plan.experiment.selection_metric, trials),
         "openings": [],
-        "per_user": workspace.write_blob(
-            per_user_table(evaluation, known), partial(ledger.announce, cell.key)
-        ),
+        "per_user": workspace.write_blob(per_user, partial(ledger.announce, cell.key)),
         "rescored": source.cell,
         **measured(evaluation, known),
     }

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from recrepro.errors import UnknownName, UsageError
 from recrepro.run.plan import Cell
-from recrepro.store.entries import CellState
 from recrepro.store.names import CellNames
+from recrepro.store.schema import CellState
 
 
 def short_titles(cells: Sequence[Cell]) -> dict[str, str]:

@@ -92,7 +92,7 @@ def how(budget: Budget, tuning: Mapping[str, Any]) -> str:
     tuning : mapping of str to object
         The rules of the search in a cell's identity.
     """
-    ways = [SAMPLERS.get(tuning.get("sampler", ""), str(tuning.get("sampler")))]
+    ways = [SAMPLERS.get(str(tuning.get("sampler")), str(tuning.get("sampler")))]
     if "startup" in tuning:
         ways.append(f"the first {tuning['startup']} at random")
     if "pruner" in tuning:

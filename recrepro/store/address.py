@@ -1,5 +1,6 @@
 """The address of a ledger: what it may be, how it is opened, and shown without its password."""
 
+import sqlite3
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +9,7 @@ from urllib.parse import quote, unquote
 
 import sqlalchemy as sa
 
-from recrepro.errors import LedgerUnreachable, UsageError
+from recrepro.errors import LedgerError, LedgerUnreachable, UsageError, first_line
 
 SCHEMES = "postgresql://user@host/database (or sqlite:////folder/ledger.db)"
 
@@ -34,6 +35,13 @@ def address_of_file(path: Path, options: Mapping[str, str] | None = None) -> str
     return sa.URL.create("sqlite", database=f"file:{quote(text)}", query=query).render_as_string()
 
 
+_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_NO_DAMAGE = (
+    *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR),
+    *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CONSTRAINT),
+)
+"""Codes of SQLite for the disk and the file's permissions, and for what was wrong to write."""
+
 SERVER_OPTIONS = {"connect_timeout": "10", "keepalives_idle": "30", "tcp_user_timeout": "30000"}
 """So that a server that has gone without a word is missed within half a minute; libpq's names."""
 
@@ -58,10 +66,9 @@ class LedgerAddress:
     def __init__(self, url: str) -> None:
         try:
             found = sa.make_url(url)
-        except sa.exc.ArgumentError as error:
-            raise UsageError(
-                f"the ledger's address cannot be read as one. Write it as {SCHEMES}."
-            ) from error
+        except (sa.exc.ArgumentError, ValueError):
+            # Not told from the error, which quotes the address with its password.
+            raise _unreadable() from None
         if found.drivername in ("postgresql", "postgres"):
             found = found.set(drivername="postgresql+psycopg")
         if found.get_backend_name() not in ("sqlite", "postgresql"):
@@ -96,12 +103,12 @@ class LedgerAddress:
 
     def engine(self) -> sa.Engine:
         """Return what opens connections."""
-        if not self.is_server:
-            return sa.create_engine(self._given)
         options: dict[str, Any] = {
             k: v for k, v in SERVER_OPTIONS.items() if k not in self._url.query
         }
         try:
+            if not self.is_server:
+                return sa.create_engine(self._given)
             return sa.create_engine(
                 self._url,
                 connect_args=options,
@@ -114,6 +121,8 @@ class LedgerAddress:
                 f"the ledger {self} needs psycopg 3, which cannot be loaded: {error}. Install it: "
                 "pip install 'recrepro[cluster]'."
             ) from error
+        except (sa.exc.ArgumentError, ValueError):
+            raise _unreadable() from None
 
     def unreachable(self, error: Exception) -> LedgerUnreachable:
         """Return an error that says that the server does not answer, and what to do."""
@@ -123,3 +132,28 @@ class LedgerAddress:
             "PostgreSQL runs and that this user may enter (a password may stand in PGPASSWORD or "
             "~/.pgpass of each machine), then run the same command again."
         )
+
+    def damaged(self, problem: str) -> LedgerError:
+        """Return an error that says what is wrong in the ledger, and what to do."""
+        return LedgerError(
+            f"the ledger {self} is damaged: {problem}. Restore it from a copy, or run the "
+            "experiment again in a new workspace (--workspace DIR)."
+        )
+
+    def refusal(self, error: Exception) -> LedgerError | None:
+        """Return what to raise for an error of SQLite; None for one of the disk, or of a write."""
+        cause = getattr(error, "orig", error)
+        code = (getattr(cause, "sqlite_errorcode", None) or sqlite3.SQLITE_ERROR) & 0xFF
+        if code in _LOCKED:
+            return LedgerUnreachable(
+                f"the ledger {self} is locked: another process has been writing to it for a "
+                "minute. What was committed is kept. Wait until it has ended, or end it if it "
+                "hangs, then run the same command again."
+            )
+        if code in _NO_DAMAGE:
+            return None
+        return self.damaged(first_line(cause))
+
+
+def _unreadable() -> UsageError:
+    return UsageError(f"the ledger's address cannot be read as one. Write it as {SCHEMES}.")

@@ -7,6 +7,7 @@ the results in a folder would otherwise have them run again, or take them for le
 
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -77,7 +78,7 @@ def check_belonging(
     connection: sa.Connection,
     folder: Path,
     address: LedgerAddress,
-    referenced: set[str],
+    find_referenced: Callable[[], set[str]],
     *,
     adopt: bool,
 ) -> str | None:
@@ -91,8 +92,8 @@ def check_belonging(
         The workspace.
     address : LedgerAddress
         Address of the ledger.
-    referenced : set of str
-        Names of the blobs that the ledger needs.
+    find_referenced : callable
+        Returns the names of the blobs that the ledger needs.
     adopt : bool
         True if the user has named the folder in order to tie the two together.
 
@@ -109,7 +110,7 @@ def check_belonging(
     here, there = id_of_folder(folder), id_of_ledger(connection)
     if here is not None and here == there:
         return None
-    stored = {path.name for path in stored_blobs(folder)}
+    stored, referenced = {path.name for path in stored_blobs(folder)}, find_referenced()
     shared = not stored.isdisjoint(referenced)
     if here is not None and there is not None and not (adopt and shared):
         raise LedgerError(

@@ -1,16 +1,15 @@
 """What the ledger tells of experiments and cells."""
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from recrepro.spec.identity import Identity
 from recrepro.store.leases import Lease
 from recrepro.store.names import CellName
 from recrepro.store.openings import Opening
 from recrepro.store.records import Record
+from recrepro.store.schema import CellState
 from recrepro.store.searches import Before
-
-CellState = Literal["pending", "leased", "done", "failed"]
 
 
 class Member(NamedTuple):

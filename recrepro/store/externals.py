@@ -5,13 +5,12 @@ import time
 import sqlalchemy as sa
 
 from recrepro.spec.canonical import canonical_json
-from recrepro.spec.identity import Identity
 from recrepro.store import schema as tables
 from recrepro.store.entries import Member
-from recrepro.store.names import CellName
-from recrepro.store.openings import Opening, openings
+from recrepro.store.openings import Opening
 from recrepro.store.records import Record
-from recrepro.store.searches import hash_of
+from recrepro.store.rows import fetch, hash_of, identity_of, name_of
+from recrepro.store.seal import openings
 
 
 def add(connection: sa.Connection, experiment: str, record: Record) -> None:
@@ -63,11 +62,11 @@ def comparable(connection: sa.Connection, name: str, grid_hash: str) -> list[Mem
     """Return the results of an experiment that its present cells compare with."""
     cells, members, table = tables.CELLS, tables.MEMBERS, tables.EXTERNALS
     planned = (
-        sa.select(cells.c.identity)
+        sa.select(cells.c.cell, cells.c.identity)
         .join(members, members.c.cell == cells.c.cell)
         .where(members.c.name == name, members.c.grid_hash == grid_hash)
     )
-    protocols = {_protocol(identity) for identity in connection.scalars(planned)}
+    protocols = {identity_of(row).protocol_fingerprint for row in fetch(connection, planned)}
     found = (
         sa.select(table.c.cell, table.c.titles, cells.c.identity)
         .join(cells, table.c.cell == cells.c.cell)
@@ -75,11 +74,7 @@ def comparable(connection: sa.Connection, name: str, grid_hash: str) -> list[Mem
         .order_by(table.c.added_at)
     )
     return [
-        Member(cell, CellName.model_validate_json(titles))
-        for cell, titles, identity in connection.execute(found)
-        if _protocol(identity) in protocols
+        Member(row.cell, name_of(row))
+        for row in fetch(connection, found)
+        if identity_of(row).protocol_fingerprint in protocols
     ]
-
-
-def _protocol(identity: str) -> str:
-    return Identity.model_validate_json(identity).protocol_fingerprint

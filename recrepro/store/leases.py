@@ -1,6 +1,5 @@
 """Leases: which process holds a cell, and whether it is still there."""
 
-import json
 import os
 import socket
 import time
@@ -9,6 +8,9 @@ from functools import cache
 from pathlib import Path
 
 import psutil
+from pydantic import Field
+
+from recrepro.spec.identity import Plain
 
 LEASE_SECONDS = 60.0
 """A lease that was not renewed for this long may be taken over."""
@@ -28,31 +30,41 @@ class Lease:
     alive: bool
 
 
+class _Owner(Plain):
+    """The process that holds a lease; that of an older recrepro says less."""
+
+    host: str
+    pid: int = Field(ge=0, lt=2**31)
+    place: str | None = None
+    born: float | None = None
+    since: float | None = Field(None, ge=0, lt=2**37)
+
+
 def this_process() -> str:
     """Describe this process as the owner of a lease, as JSON."""
-    owner = {"host": socket.gethostname(), "pid": os.getpid(), "place": _place()}
-    return json.dumps({**owner, "born": _birth(os.getpid()), "since": time.time()})
+    pid = os.getpid()
+    process = _Owner(
+        host=socket.gethostname(), pid=pid, place=_place(), born=_birth(pid), since=time.time()
+    )
+    return process.model_dump_json()
 
 
 def lease_of(owner: str, deadline: float, now: float) -> Lease:
-    """Read an owner, and say whether its lease is alive at a time."""
-    process = json.loads(owner)
-    alive = is_held(owner, deadline, now)
-    return Lease(process["host"], process["pid"], process.get("since"), alive)
+    """Read an owner, and say whether its lease is alive at a time.
 
+    It is while it is in time, and its process not known to be dead. Only processes of the same boot
+    of the same machine, and of the same container, can be known to be dead before their time is
+    over: elsewhere, the same number is another process.
 
-def is_held(owner: str, deadline: float, now: float) -> bool:
-    """Say whether a lease is alive: in time, and its process not known to be dead.
-
-    Only processes of the same boot of the same machine, and of the same container, can be known to
-    be dead before their time is over: elsewhere, the same number is another process.
+    Raises
+    ------
+    pydantic.ValidationError
+        If the owner is not what `this_process` has written.
     """
-    if now > deadline:
-        return False
-    process = json.loads(owner)
-    if process["host"] != socket.gethostname() or process.get("place") != _place():
-        return True
-    return bool(_birth(process["pid"]) == process["born"])
+    process = _Owner.model_validate_json(owner)
+    here = process.host == socket.gethostname() and process.place == _place()
+    dead = now > deadline or (here and _birth(process.pid) != process.born)
+    return Lease(process.host, process.pid, process.since, not dead)
 
 
 @cache

@@ -20,6 +20,7 @@ import json
 import os
 import re
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,18 +31,21 @@ import sqlalchemy as sa
 from filelock import FileLock
 
 from recrepro.compute.failpoints import reach
-from recrepro.errors import LeaseLost, LedgerError, SealError
+from recrepro.errors import LeaseLost, LedgerError, NothingRun, SealError
 from recrepro.spec.budget import Budget
 from recrepro.spec.canonical import canonical_json
 from recrepro.spec.identity import HARNESS_VERSION, Identity
-from recrepro.store import belonging, externals, parcel, searches
+from recrepro.store import belonging, externals, parcel, rows, searches
 from recrepro.store import schema as tables
 from recrepro.store.address import LedgerAddress, address_of_file
-from recrepro.store.entries import CellState, CellStatus, CellWork, Member, Planned
-from recrepro.store.leases import LEASE_SECONDS, is_held, lease_of, this_process
-from recrepro.store.names import CellName
-from recrepro.store.openings import Opening, ask, openings
+from recrepro.store.entries import CellStatus, CellWork, Member, Planned
+from recrepro.store.leases import LEASE_SECONDS, this_process
+from recrepro.store.openings import Opening
 from recrepro.store.records import Record, Trial
+from recrepro.store.references import check_references
+from recrepro.store.rows import Damage, explained, fetch
+from recrepro.store.schema import CellState
+from recrepro.store.seal import ask, openings
 
 PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)
 """Seconds between the tries to reach a database server again; much less than a lease lasts."""
@@ -60,19 +64,24 @@ T = TypeVar("T")
 def _idempotent(
     step: Callable[Concatenate["Ledger", P], T],
 ) -> Callable[Concatenate["Ledger", P], T]:
-    """Try a step again when the connection to a server was lost, for as long as `PAUSES` are."""
+    """Try a step again when the connection to a server was lost, for as long as `PAUSES` are.
+
+    What is damaged is told as `recrepro.store.rows.explained` does.
+    """
 
     @functools.wraps(step)
     def tried(self: "Ledger", /, *args: P.args, **kwargs: P.kwargs) -> T:
         for pause in PAUSES:
             try:
-                return step(self, *args, **kwargs)
+                with explained(self.address):
+                    return step(self, *args, **kwargs)
             except sa.exc.OperationalError:
                 if not self.address.is_server:
                     raise
                 time.sleep(pause)
         try:
-            return step(self, *args, **kwargs)
+            with explained(self.address):
+                return step(self, *args, **kwargs)
         except sa.exc.OperationalError as error:
             raise self.address.unreachable(error) from error
 
@@ -88,9 +97,11 @@ class Ledger:
         SQLAlchemy address, such as ``sqlite:////home/me/recrepro-runs/ledger.db`` or
         ``postgresql://me@host/recrepro``.
     read_only : bool
-        For a ledger that cannot be written, on a read-only disk.
+        Whether nothing is going to be written. Then nobody who writes is waited for, and nothing
+        is made that is not there.
     patient : bool
-        Whether to wait some seconds for a server that does not answer.
+        Whether to wait some seconds for a server that does not answer; and to leave out the look
+        at the whole ledger, which a process that works on one cell need not repeat.
     folder : Path, optional
         The workspace that it has to belong to.
     adopt : bool
@@ -110,34 +121,33 @@ class Ledger:
         self.older = False
         self._folder, self._adopt = folder, adopt
         self._engine = self.address.engine()
-        if not self.address.is_server and not read_only:
-            sa.event.listen(self._engine, "connect", _configure_sqlite)
+        self._read_only = read_only
+        if not self.address.is_server:
+            settings = _READING if read_only else _WRITING
+            sa.event.listen(self._engine, "connect", functools.partial(_configure, settings))
+            sa.event.listen(self._engine, "begin", _begin)
         try:
             if patient:
                 self._set_up_patiently()
             else:
-                self._set_up(read_only=read_only)
+                with explained(self.address):
+                    self._set_up()
+                    self._look_through()
         except sa.exc.DatabaseError as error:
             self.close()
-            if isinstance(error, sa.exc.OperationalError):
-                if self.address.is_server:
-                    raise self.address.unreachable(error) from error
-                raise  # the disk, not the file's content
-            raise LedgerError(
-                f"{self.address} cannot be read as a ledger: {error.orig}. It is damaged or "
-                "something else: restore it from a copy, or use another workspace "
-                "(--workspace DIR)."
-            ) from error
+            if self.address.is_server:
+                raise self.address.unreachable(error) from error
+            raise  # the disk, not the file's content
         except BaseException:
             self.close()
             raise
 
     @_idempotent
     def _set_up_patiently(self) -> None:
-        self._set_up(read_only=False)
+        self._set_up()
 
-    def _set_up(self, *, read_only: bool) -> None:
-        if self._find_older() or read_only:
+    def _set_up(self) -> None:
+        if self._find_older() or self._read_only:
             with self._engine.connect() as connection:
                 self._check_belonging(connection)
             return
@@ -154,18 +164,29 @@ class Ledger:
     def _check_belonging(self, connection: sa.Connection) -> str | None:
         if self._folder is None:
             return None
-        needed = _referenced(connection)
         return belonging.check_belonging(
-            connection, self._folder, self.address, needed, adopt=self._adopt
+            connection,
+            self._folder,
+            self.address,
+            lambda: _referenced(connection),
+            adopt=self._adopt,
         )
 
     def _find_older(self) -> bool:
         """Say whether an older harness wrote the ledger, which is then only read."""
         with self._engine.connect() as connection:
             if not sa.inspect(connection).has_table(tables.META.name):
+                if self._read_only:
+                    raise NothingRun(
+                        f"there is nothing in the ledger {self.address}: nothing was run with it "
+                        "yet, or it was emptied. Restore it from a copy, name another workspace "
+                        "with --workspace DIR, or start with `recrepro run EXPERIMENT`."
+                    )
                 return False
             schema, harness = _meta(connection, "schema"), _meta(connection, "harness")
-        if schema is not None and schema not in (SCHEMA_VERSION, OLDER_SCHEMA):
+        if schema is None:
+            raise Damage("the value of 'schema' is missing", tables.META.name, "value")
+        if schema not in (SCHEMA_VERSION, OLDER_SCHEMA):
             raise LedgerError(
                 f"the ledger {self.address} has schema {schema}, this recrepro reads "
                 f"{OLDER_SCHEMA} and {SCHEMA_VERSION}. Use another workspace, or the recrepro that "
@@ -181,18 +202,37 @@ class Ledger:
             self.older = True
         return self.older
 
+    def _look_through(self) -> None:
+        """Refuse a ledger whose file or whose references are damaged."""
+        if self.older:
+            return
+        whole = {"isolation_level": "REPEATABLE READ"} if self.address.is_server else {}
+        with self._engine.connect().execution_options(**whole) as connection:
+            if not self.address.is_server:
+                found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+                if found != "ok":
+                    raise self.address.damaged(str(found))
+            check_references(connection)
+
     @classmethod
     def in_workspace(
-        cls, workspace: Path, url: str | None = None, *, adopt: bool = False
+        cls,
+        workspace: Path,
+        url: str | None = None,
+        *,
+        read_only: bool = False,
+        adopt: bool = False,
     ) -> "Ledger":
         """Open the ledger of a workspace.
 
         Parameters
         ----------
         workspace : Path
-            The folder.
+            The folder. If it cannot be written, its ledger can only be read.
         url : str, optional
             Address of the ledger; by default it is a file in the folder, which must exist.
+        read_only : bool
+            As of `Ledger`.
         adopt : bool
             Whether to tie the ledger to the folder, though it does not know the results there.
 
@@ -202,16 +242,20 @@ class Ledger:
             If the ledger belongs to another folder, or does not know the results in this one.
         """
         if url is not None and not workspace.is_dir():
-            return cls(url)
+            return cls(url, read_only=read_only)
         folder = workspace.resolve()
         path = folder / "ledger.db"
-        if not os.access(folder, os.W_OK) and (url is not None or path.is_file()):
-            address = url or address_of_file(path, {"mode": "ro", "immutable": "1"})
-            return cls(address, read_only=True, folder=folder)
         if url is None:
             _refuse_if_cut_off(path)
             if not adopt:
                 belonging.refuse_lost_ledger(folder, path)
+        own = address_of_file(path)
+        if not os.access(folder, os.W_OK) and (url is not None or path.is_file()):
+            return cls(
+                url or address_of_file(path, _unwritable(path)), read_only=True, folder=folder
+            )
+        if read_only:
+            return cls(url or own, read_only=True, folder=folder)
         # SQLite does not wait for anybody while it switches a new file to write-ahead logging.
         with FileLock(folder / "ledger.lock"):
             return cls(url or address_of_file(path), folder=folder, adopt=adopt)
@@ -233,11 +277,10 @@ class Ledger:
                 "differ: its results can be read (recrepro leaderboard, show, export), and nothing "
                 "is added to it. Name another workspace: --workspace DIR."
             )
-        with self._engine.connect() as connection:
-            if not self.address.is_server:
-                # Take the write lock before the first read: what was read stays true until commit.
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            elif alone:
+        # Take the write lock before the first read: what was read stays true until commit.
+        with self._engine.connect().execution_options(writing=True) as connection:
+            connection.begin()
+            if self.address.is_server and alone:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_PLANNING)))
             yield connection
             connection.commit()
@@ -301,12 +344,12 @@ class Ledger:
             .order_by(tables.MEMBERS.c.place)
         )
         with self._engine.connect() as connection:
-            return [_member(*row) for row in connection.execute(query)]
+            return [_member(row) for row in fetch(connection, query)]
 
     @_idempotent
     def done(self) -> list[Member]:
         """Return every cell that has a result, once for each of its titles."""
-        found: dict[tuple[str, str], None] = {}
+        found: dict[tuple[str, str], Member] = {}
         with self._engine.connect() as connection:
             for table in (tables.MEMBERS, tables.SUPERSEDED, tables.EXTERNALS):
                 query = (
@@ -314,8 +357,9 @@ class Ledger:
                     .join(tables.CELLS, tables.CELLS.c.cell == table.c.cell)
                     .where(tables.CELLS.c.state == "done")
                 )
-                found |= {(row.cell, row.titles): None for row in connection.execute(query)}
-        return [_member(*row) for row in found]
+                for row in fetch(connection, query):
+                    found[row.cell, row.titles] = _member(row)
+        return list(found.values())
 
     @_idempotent
     def superseded(self, name: str, grid_hash: str) -> list[Member]:
@@ -328,7 +372,7 @@ class Ledger:
             .order_by(table.c.replaced_at)
         )
         with self._engine.connect() as connection:
-            return [_member(*row) for row in connection.execute(query)]
+            return [_member(row) for row in fetch(connection, query)]
 
     @_idempotent
     def has_namesakes(self, member: Member) -> bool:
@@ -352,7 +396,7 @@ class Ledger:
             .where(cells.c.state != "done", cells.c.cell.in_(opened))
         )
         with self._engine.connect() as connection:
-            return [_member(*row) for row in connection.execute(query)]
+            return [_member(row) for row in fetch(connection, query)]
 
     @_idempotent
     def planned(self) -> list[Planned]:
@@ -362,7 +406,7 @@ class Ledger:
             table.c.planned_at.desc()
         )
         with self._engine.connect() as connection:
-            return [Planned(*row) for row in connection.execute(query)]
+            return [Planned(*row) for row in fetch(connection, query)]
 
     # cells
 
@@ -374,8 +418,8 @@ class Ledger:
             trials.c.search
         )
         finished = counted.subquery()
-        wanted = (cells.c.cell, cells.c.identity, cells.c.state, cells.c.reason, cells.c.token)
-        query = sa.select(*wanted, cells.c.owner, cells.c.deadline, finished.c.finished).outerjoin(
+        wanted = [c for c in cells.c if c.name not in ("record", "record_hash")]
+        query = sa.select(*wanted, finished.c.finished).outerjoin(
             finished, finished.c.search == cells.c.search
         )
         with self._engine.connect() as connection:
@@ -383,24 +427,23 @@ class Ledger:
             return {
                 row.cell: CellWork(
                     row.cell,
-                    Identity.model_validate_json(row.identity),
+                    rows.checked(row),
                     row.state,
                     row.reason,
-                    None if row.token is None else lease_of(row.owner, row.deadline, now),
+                    rows.lease(row, now),
                     row.finished or 0,
                 )
-                for row in connection.execute(query)
+                for row in fetch(connection, query)
             }
 
     @_idempotent
     def records(self, latest: int = 1000) -> list[Record]:
         """Return the records of the cells that were done last, without those made inline."""
         cells = tables.CELLS
-        query = sa.select(cells.c.cell, cells.c.record, cells.c.record_hash)
-        query = query.where(cells.c.state == "done")
+        query = sa.select(cells).where(cells.c.state == "done")
         query = query.order_by(cells.c.ended_at.desc()).limit(latest)
         with self._engine.connect() as connection:
-            found = [self._record(row) for row in connection.execute(query)]
+            found = [rows.record_of(row, rows.checked(row)) for row in fetch(connection, query)]
         return [record for record in found if not record.identity.is_inline]
 
     @_idempotent
@@ -421,6 +464,8 @@ class Ledger:
     @_idempotent
     def announced(self) -> set[str]:
         """Return the digests of all blobs that were stored for cells of this ledger."""
+        if self.older:
+            return set()
         with self._engine.connect() as connection:
             return set(connection.scalars(sa.select(tables.ANNOUNCED.c.digest)))
 
@@ -448,14 +493,16 @@ class Ledger:
         """Return what is known of a cell."""
         with self._engine.connect() as connection:
             row = _row(connection, cell)
+            identity = rows.checked(row)
             alarms = sa.select(tables.ALARMS.c.id).where(tables.ALARMS.c.cell == cell)
             alarmed = connection.scalar(alarms.limit(1)) is not None
             opened = openings(connection, cell)
-            record = self._record(row) if row.record else None
+            record = rows.record_of(row, identity) if row.state == "done" else None
+            if record is not None:
+                rows.check_openings(record, opened)
             before = searches.before(connection, row, record)
-            withdrawn = connection.scalar(
-                sa.select(tables.WITHDRAWN.c.because).where(tables.WITHDRAWN.c.cell == cell)
-            )
+            reasons = sa.select(tables.WITHDRAWN).where(tables.WITHDRAWN.c.cell == cell)
+            withdrawn = next((row.because for row in fetch(connection, reasons)), None)
         return CellStatus(cell, row.state, row.reason, record, alarmed, opened, before, withdrawn)
 
     @_idempotent
@@ -470,8 +517,7 @@ class Ledger:
             The fit: see `recrepro.spec.identity.Identity.fit_key`.
         """
         with self._engine.connect() as connection:
-            rows = searches.fitted(connection, _row(connection, cell).search, fit)
-        records = (self._record(row) for row in rows)
+            records = searches.fitted(connection, _row(connection, cell).search, fit)
         return next((record for record in records if record.rankings), None)
 
     @_idempotent
@@ -499,17 +545,12 @@ class Ledger:
             if connection.scalar(sa.select(table.c.code).where(table.c.code == code)) is None:
                 connection.execute(table.insert().values(code=code, checked_at=time.time()))
 
-    def _record(self, row: Any) -> Record:
-        place = f"the record of cell {row.cell[:12]} in {self.address}"
-        searches.check_hash(row.record, row.record_hash, place)
-        return Record.read(row.record, place)
-
     @_idempotent
     def states(self) -> dict[str, CellState]:
         """Return the state of every cell."""
         with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(tables.CELLS.c.cell, tables.CELLS.c.state))
-            return {cell: state for cell, state in rows}  # noqa: C416 - rows are not pairs to mypy
+            found = fetch(connection, sa.select(tables.CELLS.c.cell, tables.CELLS.c.state))
+            return {row.cell: row.state for row in found}
 
     def lease(self, cell: str, *, reopen: bool = False) -> str | None:
         """Take a cell that is free, or whose worker has died or fallen silent.
@@ -539,10 +580,11 @@ class Ledger:
                 return None
             # Cells of the same search write the same trials: only one of them at a time.
             for one in same_search.values():
-                if one.token is not None and is_held(one.owner, one.deadline, now):
+                held = rows.lease(one, now)
+                if held is not None and held.alive:
                     return None
             if row.state == "failed":
-                searches.forget_failed(connection, row.search)
+                searches.forget_failed(connection, row)
             connection.execute(
                 tables.CELLS.update()
                 .where(tables.CELLS.c.cell == cell)
@@ -593,7 +635,7 @@ class Ledger:
             new one is stored as a determinism alarm).
         """
         cell, digest, text = record.cell, record.result_digest, record.dumps()
-        written = {"record": text, "record_hash": searches.hash_of(text)}
+        written = {"record": text, "record_hash": rows.hash_of(text)}
         with self._writing() as connection:
             row = _locked(connection, cell)
             alarm = row.state == "done" and row.result_digest != digest
@@ -627,7 +669,7 @@ class Ledger:
             place = {"search": row.search, "number": trial.number}
             same = [table.c[name] == value for name, value in {**place, "trial": text}.items()]
             if connection.scalar(sa.select(table.c.number).where(*same)) is None:
-                values = {**place, "trial": text, "trial_hash": searches.hash_of(text)}
+                values = {**place, "trial": text, "trial_hash": rows.hash_of(text)}
                 connection.execute(table.insert().values(values))
 
     @_idempotent
@@ -637,7 +679,7 @@ class Ledger:
         Cells with the same search share its trials. Each uses the first that its budget allows.
         """
         with self._engine.connect() as connection:
-            return searches.trials_of(connection, _row(connection, cell), str(self.address))
+            return searches.used_trials(connection, _row(connection, cell))
 
     def open_seal(
         self, cell: str, token: str, n_trials: int | None, seconds: float | None = None
@@ -702,37 +744,71 @@ def _refuse_if_cut_off(path: Path) -> None:
 
 
 def _meta(connection: sa.Connection, key: str) -> int | None:
-    value = connection.scalar(sa.select(tables.META.c.value).where(tables.META.c.key == key))
-    return None if value is None else int(value)
+    for row in fetch(connection, sa.select(tables.META).where(tables.META.c.key == key)):
+        if not (row.value.isascii() and row.value.isdecimal()):
+            raise Damage(f"{row.value!r} is no version", tables.META.name, "value")
+        return int(row.value)
+    return None
 
 
 def _shadow(statements: Sequence[str], connection: Any, _record: Any) -> None:
     """Make temporary views, which hide the tables of the same name."""
     cursor = connection.cursor()
+    if isinstance(connection, sqlite3.Connection):
+        cursor.execute("PRAGMA query_only=OFF")  # which forbids temporary views, too
     for statement in statements:
         cursor.execute(statement)
     cursor.close()
     connection.commit()
 
 
-def _configure_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # SQLAlchemy's BEGIN is ours, see Ledger._writing
-    for pragma in ("busy_timeout=60000", "journal_mode=WAL", "synchronous=FULL"):
-        connection.execute(f"PRAGMA {pragma}")
+_WRITING = ("busy_timeout=60000", "journal_mode=WAL", "synchronous=FULL")
+_READING = ("busy_timeout=60000", "query_only=ON")
 
 
 def _referenced(connection: sa.Connection) -> set[str]:
+    """Return every SHA-256 in records and alarms, of damaged ones too: what they name stays."""
     queries = [sa.select(table.c.record) for table in (tables.CELLS, tables.ALARMS)]
-    texts = (text for query in queries for text in connection.scalars(query) if text)
+    texts = (str(text) for query in queries for text in connection.scalars(query) if text)
     return {digest for text in texts for digest in re.findall(r"[0-9a-f]{64}", text)}
 
 
-def _member(cell: str, titles: str) -> Member:
-    return Member(cell, CellName.model_validate_json(titles))
+def _configure(settings: Sequence[str], connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the transactions are begun by `_begin`
+    for setting in settings:
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Begin a transaction of SQLite: only one that writes waits for others that do."""
+    writing = connection.get_execution_options().get("writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _unwritable(path: Path) -> dict[str, str]:
+    """Return how to open an SQLite file in a folder that cannot be written.
+
+    Without a lock, unless another process of somebody who can write has left or is using a log.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    alone = not log.is_file() or log.stat().st_size == 0
+    return {"mode": "ro", "immutable": "1"} if alone else {"mode": "ro"}
+
+
+def _member(row: Any) -> Member:
+    return Member(row.cell, rows.name_of(row))
 
 
 def _row(connection: sa.Connection, cell: str) -> Any:
-    return connection.execute(sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell)).one()
+    return _only(
+        fetch(connection, sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell)), cell
+    )
+
+
+def _only(found: Sequence[Any], cell: str) -> Any:
+    for row in found:
+        return row
+    raise Damage("there is no such cell", tables.CELLS.name, "cell", cell)
 
 
 def _add_cell(connection: sa.Connection, cell: str, identity: Identity) -> None:
@@ -761,7 +837,7 @@ def _supersede(connection: sa.Connection, key: Mapping[str, str], cells: set[str
 def _locked(connection: sa.Connection, cell: str) -> Any:
     """Return a cell that nobody else writes to before the transaction ends."""
     query = sa.select(tables.CELLS).where(tables.CELLS.c.cell == cell).with_for_update()
-    return connection.execute(query).one()
+    return _only(fetch(connection, query), cell)
 
 
 def _locked_search(connection: sa.Connection, cell: str) -> dict[str, Any]:
@@ -769,7 +845,8 @@ def _locked_search(connection: sa.Connection, cell: str) -> dict[str, Any]:
     table = tables.CELLS
     search = sa.select(table.c.search).where(table.c.cell == cell).scalar_subquery()
     query = sa.select(table).where(table.c.search == search).order_by(table.c.cell)
-    return {row.cell: row for row in connection.execute(query.with_for_update())}
+    found = {row.cell: row for row in fetch(connection, query.with_for_update())}
+    return found if cell in found else _only([], cell)
 
 
 def _now(connection: sa.Connection) -> float:

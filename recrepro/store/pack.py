@@ -135,7 +135,9 @@ def opened(place: Path, ledger_url: str | None = None) -> Iterator[Parcel]:
 @contextlib.contextmanager
 def _of_workspace(named: Path, folder: Path, ledger_url: str | None = None) -> Iterator[Parcel]:
     workspace = Workspace(folder.resolve())
-    with contextlib.closing(Ledger.in_workspace(workspace.root, ledger_url)) as ledger:
+    with contextlib.closing(
+        Ledger.in_workspace(workspace.root, ledger_url, read_only=True)
+    ) as ledger:
         if ledger.older:
             raise UsageError(
                 f"{named} was written by an older recrepro, whose numbers may differ. Run its "

@@ -17,7 +17,7 @@ from recrepro.errors import DataError, UsageError
 from recrepro.spec.canonical import canonical_json
 from recrepro.store import schema as tables
 from recrepro.store.records import Record
-from recrepro.store.searches import hash_of
+from recrepro.store.rows import hash_of
 
 Row = dict[str, Any]
 """A row of the ledger: values by column."""

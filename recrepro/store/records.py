@@ -5,9 +5,9 @@ Longer than 350 lines: one schema, to be read from top to bottom.
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, RootModel, ValidationError, field_validator
 
 from recrepro.errors import DataError
 from recrepro.spec.explain import explain
@@ -17,6 +17,13 @@ from recrepro.store.openings import Opening
 
 LONGEST_FAULT = 500
 """Characters of a message on what is wrong with a record, which may quote much of it."""
+
+Moment = Annotated[float, Field(ge=0, lt=2**37)]
+"""Seconds since 1970, of a year with four digits."""
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+Threads = Annotated[int, Field(ge=1, lt=2**16)]
 
 Curve = list[dict[str, int | float]]
 """One row for each epoch: its number, which stays an int, and what was reported after it."""
@@ -51,7 +58,9 @@ class Trial:
         The epoch that ended the trial because the search had spent its seconds.
     """
 
-    number: int
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    number: Count
     params: dict[str, Any]
     state: Literal["complete", "pruned", "failed"]
     value: float | None = None
@@ -65,6 +74,32 @@ class Trial:
     def to_json(self) -> dict[str, Any]:
         """Return all fields as plain values."""
         return asdict(self)
+
+
+class _Trials(RootModel[list[Trial]]):
+    """What `read_trials` reads."""
+
+
+def read_trials(content: Any, place: str) -> list[Trial]:
+    """Read trials from what `Trial.to_json` has written.
+
+    Parameters
+    ----------
+    content : list
+        Plain values.
+    place : str
+        Where they were found, for the message of the error.
+
+    Raises
+    ------
+    DataError
+        If they are no trials.
+    """
+    try:
+        return _Trials.model_validate(content).root
+    except ValidationError as error:
+        problem, _, _ = explain(error, _Trials, f"{place} is no trial").partition("\n")
+        raise DataError(problem[:LONGEST_FAULT]) from error
 
 
 class CodeState(Plain):
@@ -114,13 +149,20 @@ class RecordedSearch(Plain):
     """What the search of a cell came to."""
 
     metric: str
-    trials: int
-    failed: int
-    pruned: int
+    trials: Count
+    failed: Count
+    pruned: Count
     seconds: float
     stopped: int | None
     best: Trial
     at_edge: list[str]
+
+    @field_validator("best")
+    @classmethod
+    def _was_chosen(cls, best: Trial) -> Trial:
+        if best.state != "complete" or best.value is None:
+            raise ValueError("only a complete trial with a value can be the best")
+        return best
 
 
 class RecordedDefinition(Plain):
@@ -212,9 +254,9 @@ class Provenance(Plain):
     locks: dict[str, str | None]
     system: str
     processor: str
-    cores: int | None
-    memory_bytes: int
-    threads: int
+    cores: Count | None
+    memory_bytes: Count
+    threads: Threads
     thread_pools: list[dict[str, Any]]
     gpus: list[dict[str, str]]
 
@@ -315,8 +357,8 @@ class Record(Plain):
     curve: Curve = Field([])
     metrics: dict[str, float]
     definitions: dict[str, RecordedDefinition]
-    users: int
-    users_without_holdout: int
+    users: Count
+    users_without_holdout: Count
     groups: Groups
     sampled: bool
     split: SplitFacts
@@ -324,9 +366,9 @@ class Record(Plain):
     per_user: str
     times: dict[str, Lap]
     energy_joules: float | None = None
-    peak_memory_bytes: int
-    started_at: float
-    ended_at: float
+    peak_memory_bytes: Count
+    started_at: Moment
+    ended_at: Moment
     provenance: Provenance
     hindsight: Hindsight | None = None
     weights: str | None = None
@@ -357,6 +399,16 @@ class Record(Plain):
             raise DataError(problem[:LONGEST_FAULT]) from error
         except (ValueError, RecursionError) as error:
             raise DataError(f"{place} is no record: it is not JSON ({error}).") from error
+
+    @property
+    def otherwise(self) -> list[str]:
+        """Names of hyperparameters that the model has otherwise than the best trial."""
+        if self.tuning is None:
+            return []
+        best = self.tuning.best
+        chosen = best.params if best.epochs is None else {**best.params, "epochs": best.epochs}
+        params = self.model.params
+        return [n for n, value in chosen.items() if n not in params or params[n] != value]
 
     def dumps(self, indent: int | None = None) -> str:
         """Write as JSON."""

@@ -1,12 +1,16 @@
 """Results as tables, tests and reports read them, wherever they are kept."""
 
+import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from recrepro.errors import RecreproError
+from recrepro.spec.canonical import canonical_json
 from recrepro.spec.experiment import Experiment
 from recrepro.store.entries import CellStatus, Member
 from recrepro.store.ledger import Ledger
@@ -87,3 +91,31 @@ def result_of(
     return Result(
         member.name, status, lambda: ledger.trials(status.cell), read_per_user, tuple(older)
     )
+
+
+def result_digest(
+    cell: str, params: Mapping[str, Any], metrics: Mapping[str, float], per_user: bytes
+) -> str:
+    """Hash the outcome of a cell bit for bit, without its times and its machine.
+
+    Parameters
+    ----------
+    cell : str
+        Key of the cell.
+    params : mapping of str to object
+        Final hyperparameters, as plain values.
+    metrics : mapping of str to float
+        Values of all metrics. Those that are means over users follow from `per_user`.
+    per_user : bytes
+        Parquet file with the values of each user: the values are hashed, because other versions of
+        pandas and pyarrow write the same ones as other bytes.
+    """
+    values = pd.read_parquet(io.BytesIO(per_user))
+    users = values.pop("user").tolist()
+    overall = {name: value for name, value in metrics.items() if name not in values}
+    facts = {"cell": cell, "params": dict(params), "overall": overall, "users": users}
+    digest = hashlib.sha256(canonical_json(facts).encode())
+    for name in sorted(map(str, values)):
+        digest.update(canonical_json(name).encode())
+        digest.update(values[name].to_numpy(np.float64).tobytes())
+    return digest.hexdigest()

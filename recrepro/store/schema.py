@@ -1,6 +1,16 @@
 """The tables of the ledger; what their rows mean is said in `recrepro.store.ledger`."""
 
+from typing import Literal, get_args
+
 import sqlalchemy as sa
+
+CellState = Literal["pending", "leased", "done", "failed"]
+
+Reason = Literal["first", "resumed", "reopened", "refused", "external", "inline"]
+"""Why the test part was opened: for the first time; again, because an attempt that had opened it
+ended without a result; again, on request, though there was a result; for a run file that another
+program made; for the same cell in the caller's process (`--executor inline`). Or it was asked for
+before tuning was over, and was not opened."""
 
 METADATA = sa.MetaData()
 
@@ -63,7 +73,7 @@ CELLS = sa.Table(
     sa.Column("cell", sa.String(64), primary_key=True),
     sa.Column("search", sa.String(64), nullable=False, index=True),
     sa.Column("identity", sa.Text, nullable=False),
-    sa.Column("state", sa.String(8), nullable=False),
+    sa.Column("state", sa.String(8), nullable=False, info={"words": get_args(CellState)}),
     sa.Column("token", sa.String(32)),
     sa.Column("owner", sa.Text),
     sa.Column("deadline", sa.Float),
@@ -88,7 +98,7 @@ OPENINGS = sa.Table(
     sa.Column("cell", sa.String(64), primary_key=True),
     sa.Column("token", sa.String(32), primary_key=True),
     sa.Column("opened_at", sa.Float, nullable=False),
-    sa.Column("reason", sa.String(8), nullable=False),
+    sa.Column("reason", sa.String(8), nullable=False, info={"words": get_args(Reason)}),
 )
 ALARMS = sa.Table(
     "alarms",

@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from recrepro.compute.failpoints import reach
 from recrepro.durable import new_file
-from recrepro.errors import RecreproError, UsageError
+from recrepro.errors import NothingRun, RecreproError
 from recrepro.spec.canonical import canonical_hash
 from recrepro.spec.identity import SplitIdentity
 from recrepro.store.address import address_of_file
@@ -38,7 +38,7 @@ class Workspace:
     def existing(cls, root: Path, ledger: str | None = None) -> "Workspace":
         """Return a workspace that an earlier run has made; its ledger may be elsewhere."""
         if not (root.is_dir() if ledger else (root / "ledger.db").is_file()):
-            raise UsageError(
+            raise NothingRun(
                 f"there is no workspace in {root}: nothing was run there yet. Start with "
                 "`recrepro run EXPERIMENT`, or name its folder with --workspace DIR."
             )

@@ -22,7 +22,7 @@ from recrepro.store.address import LedgerAddress
 from recrepro.store.entries import CellStatus
 from recrepro.store.names import CellName
 from recrepro.store.openings import Opening
-from recrepro.store.records import Record, Trial
+from recrepro.store.records import Record, Trial, read_trials
 from recrepro.store.results import Result
 from recrepro.store.searches import Before
 from recrepro.store.workspace import Workspace
@@ -175,7 +175,10 @@ class _Copy:
     def _trials(self) -> list[Trial]:
         if "trials.json" not in self._sizes():
             return []
-        return [Trial(**trial) for trial in self._json("trials.json", list)]
+        try:
+            return read_trials(self._json("trials.json", list), "trials.json")
+        except DataError as error:
+            raise self._refused(str(error)) from error
 
     def _per_user(self, record: Record | None) -> bytes:
         assert record is not None

@@ -10,7 +10,8 @@ import pytest
 from support.results import make_result, unfinished
 
 from recrepro.errors import RecreproError, UsageError
-from recrepro.publish.snapshot import read_about, results_of_snapshot, write_snapshot
+from recrepro.publish.snapshot import read_about, results_of_snapshot
+from recrepro.publish.write import write_snapshot
 
 pytestmark = pytest.mark.slow  # tables with thousands of resamples
 

@@ -4,17 +4,20 @@ import hashlib
 import json
 import os
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.results import make_result
+from support.results import make_result, merged
 
-from recrepro.errors import UsageError
-from recrepro.publish.snapshot import CITED, SUMS, cite, cited_files, sums_file, write_snapshot
+from recrepro.errors import RecreproError, UsageError
+from recrepro.publish.snapshot import CITED, SUMS, cite, cited_files, sums_file
 from recrepro.publish.verify import problems_of, same_table
+from recrepro.publish.write import write_snapshot
+from recrepro.store.openings import Opening
+from recrepro.store.records import Record
 from recrepro.store.results import Result
 
 pytestmark = pytest.mark.slow  # tables with thousands of resamples
@@ -36,19 +39,27 @@ name = "net"
 """
 
 
+def two_results():
+    rng = np.random.default_rng(3)
+    return [
+        make_result(model, {"ndcg@10": rng.random(6)}, family=family)
+        for model, family in (("ease", "simple"), ("net", "neural"))
+    ]
+
+
 @pytest.fixture(scope="module")
 def write(tmp_path_factory):
-    """Write a snapshot of two models; `change` may alter the results before."""
+    """Write a snapshot of two models; `change` may alter the results before.
+
+    Recrepro would not write all of them: the one who does makes hashes and tables fit.
+    """
 
     def make(change=lambda results: results):
         folder = tmp_path_factory.mktemp("verify")
         (folder / "e.toml").write_text(EXPERIMENT)
-        rng = np.random.default_rng(3)
-        results = [
-            make_result(model, {"ndcg@10": rng.random(6)}, family=family)
-            for model, family in (("ease", "simple"), ("net", "neural"))
-        ]
-        write_snapshot(folder / "e.toml", change(results), folder / "cited")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("recrepro.publish.write.problems_of", lambda *_, **__: [])
+            write_snapshot(folder / "e.toml", change(two_results()), folder / "cited")
         for path in (folder / "cited").rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
         return folder / "cited"
@@ -186,6 +197,54 @@ def test_a_record_that_does_not_fit_its_values_is_found(write):
     (problem,) = problems_of(write(better))
     assert "ndcg@10" in problem
     assert "is not the mean of the values of its users" in problem
+
+
+def altered(result, **changes):
+    """A result with other fields in its record."""
+    content = merged(result.record.to_json(), changes)
+    record = Record.model_validate(content)
+    return replace(result, status=replace(result.status, record=record))
+
+
+def test_values_that_were_doubled_are_found_though_all_hashes_and_tables_fit(write):
+    def doubled(results):
+        ease, net = results
+        values = {"ndcg@10": net.per_user()["ndcg@10"] * 2}
+        better = make_result("net", values, family="neural")
+        return [ease, altered(better, result_digest=net.record.result_digest)]
+
+    (problem,) = problems_of(write(doubled))
+    assert "does not follow from its hyperparameters and values" in problem
+
+
+FOUND = Opening(1_750_000_000.5, "reopened")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model": {"params": {"l2": 1.0}}}, ["result digest"]),
+        ({"tuning": {"best": {"params": {"l2": 1.0}}}}, ["has l2 = None", "none of its trials"]),
+        ({"tuning": {"best": {"epochs": 3}}}, ["has epochs = None", "none of its trials"]),
+        ({"openings": [asdict(FOUND)]}, ["the opening of the test part at 1750000000.5"]),
+        ({"cell": "0" * 64}, ["is not that of its cell", "result digest"]),
+    ],
+)
+def test_a_record_that_contradicts_itself_or_its_openings_is_found(write, change, said):
+    found = problems_of(write(lambda results: [results[0], altered(results[1], **change)]))
+    assert len(found) == len(said)
+    assert all(any(words in problem for problem in found) for words in said)
+
+
+@pytest.mark.parametrize(
+    "change", [{"metrics": {"ndcg@10": 0.99}}, {"openings": [asdict(FOUND)]}], ids=str
+)
+def test_what_would_not_be_verified_is_not_written(tmp_path, change):
+    (tmp_path / "e.toml").write_text(EXPERIMENT)
+    ease, net = two_results()
+    with pytest.raises(RecreproError, match=r"e cannot be cited.*Nothing was written"):
+        write_snapshot(tmp_path / "e.toml", [ease, altered(net, **change)], tmp_path / "cited")
+    assert [path.name for path in tmp_path.iterdir()] == ["e.toml"]
 
 
 def test_values_of_other_users_a_foreign_record_and_a_foreign_trial_are_found(write):

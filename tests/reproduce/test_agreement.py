@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from support.results import make_record
+from support.results import make_record, merged
 
 from recrepro.errors import RecreproError
 from recrepro.reproduce.agreement import compare_results
@@ -57,8 +57,20 @@ def test_large_values_are_compared_relatively():
     assert (found.metrics[0].users, found.metrics[0].largest) == (3, 0.5)
 
 
-def test_other_hyperparameters_are_not_identical():
-    assert verdict(USERS, params={"l2": 1.0}) == "within tolerance"
+def test_other_hyperparameters_are_different_unless_they_were_searched_for_again():
+    one, other = result(), result(params={"l2": 1.0})
+    for again, expected in ((False, "different"), (True, "within tolerance")):
+        found = compare_results(one, table(), other, table(), 0.01, retuned=again)
+        assert found.verdict == expected
+        assert "hyperparameters: recorded {}, now {'l2': 1.0}" in found.notes
+
+
+def test_a_record_whose_model_is_not_that_of_its_search_is_different():
+    changes = {"tuning": {"best": {"params": {"l2": 2.0}}}}
+    record = make_record(changes=merged(result(params={"l2": 1.0}).to_json(), changes))
+    found = compare_results(record, table(), record, table(), 0.01)
+    assert found.verdict == "different"
+    assert any("another l2 than its best trial" in note for note in found.notes)
 
 
 def test_not_a_number_is_different_from_a_number():

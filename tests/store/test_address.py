@@ -5,7 +5,9 @@ import contextlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.inprocess import call_here
 
+from recrepro.errors import UsageError
 from recrepro.store.address import LedgerAddress, address_of_file
 from recrepro.store.ledger import Ledger
 
@@ -59,3 +61,26 @@ name = "random-holdout"
 [[models]]
 name = "toppopular"
 """
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://h:54x/x",
+        "postgresql://me:s3cret@h:54x/x",
+        "postgresql://me:s3cret@[::1/x",
+        "postgresql://me:s3cret@h/x?port=abc",
+        "postgresql+nosuch://me:s3cret@h/x",
+        "sqlite:////tmp/ledger.db?timeout=abc",
+        "mysql://me:s3cret@h/x",
+        "me:s3cret@h/x",
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_its_password(address, tmp_path):
+    (tmp_path / "runs").mkdir()
+    done = call_here(("status", "--workspace", "runs", "--ledger", address), tmp_path, {})
+    assert done.returncode == 2
+    assert "postgresql://user@host/database" in done.stderr
+    with pytest.raises(UsageError) as error:
+        LedgerAddress(address).engine()
+    assert "s3cret" not in f"{done.stderr}{error.value}"

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.results import make_identity, make_name, make_record
 
-from recrepro.errors import LedgerError
+from recrepro.errors import LedgerError, LedgerUnreachable
 from recrepro.store import garbage as cleaning
 from recrepro.store import schema as tables
 from recrepro.store.entries import Member
@@ -228,12 +228,12 @@ def test_what_has_been_in_the_trash_for_a_week_is_deleted(tmp_path):
 def test_nobody_takes_a_lease_while_it_is_decided_what_goes(tmp_path, monkeypatch):
     state = State(tmp_path / "runs")
     _, failed = state.add_cells({"a": ("done", 0), "b": ("failed", 1)})
-    monkeypatch.setattr("recrepro.store.ledger._configure_sqlite", _impatient)
+    monkeypatch.setattr("recrepro.store.ledger._WRITING", ["busy_timeout=0"])
     other = Ledger(str(state.ledger.address))
     refused = []
 
     def listing(workspace, work):
-        with pytest.raises(sa.exc.OperationalError, match="locked"):
+        with pytest.raises(LedgerUnreachable, match="is locked: another process"):
             other.lease(failed)
         refused.append(work)
         yield from ()
@@ -244,8 +244,3 @@ def test_nobody_takes_a_lease_while_it_is_decided_what_goes(tmp_path, monkeypatc
     assert other.lease(failed)
     other.close()
     state.ledger.close()
-
-
-def _impatient(connection, _record):
-    connection.isolation_level = None
-    connection.execute("PRAGMA busy_timeout=0")

@@ -1,6 +1,7 @@
 """`merge` takes what is sound from elsewhere, and nothing that is here is lost or changed."""
 
 import hashlib
+import io
 import json
 import shutil
 import sqlite3
@@ -22,9 +23,21 @@ from recrepro.store.ledger import Ledger
 from recrepro.store.merge import merge
 from recrepro.store.pack import opened, pack
 from recrepro.store.records import Trial
+from recrepro.store.results import result_digest
 from recrepro.store.workspace import Workspace
 
 MODELS = "abcd"
+
+
+def values_of_users(value):
+    buffer = io.BytesIO()
+    pd.DataFrame({"user": ["u", "v"], "ndcg@10": [value, value]}).to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def digest_of(model, value=0.5):
+    key, record = make_identity(model).key, make_record(model)
+    return result_digest(key, record.model.params, record.metrics, values_of_users(value))
 
 
 class Place:
@@ -51,13 +64,20 @@ class Place:
             self.ledger.add_trial(key, token, trial)
         self.ledger.release(key, token)
 
-    def finish(self, model, digest="1" * 64, values=b"values"):
-        """Give a cell a result."""
+    def finish(self, model, value=0.5):
+        """Give a cell a result, with the same value for two users."""
         identity = make_identity(model)
         token = self.ledger.lease(identity.key)
-        blob = self.workspace.write_blob(values + model.encode())
-        changes = {"per_user": blob, "result_digest": digest}
-        self.ledger.commit(token, make_record(identity=identity, changes=changes))
+        content = values_of_users(value)
+        changes = {
+            "per_user": self.workspace.write_blob(content),
+            "result_digest": digest_of(model, value),
+        }
+        n_trials = len(self.ledger.trials(identity.key))
+        changes |= {"tuning": {"trials": n_trials}} if n_trials else {}
+        validation = 0.5 if n_trials else None
+        record = make_record(identity=identity, validation=validation, changes=changes)
+        self.ledger.commit(token, record)
 
     def merge(self, other):
         with opened(other) as parcel:
@@ -138,16 +158,16 @@ def test_experiments_openings_and_withdrawals_come_along(places):
 
 def test_two_results_for_one_identity_raise_an_alarm_and_ours_stays(places):
     here, there = places
-    for place, digest in ((here, "1" * 64), (there, "2" * 64)):
+    for place, value in ((here, 0.5), (there, 0.6)):
         place.plan("a")
-        place.finish("a", digest)
+        place.finish("a", value)
     for _ in range(2):
         merged = here.merge(there.root)
         (alarm,) = merged.alarms
         assert "a/seed 1" in alarm
         assert "another result there than here" in alarm
         status = here.ledger.status(make_identity("a").key)
-        assert status.record.result_digest == "1" * 64
+        assert status.record.result_digest == digest_of("a")
         assert status.alarmed
 
 
@@ -179,19 +199,19 @@ def test_a_cell_that_is_run_here_is_left_alone(places):
 
 ALTERED = {
     "record": (
-        "UPDATE cells SET record = replace(record, '\"users\": ', '\"users\": 1')",
+        "UPDATE cells SET record = replace(record, '\"users\": 1', '\"users\": 2')",
         "altered",
     ),
     "hash": ("UPDATE cells SET record_hash = NULL", "altered"),
-    "digest": ("UPDATE cells SET result_digest = 'f'", "another result than the ledger"),
-    "identity": ("UPDATE cells SET identity = replace(identity, 'toy', 'joy')", "not the hash"),
-    "identity gone": ("UPDATE cells SET identity = 'x'", "Invalid JSON"),
+    "digest": ("UPDATE cells SET result_digest = 'f'", "not the one in the record"),
+    "identity": ("UPDATE cells SET identity = replace(identity, 'toy', 'joy')", "not its hash"),
+    "identity gone": ("UPDATE cells SET identity = 'x'", "not its hash"),
     "trial": ("UPDATE trials SET trial = replace(trial, '0.5', '0.9')", "altered"),
     "trial's hash": ("UPDATE trials SET trial_hash = NULL, trial = 'x'", "trial 0"),
-    "number": ("UPDATE trials SET number = 7 WHERE number = 0", "another number"),
+    "number": ("UPDATE trials SET number = 7 WHERE number = 0", "trial 0 is missing"),
     "name": ("UPDATE experiment_cells SET titles = 'x'", "no name of a cell"),
-    "type": ("UPDATE openings SET opened_at = 'yesterday'", "'opened_at' holds"),
-    "reason": ("UPDATE openings SET reason = 'weird'", "'reason' holds 'weird'"),
+    "type": ("UPDATE openings SET opened_at = 'yesterday'", "'opened_at'"),
+    "reason": ("UPDATE openings SET reason = 'weird'", "'reason'"),
 }
 
 
@@ -216,18 +236,19 @@ def test_what_was_altered_is_named_and_left_out_and_the_rest_is_taken(places, wh
         connection.commit()
     merged = here.merge(there.root)
     assert reason in " ".join(merged.refused)
-    assert here.state()["b"] == ("1" * 64, b"valuesb", [(0, 0.5), (1, 0.5)])
+    assert here.state()["b"] == (digest_of("b"), values_of_users(0.5), [(0, 0.5), (1, 0.5)])
     if what in ("record", "hash", "digest", "identity", "identity gone"):
         assert here.state().get("a", (None,))[0] is None
     if what in ("trial", "trial's hash", "number"):
-        assert here.state()["a"][2] == []
+        assert here.state()["a"] == (None, None, [])
+        assert "0 of the 2 trials" in " ".join(merged.refused)
 
 
 def test_a_result_without_its_values_is_named_and_left_out(places):
     here, there = places
     there.plan("ab")
     for model in "ab":
-        there.finish(model)
+        there.finish(model, 0.1 if model == "a" else 0.2)
     blob = there.ledger.status(make_identity("a").key).record.per_user
     there.workspace.blob(blob).unlink()
     merged = here.merge(there.root)
@@ -262,8 +283,8 @@ def test_the_command_says_what_it_took_and_ends_with_1_for_an_alarm(places, tmp_
     assert done.stdout == "Taken: 1 result, 2 trials. Here already: 0 results.\n"
     done = call_here(command, tmp_path, {})
     assert done.stdout == "Taken: 0 results, 0 trials. Here already: 1 result.\n"
-    there.finish("a", "2" * 64)
-    here.finish("a", "1" * 64)
+    there.finish("a", 0.6)
+    here.finish("a", 0.5)
     done = call_here(command, tmp_path, {})
     assert done.returncode == 1
     assert "Alarm: toy/s/a/seed 1" in done.stdout
@@ -284,28 +305,30 @@ def test_what_is_no_workspace_is_refused_before_anything_is_made(tmp_path, other
 
 def test_a_snapshot_or_a_bundle_is_a_folder_of_records(places, tmp_path):
     here, _ = places
-    frame = pd.DataFrame({"user": ["u", "v"], "ndcg@10": [0.25, 0.75]})
-    for folder, names in (("records", ("records/1.json", "per_user/1.parquet")), ("b", None)):
-        model = "a" if names else "b"
-        record_file, values_file = names or ("record.json", "per_user.parquet")
-        root = tmp_path / "shared" / folder
-        for path in (record_file, values_file, "trials/1.json"):
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-        frame.assign(**{"ndcg@10": frame["ndcg@10"] / (1 + (model == "b"))}).to_parquet(
-            root / values_file
-        )
-        digest = hashlib.sha256((root / values_file).read_bytes()).hexdigest()
-        record = make_record(identity=make_identity(model), changes={"per_user": digest})
-        (root / record_file).write_text(record.dumps(1))
+    for model, names in (
+        ("a", ("snapshot/records/1.json", "snapshot/per_user/1.parquet", "snapshot/trials/1.json")),
+        ("b", ("bundle/record.json", "bundle/per_user.parquet", "trials/record.json")),
+    ):
+        paths = [tmp_path / "shared" / name for name in names]
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        content = values_of_users(0.5 if model == "a" else 0.25)
+        digest = digest_of(model, 0.5 if model == "a" else 0.25)
+        changes = {"per_user": hashlib.sha256(content).hexdigest(), "result_digest": digest}
+        validation = 0.5 if model == "a" else None  # a bundle has no trials beside it
+        identity = make_identity(model)
+        record = make_record(identity=identity, validation=validation, changes=changes)
+        paths[0].write_text(record.dumps(1))
+        paths[1].write_bytes(content)
         trial = Trial(0, {"k": 0}, "complete", 0.5, {"ndcg@10": 0.5})
-        (root / "trials/1.json").write_text(json.dumps([trial.to_json()]))
+        paths[2].write_text(json.dumps([trial.to_json()]))
     merged = here.merge(tmp_path / "shared")
+    assert merged.refused == []
     assert len(merged.cells) == 2
     assert merged.trials == 1  # those beside a bundle are not known to be its own
     here.plan("ab")
-    assert {model: state[0] for model, state in here.state().items()} == dict.fromkeys(
-        "ab", make_record().result_digest
-    )
+    found = {model: state[0] for model, state in here.state().items()}
+    assert found == {"a": digest_of("a"), "b": digest_of("b", 0.25)}
 
 
 def test_a_packed_file_has_what_is_unfinished(places, tmp_path):

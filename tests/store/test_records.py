@@ -2,6 +2,7 @@
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -34,6 +35,7 @@ TRIALS = st.builds(
     curve=CURVES,
     stopped=st.none() | st.integers(1, 9),
 )
+BEST = st.builds(replace, TRIALS, state=st.just("complete"), value=VALUES)
 OPTIONAL = st.fixed_dictionaries(
     {},
     optional={
@@ -75,7 +77,7 @@ def contents(draw):
         "titles": draw(st.sampled_from([{}, {"fold": 2}])),
     }
     if not external:
-        changes["tuning"] = {"best": draw(TRIALS).to_json()}
+        changes["tuning"] = {"best": draw(BEST).to_json()}
     return merged(whole, changes | draw(OPTIONAL))
 
 

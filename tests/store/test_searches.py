@@ -166,5 +166,5 @@ def test_a_record_or_trial_that_was_altered_is_refused(ledger, change, read):
     assert getattr(ledger, read)(SHORT.key)
     with ledger._engine.begin() as raw:
         raw.execute(sa.text(change))
-    with pytest.raises(LedgerError, match=f"of cell {SHORT.key[:12]} in .* was altered"):
+    with pytest.raises(LedgerError, match=f"damaged: cell {SHORT.key[:12]}, .* was altered"):
         getattr(ledger, read)(SHORT.key)

@@ -10,11 +10,12 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from recrepro.spec.identity import HARNESS_VERSION, Identity
-from recrepro.store.entries import CellState, CellStatus
+from recrepro.store.entries import CellStatus
 from recrepro.store.names import CellName
 from recrepro.store.openings import Opening
 from recrepro.store.records import Record, Trial
-from recrepro.store.results import Result
+from recrepro.store.results import Result, result_digest
+from recrepro.store.schema import CellState
 
 ENDED = 1_750_000_000.0
 PROVENANCE = {
@@ -236,8 +237,11 @@ def make_result(
     frame.to_parquet(buffer, index=False)
     per_user = buffer.getvalue()
     metrics = {name: float(np.mean(values[name])) for name in frame.columns.drop("user")}
+    identity = more.get("identity") or make_record(model, users=len(frame), **more).identity
+    params = merged({}, changes or {}).get("model", {}).get("params", {})
     fields = {
         "metrics": metrics,
+        "result_digest": result_digest(identity.key, params, metrics, per_user),
         "definitions": {name: {"id": name, "formula": "a formula"} for name in metrics},
         "per_user": hashlib.sha256(per_user).hexdigest(),
     }
