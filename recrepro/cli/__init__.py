@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from recrepro import __version__
-from recrepro.cli.redact import redacted_output
+from recrepro.cli.output import guarded_output
 from recrepro.compute import failpoints
 from recrepro.errors import RecreproError, blame, first_line, users_frame
 from recrepro.tracking.background import THREAD
@@ -165,7 +165,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows ASCII only
-    with redacted_output(sys.argv[1:], sys.stdout, sys.stderr):
+    with guarded_output(sys.argv[1:], sys.stdout, sys.stderr):
         _call()
 
 

@@ -15,11 +15,12 @@ from recrepro.tables.cells import (
     status_text,
     verdict_cells,
 )
+from recrepro.text.clean import one_line
 
 
 def escape(text: str) -> str:
     """Return a text that Markdown shows as it is, on one line."""
-    return re.sub(r"([\\`*\[\]<>|])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*\[\]<>|&~])", r"\\\1", one_line(text))
 
 
 def table(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recrepro.cli.redact import known_secrets, redacted_output
+from recrepro.cli.output import guarded_output, known_secrets
 from recrepro.text.redact import redacted
 
 SECRET = "sEcr3t"
@@ -67,7 +67,7 @@ def test_secrets_are_known_from_the_environment_and_the_arguments(monkeypatch):
 def test_both_streams_are_masked(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:{SECRET}@host")
     out, err = io.StringIO(), io.StringIO()
-    with redacted_output([], out, err):
+    with guarded_output([], out, err):
         sys.stdout.write(f"it was {SECRET}\n")
         sys.stderr.write(f"or {SECRET}\n")
     assert (out.getvalue(), err.getvalue()) == ("it was ***\n", "or ***\n")
