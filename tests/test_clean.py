@@ -37,4 +37,6 @@ def test_markup_stays_markup():
 def test_templates_show_clean_texts(tmp_path):
     template = tmp_path / "a.html.j2"
     template.write_text("{{ a }}{{ b }}{{ c }}")
-    assert render(template, a="<\x1b>", b=Markup("<i>\u202e"), c=1.5) == "&lt;\ufffd&gt;<i>\ufffd1.5"
+    assert (
+        render(template, a="<\x1b>", b=Markup("<i>\u202e"), c=1.5) == "&lt;\ufffd&gt;<i>\ufffd1.5"
+    )

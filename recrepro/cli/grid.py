@@ -14,8 +14,8 @@ from rich.text import Text
 from recrepro.analysis import leaderboard
 from recrepro.analysis.verdict import BoardVerdict, judge, may_be_judged
 from recrepro.cli.console import make_console
-from recrepro.cli.output import open_terminal
 from recrepro.cli.endings import finish_mirror, say_how_to_go_on
+from recrepro.cli.output import open_terminal
 from recrepro.cli.progress import Progress
 from recrepro.cli.results import print_inline
 from recrepro.compute.memory import available_bytes

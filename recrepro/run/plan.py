@@ -159,8 +159,8 @@ def _check_size(experiment: Experiment, splitters: Mapping[str, Splitter]) -> No
     n_cells = len(experiment.datasets) * repeats * len(experiment.models)
     if n_cells > MOST_CELLS:
         raise UsageError(
-            f"the experiment has {n_cells:,} cells: data sets x splits x seeds x folds x models. At "
-            f"most {MOST_CELLS:,} are planned at once. List fewer of them, or divide the file."
+            f"the experiment has {n_cells:,} cells (data sets x splits x seeds x folds x models), "
+            f"and may have {MOST_CELLS:,}. List fewer of them, or divide the file."
         )
 
 

@@ -273,7 +273,10 @@ class EvaluateSpec(TomlTable):
     recommended at all, and `outside` what becomes of held-out items that may not be.
     """
 
-    metrics: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_LISTED)] = ("ndcg@10", "recall@10")
+    metrics: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_LISTED)] = (
+        "ndcg@10",
+        "recall@10",
+    )
     candidates: Literal["auto", "full", "published"] | PositiveInt = "auto"
     sampling: Literal["uniform", "popularity"] = "uniform"
     items: Literal["all", "train"] = "all"

@@ -140,7 +140,7 @@ def _fault(finding: Any, location: Location, root: type[BaseModel]) -> str:
         case "value_error":
             return f"{finding['ctx']['error']}."
         case _:
-            return f"{finding['msg']}, but got {finding['input']!r}."
+            return f"{finding['msg']}, but got {_shortened(repr(finding['input']))}."
 
 
 def _advice(group: list[Any], location: Location, root: type[BaseModel]) -> str:
@@ -204,7 +204,10 @@ def _wanted(finding: Any, location: Location) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = in_toml(value)
+    return _shortened(in_toml(value))
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 

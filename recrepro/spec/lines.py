@@ -35,7 +35,9 @@ def line_numbers(text: str) -> dict[tuple[str | int, ...], int]:
     return lines
 
 
-def line_in(lines: Mapping[tuple[str | int, ...], int], location: Sequence[str | int]) -> int | None:
+def line_in(
+    lines: Mapping[tuple[str | int, ...], int], location: Sequence[str | int]
+) -> int | None:
     """Do the work of `line_of` with what `line_numbers` returns."""
     for length in range(len(location), 0, -1):
         if (line := lines.get(tuple(location[:length]))) is not None:

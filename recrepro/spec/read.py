@@ -53,7 +53,9 @@ def read_toml(path: Path, kind: str) -> tuple[str, dict[str, Any]]:
             ) from error
         raise UsageError(_fault(path, kind, text, str(error))) from error
     except ValueError as error:  # Python converts no numbers of thousands of digits
-        raise UsageError(f"{path}: a whole number is beyond 64 bits. Write a smaller one.") from error
+        raise UsageError(
+            f"{path}: a whole number is beyond 64 bits. Write a smaller one."
+        ) from error
     if (found := misshapen(content)) is not None:
         location, problem = found
         raise UsageError(f"{_place(path, text, location)}: {problem}")

@@ -28,18 +28,18 @@ def long_key_in(text: str) -> int | None:
     return None if found is None else text.count("\n", 0, found.start()) + 1
 
 
-def misshapen(content: Any, *, texts: bool = True) -> tuple[Location, str] | None:
+def misshapen(content: Any, *, by_hand: bool = True) -> tuple[Location, str] | None:
     """Find the first thing in a file's content that no file may hold.
 
-    That is what is nested too deep, a whole number that 64 bits do not hold, more values than
-    `MOST_VALUES` or, in a text, a control character.
+    That is what is nested too deep, a whole number of too many bits, more values than
+    `MOST_VALUES` or, where a person wrote it, a control character in a text.
 
     Parameters
     ----------
     content : mapping, list or plain value
         The content, as read from TOML or JSON.
-    texts : bool
-        Whether texts are looked at, too.
+    by_hand : bool
+        Whether a person wrote it: then, whole numbers have 64 bits; else 1,000, as floats hold.
 
     Returns
     -------
@@ -51,11 +51,11 @@ def misshapen(content: Any, *, texts: bool = True) -> tuple[Location, str] | Non
     while waiting:
         location, value = waiting.pop()
         n_values += 1
-        problem = _problem(value, len(location), n_values, texts=texts)
+        problem = _problem(value, len(location), n_values, by_hand=by_hand)
         if problem is not None:
             return location, problem
         if isinstance(value, Mapping):
-            for key in value if texts else ():
+            for key in value if by_hand else ():
                 if (code := control_in(key)) is not None:
                     return location, f"a key holds the control character {code}. Write it without."
             waiting += [((*location, key), value[key]) for key in reversed(value)]
@@ -64,13 +64,14 @@ def misshapen(content: Any, *, texts: bool = True) -> tuple[Location, str] | Non
     return None
 
 
-def _problem(value: Any, depth: int, n_values: int, *, texts: bool) -> str | None:
+def _problem(value: Any, depth: int, n_values: int, *, by_hand: bool) -> str | None:
     if n_values > MOST_VALUES:
         return f"the file holds more than {MOST_VALUES:,} values. Leave out what is not needed."
     if depth > DEEPEST:
         return f"tables and lists are nested more than {DEEPEST} deep. Write fewer levels."
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return "the whole number is beyond 64 bits. Write a smaller one."
-    if texts and isinstance(value, str) and (code := control_in(value)) is not None:
+    n_bits = 64 if by_hand else 1_000
+    if isinstance(value, int) and not -(2 ** (n_bits - 1)) <= value < 2 ** (n_bits - 1):
+        return f"the whole number is beyond {n_bits:,} bits. Write a smaller one."
+    if by_hand and isinstance(value, str) and (code := control_in(value)) is not None:
         return f"the text holds the control character {code}. Write it without."
     return None

@@ -5,18 +5,22 @@ Longer than 350 lines: one schema, to be read from top to bottom.
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from recrepro.errors import DataError
 from recrepro.spec.explain import explain
 from recrepro.spec.identity import Identity, Plain
+from recrepro.spec.shape import misshapen
 from recrepro.store.names import CellName
 from recrepro.store.openings import Opening
 
 LONGEST_FAULT = 500
 """Characters of a message on what is wrong with a record, which may quote much of it."""
+
+MOST_THREADS = 4_096
+"""Threads of the numeric libraries; the largest machines have hundreds of cores."""
 
 Curve = list[dict[str, int | float]]
 """One row for each epoch: its number, which stays an int, and what was reported after it."""
@@ -212,7 +216,7 @@ class Provenance(Plain):
     processor: str
     cores: int | None
     memory_bytes: int
-    threads: int
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)]
     thread_pools: list[dict[str, Any]]
     gpus: list[dict[str, str]]
 
@@ -349,7 +353,10 @@ class Record(Plain):
             If it is no record, or one of another schema.
         """
         try:
-            return cls.model_validate(json.loads(content))
+            found = json.loads(content)
+            if (wrong := misshapen(found, by_hand=False)) is not None:
+                raise DataError(f"{place} is no record of recrepro: {wrong[1]}")
+            return cls.model_validate(found)
         except ValidationError as error:
             problem, _, _ = explain(error, cls, f"{place} is no record of recrepro").partition("\n")
             raise DataError(problem[:LONGEST_FAULT]) from error

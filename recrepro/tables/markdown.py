@@ -23,6 +23,11 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*\[\]<>|&~])", r"\\\1", one_line(text))
 
 
+def code(text: str) -> str:
+    """Return a name set as code; one with other characters than names have is set as text."""
+    return f"`{text}`" if re.fullmatch(r"[\w@.,+/()\[\] -]+", text) else escape(text)
+
+
 def table(
     columns: Sequence[str], rows: Iterable[Iterable[str]], *, right: Container[int] = ()
 ) -> list[str]:

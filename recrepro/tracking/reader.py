@@ -48,7 +48,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MEGABYTE = 2**20
 LONGEST = {
     "cell.json": MEGABYTE,
-    "record.json": 256 * MEGABYTE,
+    "record.json": 16 * MEGABYTE,  # a row for each epoch, of thousands
     "trials.json": 256 * MEGABYTE,
     "per_user.parquet": 4096 * MEGABYTE,
 }

@@ -2,8 +2,8 @@
 
 import bz2
 import gzip
-import random
 import json
+import random
 import tracemalloc
 
 import pandas as pd
@@ -274,7 +274,9 @@ def test_a_line_above_the_limit_is_refused(monkeypatch):
 
 @pytest.mark.parametrize("nested", ["[" * 99 + "]" * 99, '{"a":' * 99 + "1" + "}" * 99])
 def test_records_that_are_nested_deep_are_refused_before_they_are_read(nested):
-    whole = lines([{"user": "a", "item": "b", "x": '[{"[{' * 99}])  # brackets in a text do not count
+    whole = lines(
+        [{"user": "a", "item": "b", "x": '[{"[{' * 99}]
+    )  # brackets in a text do not count
     assert rows(read(whole, "jsonl")) == [("a", "b")]
     with pytest.raises(DataError, match=r"after line 0, .* nested more than 64 deep"):
         read(whole + f'{{"user": "a", "item": "c", "x": {nested}}}\n', "jsonl")

@@ -3,7 +3,6 @@
 from html.parser import HTMLParser
 
 import pytest
-
 from support.texts import cleaned
 
 from recrepro.tables import html

@@ -7,7 +7,6 @@ import subprocess
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from support.texts import cleaned
 
 from recrepro.tables import latex

@@ -1,7 +1,6 @@
 """Markdown, read by another program."""
 
 from markdown_it import MarkdownIt
-
 from support.texts import cleaned
 
 from recrepro.tables import formats, markdown

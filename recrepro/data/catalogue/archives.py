@@ -94,7 +94,7 @@ def _zip_members(archive: Path, pattern: str, limit: int) -> Iterator[tuple[str,
 def _tar_members(archive: Path, pattern: str, limit: int) -> Iterator[tuple[str, bytes]]:
     packed = archive.stat().st_size
     seen = 0
-    with open_file(archive) as file, tarfile.open(fileobj=file, mode="r|") as opened:
+    with open_file(archive) as whole, tarfile.open(fileobj=whole, mode="r|") as opened:
         for info in opened:
             _check_name(archive, info.name)
             if not (info.isfile() or info.isdir()):

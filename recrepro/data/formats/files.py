@@ -121,7 +121,7 @@ def read_bytes(path: Path) -> bytes:
             raise not_whole(path, error) from error
     if n_bytes > most:
         raise DataError(
-            f"the content of {path} has {size(n_bytes)} or more, and to read it takes twice as much "
+            f"{path} has {size(n_bytes)} or more of content, and to read it takes twice as much "
             f"memory; {size(2 * most)} are available. Take a part of it, or a larger machine."
         )
     return content.getvalue()
