@@ -147,7 +147,15 @@ def _from_file(path: Path) -> FoundRun:
     beside = path.with_name(PER_USER)
 
     def read_per_user() -> bytes | None:
-        return _checked(record, beside.read_bytes() if beside.is_file() else None, str(beside))
+        if not beside.is_file():
+            return None
+        n_bytes = beside.stat().st_size
+        if n_bytes > LONGEST[PER_USER]:
+            raise RecreproError(
+                f"{beside} has {n_bytes:,} bytes, and may have {LONGEST[PER_USER]:,}. Take it "
+                "away; metrics are then compared alone."
+            )
+        return _checked(record, beside.read_bytes(), str(beside))
 
     return FoundRun(record, path.resolve().parent, read_per_user)
 

@@ -187,7 +187,7 @@ class _Copy:
     def _json(self, name: str, kind: type) -> Any:
         try:
             value = json.loads(self._fetch(name))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._refused(f"{name} is no JSON: {error}") from error
         if not isinstance(value, kind):
             raise self._refused(f"{name} holds something else than it should")

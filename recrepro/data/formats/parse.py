@@ -126,7 +126,7 @@ def parse_parquet(stream: Any, where: str, columns: Mapping[str, str]) -> pd.Dat
     try:
         with parquet.ParquetFile(stream) as file:
             chosen = match_columns(file.schema_arrow.names, columns, where)
-            _check_footer(file.metadata, stream.seek(0, io.SEEK_END), where)
+            check_footer(file.metadata, stream.seek(0, io.SEEK_END), where)
             names = {ours: file.schema_arrow.names[at] for ours, at in chosen.items()}
         # Labels are read once each, as in text: a file of 2 MB could hold 10 GB of repeated ones.
         labels = [names["user"], names["item"]]
@@ -144,7 +144,7 @@ def parse_parquet(stream: Any, where: str, columns: Mapping[str, str]) -> pd.Dat
     return arrow_frame(arrays, where, lambda row: f"{where}, row {row + 1}")
 
 
-def _check_footer(footer: Any, n_bytes: int, where: str) -> None:
+def check_footer(footer: Any, n_bytes: int, where: str) -> None:
     """Refuse a file without rows, and one whose footer promises more than any data would be.
 
     Parameters
