@@ -48,7 +48,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MEGABYTE = 2**20
 LONGEST = {
     "cell.json": MEGABYTE,
-    "record.json": 256 * MEGABYTE,
+    "record.json": 16 * MEGABYTE,  # a row for each epoch, of thousands
     "trials.json": 256 * MEGABYTE,
     "per_user.parquet": 4096 * MEGABYTE,
 }
@@ -190,7 +190,7 @@ class _Copy:
     def _json(self, name: str, kind: type) -> Any:
         try:
             value = json.loads(self._fetch(name))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._refused(f"{name} is no JSON: {error}") from error
         if not isinstance(value, kind):
             raise self._refused(f"{name} holds something else than it should")
