@@ -144,7 +144,7 @@ def at(*location: str | int) -> Iterator[None]:
         raise
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of an error's message; those of other libraries have many."""
     return str(error).strip().partition("\n")[0]
 

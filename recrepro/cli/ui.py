@@ -18,7 +18,8 @@ from recrepro.errors import RecreproError
 from recrepro.run.interrupts import signals_as_interrupt
 from recrepro.store.workspace import Workspace
 from recrepro.text.redact import redacted
-from recrepro.tracking.store import is_server, reading, runs_pages, tracking_uri
+from recrepro.tracking.client import is_server, reading
+from recrepro.tracking.store import runs_pages, tracking_uri
 
 
 @click.command()

@@ -14,14 +14,13 @@ from recrepro.errors import RecreproError
 from recrepro.store.entries import CellStatus, Member
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
+from recrepro.tracking.client import connect, require_answer
 from recrepro.tracking.content import cell_facts, json_hash, place_tag
 from recrepro.tracking.store import (
     CELLS,
     Target,
-    connect,
     existing_target,
     marks_in_store,
-    require_answer,
     set_up_store,
     tracking_uri,
 )

@@ -27,14 +27,12 @@ from recrepro.store.results import Result
 from recrepro.store.searches import Before
 from recrepro.store.workspace import Workspace
 from recrepro.text.redact import redacted
+from recrepro.tracking.client import connect, is_server, reading
 from recrepro.tracking.content import COPY_VERSION, json_hash, place_tag
 from recrepro.tracking.store import (
     CELLS,
     Target,
-    connect,
     existing_target,
-    is_server,
-    reading,
     tracking_uri,
 )
 

@@ -1,10 +1,8 @@
-"""Where the MLflow copy is: its address, its client, the pages of its user interface."""
+"""Where the MLflow copy is: its address, its database, the pages of its user interface."""
 
 import contextlib
-import logging
 import os
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +12,10 @@ from filelock import FileLock
 
 from recrepro.compute.failpoints import reach
 from recrepro.durable import DRAFT, new_file
-from recrepro.errors import RecreproError, first_line
+from recrepro.errors import RecreproError
 from recrepro.store.address import address_of_file
 from recrepro.store.workspace import Workspace
-from recrepro.text.redact import redacted
+from recrepro.tracking.client import connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -52,80 +50,13 @@ class Target:
             )
             found += page
             token = page.token
-            if not token:
+            if not token or not page:  # an empty page with more after it would never end
                 return found
 
 
 def tracking_uri(workspace: Workspace) -> str:
     """Return ``MLFLOW_TRACKING_URI`` if it is set, else the store embedded in the workspace."""
     return os.environ.get("MLFLOW_TRACKING_URI") or workspace.mlflow_store
-
-
-def is_server(uri: str) -> bool:
-    """Say whether an address is that of a server, rather than of a database."""
-    return uri.startswith(("http://", "https://"))
-
-
-@contextlib.contextmanager
-def reading(uri: str) -> Iterator[None]:
-    """Turn whatever MLflow raises while it is read into one message."""
-    try:
-        yield
-    except RecreproError:
-        raise
-    except Exception as error:
-        raise RecreproError(
-            f"MLflow at {redacted(uri)} cannot be read: {first_line(error)}"
-        ) from error
-
-
-def silence_mlflow() -> None:
-    """Switch off MLflow's telemetry, chatter and long waits; to be called before its import."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    # A server that is down is given up soon: the next run sends what it missed.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def require_answer(uri: str) -> None:
-    """Refuse a server that is down, or does not say anything, before it is asked for more.
-
-    Raises
-    ------
-    RecreproError
-        If it has not answered within ``MLFLOW_HTTP_REQUEST_TIMEOUT`` seconds.
-    """
-    if not is_server(uri):
-        return
-    silence_mlflow()  # it also sets how long to wait
-    import requests
-
-    seconds = float(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"])
-    try:
-        requests.get(f"{uri.rstrip('/')}/health", timeout=seconds)  # any answer will do
-    except requests.exceptions.SSLError:
-        return  # somebody is there; whether to trust them is for MLflow's own settings
-    except requests.RequestException as error:
-        slow = isinstance(error, requests.Timeout)
-        why = f"has not answered in {seconds:g} s" if slow else "cannot be reached"
-        raise RecreproError(
-            f"the MLflow server {redacted(uri)} {why}. Start it, or correct its address "
-            "(--mlflow URI or MLFLOW_TRACKING_URI)."
-        ) from error
-
-
-def connect(uri: str) -> "MlflowClient":
-    """Return a client of an MLflow server or database."""
-    silence_mlflow()
-    from mlflow import MlflowClient
-
-    silence_mlflow()  # importing mlflow sets up its loggers
-    return MlflowClient(tracking_uri=uri)
 
 
 def make_database(path: Path) -> None:

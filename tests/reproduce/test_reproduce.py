@@ -12,7 +12,7 @@ import pytest
 from recrepro import cli as module
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
-from recrepro.tracking.store import connect
+from recrepro.tracking.client import connect
 
 pytestmark = pytest.mark.slow  # whole runs, fitted again
 

@@ -22,9 +22,10 @@ from recrepro.store.records import Trial
 from recrepro.store.workspace import Workspace
 from recrepro.text.redact import redacted
 from recrepro.tracking.background import BackgroundMirror
+from recrepro.tracking.client import connect
 from recrepro.tracking.content import metric_key
 from recrepro.tracking.mirror import MlflowMirror
-from recrepro.tracking.store import connect, runs_pages, set_up_store
+from recrepro.tracking.store import runs_pages, set_up_store
 from recrepro.tracking.writer import RunWriter
 
 EASE, BROKEN = (make_name(model, split="temporal") for model in ("ease", "broken"))

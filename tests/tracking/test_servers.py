@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from recrepro.errors import RecreproError
+from recrepro.tracking.client import connect
 from recrepro.tracking.content import metric_key
-from recrepro.tracking.store import CELLS, connect, existing_target
+from recrepro.tracking.store import CELLS, existing_target
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
