@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 from recrepro.compute.patience import GivenUp, call_patiently
 from recrepro.errors import RecreproError, UsageError, first_line
@@ -38,6 +39,11 @@ class NoAnswerError(RecreproError):
 def is_server(uri: str) -> bool:
     """Say whether an address is that of a server, rather than of a database."""
     return uri.startswith(("http://", "https://"))
+
+
+def on_this_machine(uri: str) -> bool:
+    """Say whether an address is that of a database file, or of a server on this machine."""
+    return uri.startswith("sqlite") or urlsplit(uri).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 @contextlib.contextmanager

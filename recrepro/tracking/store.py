@@ -40,13 +40,24 @@ class Target:
     client: "MlflowClient"
     experiment_id: str
 
-    def runs(self, filter_string: str) -> "list[Run]":
-        """Return all runs that a search finds, whatever their number."""
+    def runs(self, filter_string: str, *, deleted: bool = False) -> "list[Run]":
+        """Return all runs that a search finds, whatever their number.
+
+        Parameters
+        ----------
+        filter_string : str
+            In MLflow's language.
+        deleted : bool
+            Whether to search the runs in MLflow's trash, and no others.
+        """
+        from mlflow.entities import ViewType
+
+        view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
         found: list[Run] = []
         token: str | None = None
         while True:
             page = self.client.search_runs(
-                [self.experiment_id], filter_string, max_results=1000, page_token=token
+                [self.experiment_id], filter_string, view, max_results=1000, page_token=token
             )
             found += page
             token = page.token
@@ -117,47 +128,6 @@ def existing_target(uri: str, name: str) -> Target | None:
             "the experiment file."
         )
     return Target(client, known.experiment_id)
-
-
-MARKS = """
-SELECT cell.value, mark.value
-FROM runs
-JOIN experiments USING (experiment_id)
-JOIN tags AS kind ON kind.run_uuid = runs.run_uuid AND kind.key = 'recrepro.kind'
-JOIN tags AS cell ON cell.run_uuid = runs.run_uuid AND cell.key = 'recrepro.cell'
-JOIN tags AS mark ON mark.run_uuid = runs.run_uuid AND mark.key = 'recrepro.complete'
-WHERE experiments.name = ? AND kind.value = 'cell' AND runs.lifecycle_stage = 'active'
-"""
-"""Finds what `Target.runs(CELLS)` finds, in the tables of MLflow 2 and 3."""
-
-
-def marks_in_store(path: Path, name: str) -> dict[str, list[str]] | None:
-    """Read the marks of whole copies from an embedded store, without MLflow.
-
-    Parameters
-    ----------
-    path : Path
-        The SQLite file.
-    name : str
-        Name of the experiment.
-
-    Returns
-    -------
-    dict of str to list of str, or None
-        By cell; None if the file is not as expected or the experiment was deleted: MLflow then says
-        what is wrong.
-    """
-    try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-            stages = "SELECT lifecycle_stage FROM experiments WHERE name = ?"
-            if ("deleted",) in database.execute(stages, (name,)).fetchall():
-                return None
-            found: dict[str, list[str]] = {}
-            for cell, mark in database.execute(MARKS, (name,)):
-                found.setdefault(cell, []).append(mark)
-            return found
-    except sqlite3.Error:
-        return None
 
 
 def runs_pages(workspace: Workspace, server: str) -> dict[str, str]:

@@ -70,6 +70,17 @@ def test_the_copy_is_the_ledger_and_a_second_sync_sends_nothing(sent, toy):
     check_copy(sent, toy)
 
 
+def test_a_run_whose_files_were_deleted_on_the_server_is_sent_again(sent, toy):
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    run = cells(sent)[0]
+    get_artifact_repository(run.info.artifact_uri, sent).delete_artifacts("experiment.toml")
+    (found,) = json.loads(toy.output("status", "--format", "json"))["experiments"]
+    assert found["mlflow"]["unsent"] == 1
+    assert toy.sync() == 1
+    check_copy(sent, toy)
+
+
 def cells(server):
     return existing_target(server, "toy").runs(CELLS)
 
