@@ -12,12 +12,15 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 from mlflow.entities import FileInfo
 from support.results import make_identity, make_name, make_record
 
+from recrepro.cli import ui
 from recrepro.errors import RecreproError, first_line
 from recrepro.store.entries import Member
 from recrepro.store.ledger import Ledger
@@ -593,6 +596,18 @@ def test_the_pages_of_the_ui_show_tested_models_only(mirror, workspace):
     pages = runs_pages(workspace, "http://127.0.0.1:5000")
     assert list(pages) == ["toy"]
     assert "recrepro.kind%60%20%3D%20%27cell%27" in pages["toy"]
+
+
+@pytest.mark.usefixtures("mirror")
+def test_the_ui_says_that_it_has_no_login_before_it_starts_a_server(workspace, monkeypatch):
+    monkeypatch.setattr(ui, "run_in_foreground", lambda _: click.echo("the server") or 0)
+    done = CliRunner().invoke(ui.ui, ["--workspace", str(workspace.root)])
+    assert done.exit_code == 0, done.output
+    *_, said, server = done.output.splitlines()
+    assert server == "the server"
+    assert "no login: every user of this machine can see, change and delete the runs" in said
+    for way_out in ("recrepro report", "an MLflow server with a login"):
+        assert way_out in said
 
 
 @pytest.mark.parametrize(
