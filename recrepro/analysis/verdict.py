@@ -15,6 +15,7 @@ from recrepro.store.records import Record
 from recrepro.store.results import Result
 
 Answer = Literal["yes", "no", "not shown"]
+Clock = Literal["processor", "wall"]
 
 LEVEL = 0.05
 """Corrected p-values below this count as shown."""
@@ -46,6 +47,9 @@ class ModelVerdict:
         The same of the joules that the machine took in the whole cell.
     notes : tuple of str
         What a reader has to know.
+    clock : {"processor", "wall"} or None
+        Which seconds those are. Those of the processor, which other work on the machine does not
+        lengthen, where both models have them and neither used a GPU. None if no ratio is known.
     """
 
     model: str
@@ -58,6 +62,7 @@ class ModelVerdict:
     tune_ratio: float | None
     energy_ratio: float | None
     notes: tuple[str, ...] = ()
+    clock: Clock | None = "wall"
 
 
 @dataclass(frozen=True)
@@ -188,7 +193,10 @@ def _judge_board(
     verdicts = []
     for model, test in tests.compare(judged, baseline, metric).items():
         p = test.corrected.get("randomisation")
-        fit, tune, joules = (_ratio(records[model], records[baseline], cost) for cost in COSTS)
+        both = [*records[model], *records[baseline]]
+        clock: Clock = "processor" if all(map(_has_processor_time, both)) else "wall"
+        costs = (_seconds("fit", clock), _seconds("tune", clock), lambda r: r.energy_joules)
+        fit, tune, joules = (_ratio(records[model], records[baseline], cost) for cost in costs)
         verdicts.append(
             ModelVerdict(
                 model,
@@ -201,6 +209,7 @@ def _judge_board(
                 tune,
                 joules,
                 tuple(_notes(records[model], records[baseline])),
+                None if fit is tune is None else clock,
             )
         )
     return BoardVerdict(*place, tuple(verdicts), tuple(notes))
@@ -238,16 +247,27 @@ def _answer(comparison: Comparison | None, p: float | None) -> Answer:
     return "yes" if comparison.difference > 0 else "no"
 
 
-def _seconds(lap: str) -> Callable[[Record], float | None]:
-    return lambda record: record.times[lap].wall_s if lap in record.times else None
+def _has_processor_time(record: Record) -> bool:
+    """Say whether processor seconds tell what a cell took: they were kept, and no GPU worked."""
+    laps = [record.times[lap] for lap in ("fit", "tune") if lap in record.times]
+    return not _used_gpu(record) and all(lap.cpu_s is not None for lap in laps)
 
 
-COSTS: tuple[Callable[[Record], float | None], ...] = (
-    _seconds("fit"),
-    _seconds("tune"),
-    lambda record: record.energy_joules,
-)
-"""Costs of a model in a record: of its final fit, of its tuning, and in energy."""
+def _used_gpu(record: Record) -> bool:
+    device = record.model.params.get("device", "auto")
+    if device == "auto":  # or no such hyperparameter: recrepro's simple models use none
+        return bool(record.provenance.gpus) and record.model.family != "simple"
+    return bool(device != "cpu")
+
+
+def _seconds(lap: str, clock: Clock) -> Callable[[Record], float | None]:
+    def seconds(record: Record) -> float | None:
+        spent = record.times.get(lap)
+        if spent is None:
+            return None
+        return spent.cpu_s if clock == "processor" else spent.wall_s
+
+    return seconds
 
 
 def _ratio(
@@ -265,6 +285,8 @@ def _notes(records: list[Record], baseline: list[Record]) -> Iterable[str]:
         yield f"{status}: its hyperparameters were not searched"
     if status == "external":
         yield "scored from a run file: nobody knows how it was tuned"
+    if status != "external" and any(map(_used_gpu, [*records, *baseline])):
+        yield "times are wall seconds, as a GPU was used"
     machines = {r.provenance.processor for r in [*records, *baseline]}
     if len(machines) > 1 and status != "external":
         yield "times are from different machines"

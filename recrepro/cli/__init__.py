@@ -14,9 +14,9 @@ from recrepro import __version__
 from recrepro.cli.output import guarded_output
 from recrepro.compute import failpoints
 from recrepro.compute.memory import available_bytes
+from recrepro.compute.patience import THREAD
 from recrepro.errors import RecreproError, blame, first_line, users_frame
 from recrepro.text.words import size
-from recrepro.tracking.background import THREAD
 
 EXIT_FAILURE = 3
 EXIT_INTERRUPTED = 130
@@ -205,10 +205,10 @@ def _call() -> NoReturn:
 
 
 def _leave(code: int) -> NoReturn:
-    """End the process, at once if something is still being copied to MLflow.
+    """End the process, at once if a thread still waits for another machine.
 
     Python would stop that thread in the middle of C++ code, which then aborts the process. What it
-    leaves half done is made again by the next copy.
+    leaves half done is made again by the next command.
     """
     if any(thread.name == THREAD for thread in threading.enumerate()):
         sys.stdout.flush()

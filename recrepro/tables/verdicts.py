@@ -38,11 +38,12 @@ def sentence(verdict: ModelVerdict) -> str:
         parts.append(
             f"difference {other.difference:+.4f} ({bounds}), effect {other.effect:+.2f}, {p}"
         )
+    clock = f" in {verdict.clock} seconds"
     costs = [
         what.format(times(ratio))
         for what, ratio in (
-            ("fit {} as long", verdict.fit_ratio),
-            ("tuning {} as long", verdict.tune_ratio),
+            (f"fit {{}} as long{clock}", verdict.fit_ratio),
+            (f"tuning {{}} as long{clock}", verdict.tune_ratio),
             ("energy of the machine {} as much", verdict.energy_ratio),
         )
         if ratio is not None

@@ -151,7 +151,48 @@ def test_costs_are_told_where_both_models_know_them():
     (model,) = judge(simple, neural("net", **slow, joules=100.0))[0].models
     assert (model.fit_ratio, model.tune_ratio, model.energy_ratio) == (250.0, 1.0, 2.5)
     told = judgements.sentence(model)
-    assert "fit 250 times as long; tuning 1 times as long; energy of the machine 2.5 times" in told
+    assert "fit 250 times as long in wall seconds; tuning 1 times as long in wall seconds" in told
+    assert "energy of the machine 2.5 times" in told
+
+
+GPU = [{"name": "T4", "driver": "550"}]
+RATIOS = {"processor": (20.0, 2.0), "wall": (5_132.0, 40.0)}
+
+
+@pytest.mark.parametrize(
+    ("clock", "net", "base"),
+    [
+        ("processor", {}, {}),
+        ("processor", {"device": "cpu", "gpus": GPU}, {"gpus": GPU}),
+        ("processor", {"device": "auto"}, {"gpus": GPU}),
+        ("wall", {"cpu": None}, {}),
+        ("wall", {}, {"cpu": None}),
+        ("wall", {"device": "cuda", "gpus": GPU}, {"gpus": GPU}),
+        ("wall", {"device": "auto", "gpus": GPU}, {}),
+        ("wall", {"device": "mps"}, {}),
+        ("wall", {"gpus": GPU}, {}),  # it may have used the GPU: nothing says that it did not
+    ],
+)
+def test_costs_are_processor_seconds_unless_they_do_not_tell(clock, net, base):
+    def one(model, values, laps, family="simple", *, cpu=1.0, device=None, gpus=()):
+        times = {
+            lap: {"wall_s": wall, "cpu_s": cpu and cpu * processor}
+            for lap, (wall, processor) in laps.items()
+        }
+        changes = {"times": times, "provenance": {"gpus": list(gpus)}}
+        changes["model"] = {"params": {} if device is None else {"device": device}}
+        return make_result(
+            model, {"ndcg@10": values}, validation=0.5, family=family, changes=changes
+        )
+
+    slow = one("net", users(2), {"fit": (5_132.0, 80.0), "tune": (80.0, 8.0)}, "neural", **net)
+    (board,) = judge(one("ease", users(1), {"fit": (1.0, 4.0), "tune": (2.0, 4.0)}, **base), slow)
+    (model,) = board.models
+    assert (model.clock, model.fit_ratio, model.tune_ratio) == (clock, *RATIOS[clock])
+    told = judgements.sentence(model)
+    assert f"as long in {clock} seconds" in told
+    by_gpu = clock == "wall" and "cpu" not in net | base
+    assert ("times are wall seconds, as a GPU was used" in told) == by_gpu
 
 
 def test_a_run_file_is_judged_by_what_is_known_of_it():
@@ -165,7 +206,8 @@ def test_a_run_file_is_judged_by_what_is_known_of_it():
         ("net", "neural"),
         ("theirs", "external"),
     ]
-    assert (board.models[1].fit_ratio, board.models[1].tune_ratio) == (None, None)
+    theirs = board.models[1]
+    assert (theirs.fit_ratio, theirs.tune_ratio, theirs.clock) == (None, None, None)
     assert "nobody knows how it was tuned" in judgements.sentence(board.models[1])
     assert board.notes == ()
 

@@ -86,7 +86,7 @@ def test_a_server_that_fails_does_not_make_a_command_print_its_password(
 ):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:{SECRET}@127.0.0.1:9")
     monkeypatch.setattr(
-        "recrepro.tracking.store.redacted", lambda uri: uri
+        "recrepro.tracking.client.redacted", lambda uri: uri
     )  # even where a message forgets to
     place_here.environment["COLUMNS"] = "200"
     done = place_here.run()

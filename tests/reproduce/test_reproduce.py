@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from recrepro import cli as module
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
-from recrepro.tracking.store import connect
+from recrepro.tracking.client import connect
 
 pytestmark = pytest.mark.slow  # whole runs, fitted again
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -11,20 +12,27 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pandas as pd
 import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
+from mlflow.entities import FileInfo
 from support.results import make_identity, make_name, make_record
 
-from recrepro.errors import RecreproError
+from recrepro.cli import ui
+from recrepro.errors import RecreproError, first_line
 from recrepro.store.entries import Member
 from recrepro.store.ledger import Ledger
 from recrepro.store.records import Trial
 from recrepro.store.workspace import Workspace
 from recrepro.text.redact import redacted
 from recrepro.tracking.background import BackgroundMirror
+from recrepro.tracking.client import connect
 from recrepro.tracking.content import metric_key
+from recrepro.tracking.copies import Copy, WholeCopies, mark_of
 from recrepro.tracking.mirror import MlflowMirror
-from recrepro.tracking.store import connect, runs_pages, set_up_store
+from recrepro.tracking.store import runs_pages, set_up_store
 from recrepro.tracking.writer import RunWriter
 
 EASE, BROKEN = (make_name(model, split="temporal") for model in ("ease", "broken"))
@@ -316,6 +324,113 @@ def test_a_run_that_was_torn_is_made_anew(mirror, workspace):
     assert len(search(workspace, "tags.`recrepro.kind` = 'trial'")) == 3
 
 
+NEEDED = ["cell.json", "experiment.toml", "record.json", "audit.json", "per_user.parquet"]
+NEEDED += ["trials.json", "trials.csv"]
+
+
+def test_a_run_whose_files_are_gone_is_sent_again(mirror, ledger, workspace):
+    mirror.sync()
+    folder = workspace.root / "mlflow-artifacts"
+    files = folder / "toy" / cell_run(workspace).info.run_id / "artifacts"
+
+    def missing():
+        return MlflowMirror(ledger, workspace, "toy", "hash", "claim = 1\n").missing()
+
+    assert missing() == 0
+    for name in NEEDED:
+        (files / name).rename(workspace.root / name)
+        assert missing() == 1, name
+        (workspace.root / name).rename(files / name)
+    shutil.rmtree(folder)
+    assert missing() == 2
+    again = MlflowMirror(ledger, workspace, "toy", "hash", "claim = 1\n")
+    assert (again.sync(), again.sync(), missing()) == (2, 0, 0)
+    assert len(search(workspace, "tags.`recrepro.kind` = 'cell'")) == 2
+    assert len(search(workspace, "tags.`recrepro.kind` = 'trial'")) == 3
+    files = folder / "toy" / cell_run(workspace).info.run_id / "artifacts"
+    assert {path.name for path in files.iterdir()} == {*NEEDED, "tuning.svg"}
+
+
+def test_a_workspace_that_was_moved_has_its_copies(mirror, ledger, workspace):
+    mirror.sync()
+    moved = Workspace(workspace.root.rename(workspace.root.with_name("moved")))
+    assert MlflowMirror(ledger, moved, "toy", "hash", "claim = 1\n").missing() == 0
+
+
+class Listing:
+    """A client that knows the names of the files of runs."""
+
+    def __init__(self, *names):
+        self.names, self.asked = names, 0
+
+    def list_artifacts(self, run_id):
+        self.asked += 1
+        return [FileInfo(name, is_dir=False, file_size=1) for name in self.names]
+
+
+@pytest.mark.parametrize(
+    ("uri", "artifacts", "names", "whole"),
+    [
+        ("https://mlflow.example.org", "mlflow-artifacts:/1/r/artifacts", ["cell.json"], False),
+        ("https://mlflow.example.org", "s3://bucket/r", ["cell.json", "experiment.toml"], True),
+        # In a folder of another machine, which nobody can look into from here.
+        ("https://mlflow.example.org", "/srv/mlruns/1/r/artifacts", [], True),
+        ("postgresql://db.example.org/mlflow", "file:///srv/mlruns/1/r/artifacts", [], True),
+        ("http://localhost:5000", "/no/such/mlruns/1/r/artifacts", [], False),
+    ],
+)
+def test_files_on_a_server_are_listed_once_where_that_is_possible(
+    ledger, workspace, uri, artifacts, names, whole
+):
+    member, status = Member("b" * 64, BROKEN), ledger.status("b" * 64)
+    copy, client = Copy("r", mark_of(member, status), artifacts), Listing(*names)
+    copies = WholeCopies(ledger, workspace, uri)
+    for _ in range(2):
+        assert copies.of(member, status, [copy], client) == (["r"] if whole else [])
+    assert client.asked == bool(names) * (1 if whole else 2)
+
+
+def test_a_run_that_was_deleted_in_mlflow_sent_again_and_restored_is_there_once(mirror, workspace):
+    mirror.sync()
+    first = cell_run(workspace).info.run_id
+    client(workspace).delete_run(first)  # as MLflow's pages do: its trials stay
+    assert mirror.sync() == 1
+    assert len(search(workspace, "tags.`recrepro.kind` = 'trial'")) == 3
+    client(workspace).restore_run(first)
+    assert mirror.sync() == 0
+    left = cell_run(workspace).info.run_id
+    trials = search(workspace, "tags.`recrepro.kind` = 'trial'")
+    assert [run.data.tags["mlflow.parentRunId"] for run in trials] == [left] * 3
+
+
+@pytest.fixture
+def _full_disk():
+    """A disk that has no page left for MLflow's database."""
+
+    def fill(connection, _):
+        (_, _, path), *_ = connection.execute("PRAGMA database_list")
+        if Path(path).name == "mlflow.db":
+            connection.execute("PRAGMA max_page_count=1")  # it never takes pages that are used
+
+    sa.event.listen(sa.engine.Engine, "connect", fill)
+    yield
+    sa.event.remove(sa.engine.Engine, "connect", fill)
+
+
+@pytest.mark.usefixtures("_full_disk")
+def test_a_full_disk_is_one_line_without_a_traceback(mirror, ledger, workspace, capsys):
+    curve = [{"epoch": n, "loss": float(n)} for n in range(1, 401)]
+    ledger.commit(ledger.lease("b" * 64), record(workspace, "b" * 64, curve=curve))
+    with pytest.raises(Exception, match="disk is full") as caught:
+        mirror.sync()
+    assert first_line(caught.value) == "(sqlite3.OperationalError) database or disk is full"
+    said = capsys.readouterr()
+    assert said.out == ""
+    lines = said.err.splitlines()
+    assert lines
+    assert all(re.match(r"mlflow\.[\w.]+: .*OperationalError: .*disk is full", x) for x in lines)
+
+
 SET_UP = """
 import os, sys
 from pathlib import Path
@@ -481,6 +596,18 @@ def test_the_pages_of_the_ui_show_tested_models_only(mirror, workspace):
     pages = runs_pages(workspace, "http://127.0.0.1:5000")
     assert list(pages) == ["toy"]
     assert "recrepro.kind%60%20%3D%20%27cell%27" in pages["toy"]
+
+
+@pytest.mark.usefixtures("mirror")
+def test_the_ui_says_that_it_has_no_login_before_it_starts_a_server(workspace, monkeypatch):
+    monkeypatch.setattr(ui, "run_in_foreground", lambda _: click.echo("the server") or 0)
+    done = CliRunner().invoke(ui.ui, ["--workspace", str(workspace.root)])
+    assert done.exit_code == 0, done.output
+    *_, said, server = done.output.splitlines()
+    assert server == "the server"
+    assert "no login: every user of this machine can see, change and delete the runs" in said
+    for way_out in ("recrepro report", "an MLflow server with a login"):
+        assert way_out in said
 
 
 @pytest.mark.parametrize(
