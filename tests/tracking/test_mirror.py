@@ -36,6 +36,16 @@ from recrepro.tracking.store import runs_pages, set_up_store
 from recrepro.tracking.writer import RunWriter
 
 EASE, BROKEN = (make_name(model, split="temporal") for model in ("ease", "broken"))
+PARTS = {
+    "data": {"fingerprint": "f" * 64},
+    "tuning": {"sampler": "tpe", "metric": "ndcg@10"},
+    "fit": {"trials": 3},
+}
+IDENTITIES = {
+    identity.key: identity
+    for identity in (make_identity(model, changes=PARTS) for model in ("ease", "broken"))
+}
+CELL, OTHER = IDENTITIES
 
 
 @pytest.fixture(autouse=True)
@@ -53,20 +63,20 @@ def workspace(tmp_path, empty_store):
 @pytest.fixture
 def ledger(workspace):
     ledger = Ledger.in_workspace(workspace.root)
-    plan(ledger, "hash", ("a" * 64, EASE), ("b" * 64, BROKEN))
-    token = ledger.lease("a" * 64)
+    plan(ledger, "hash", (CELL, EASE), (OTHER, BROKEN))
+    token = ledger.lease(CELL)
     for number, value in enumerate([0.1, 0.3, None]):
-        ledger.add_trial("a" * 64, token, trial(number, value))
+        ledger.add_trial(CELL, token, trial(number, value))
     ledger.commit(token, record(workspace))
-    ledger.fail("b" * 64, ledger.lease("b" * 64), "no memory")
+    ledger.fail(OTHER, ledger.lease(OTHER), "no memory")
     yield ledger
     ledger.close()
 
 
 def plan(ledger, grid_hash, *cells):
     """List cells, by key and name, in a version of the experiment."""
-    identity = make_identity()
-    ledger.plan("toy", grid_hash, "text", [(Member(*cell), identity) for cell in cells])
+    members = [(Member(*cell), IDENTITIES[cell[0]]) for cell in cells]
+    ledger.plan("toy", grid_hash, "text", members)
 
 
 def trial(number, value):
@@ -87,11 +97,9 @@ def trial(number, value):
     )
 
 
-def record(workspace, cell="a" * 64, **more):
+def record(workspace, cell=CELL, **more):
     frame = pd.DataFrame({"user": [1, 2], "ndcg@10": [0.5, 0.0]})
-    rules = {"sampler": "tpe", "metric": "ndcg@10"}
     changes = {
-        "cell": cell,
         "protocol": "p" * 64,
         "split": {"fingerprint": "s" * 64},
         "result_digest": "digest",
@@ -105,9 +113,7 @@ def record(workspace, cell="a" * 64, **more):
         "ended_at": 1_700_000_060.0,
         "provenance": {"code": {"commit": "abc", "dirty": True, "diff": "e" * 64}},
     }
-    parts = {"data": {"fingerprint": "f" * 64}, "tuning": rules, "fit": {"trials": 3}}
-    identity = make_identity(changes=parts)
-    return make_record(identity=identity, split="temporal", changes=changes | more)
+    return make_record(identity=IDENTITIES[cell], split="temporal", changes=changes | more)
 
 
 @pytest.fixture
@@ -217,8 +223,8 @@ def test_data_set_and_split_are_inputs_with_our_digests(mirror, workspace):
 
 def test_what_is_too_long_for_mlflow_is_cut_and_says_so(ledger, workspace, mirror):
     params = {f"p{n}": "y" * 7000 for n in range(120)}
-    long = record(workspace, "b" * 64, model={"params": params})
-    ledger.commit(ledger.lease("b" * 64), long)
+    long = record(workspace, OTHER, model={"params": params})
+    ledger.commit(ledger.lease(OTHER), long)
     mirror.sync()
     params = cell_run(workspace, "broken").data.params
     assert len([name for name in params if name.startswith("p")]) == 120
@@ -228,7 +234,7 @@ def test_what_is_too_long_for_mlflow_is_cut_and_says_so(ledger, workspace, mirro
 
 def test_more_epochs_than_a_call_takes_all_arrive(ledger, workspace, mirror):
     curve = [{"epoch": n, "loss": float(n), "rate": 0.5} for n in range(1, 1201)]
-    ledger.commit(ledger.lease("b" * 64), record(workspace, "b" * 64, curve=curve))
+    ledger.commit(ledger.lease(OTHER), record(workspace, OTHER, curve=curve))
     mirror.sync()
     run_id = cell_run(workspace, "broken").info.run_id
     values = [m.value for m in client(workspace).get_metric_history(run_id, "training.loss")]
@@ -262,11 +268,11 @@ def test_a_cell_that_is_sent_while_another_workspace_sends_it_stays_one_run(
 
 def test_a_cell_says_where_it_stands_in_each_version_of_the_experiment(mirror, ledger, workspace):
     mirror.sync()
-    plan(ledger, "other", ("b" * 64, BROKEN), ("a" * 64, EASE))
+    plan(ledger, "other", (OTHER, BROKEN), (CELL, EASE))
     MlflowMirror(ledger, workspace, "toy", "other", "claim = 2\n").sync()
     tags = cell_run(workspace).data.tags
     assert (tags["recrepro.place.hash"], tags["recrepro.place.other"]) == ("0", "1")
-    plan(ledger, "other", ("b" * 64, BROKEN))
+    plan(ledger, "other", (OTHER, BROKEN))
     MlflowMirror(ledger, workspace, "toy", "other", "claim = 2\n").sync()
     tags = cell_run(workspace).data.tags
     assert "recrepro.place.other" not in tags
@@ -541,8 +547,8 @@ def test_a_sync_that_is_cut_off_at_any_call_is_completed_by_the_next(
 
 def test_a_failed_cell_that_is_mended_replaces_its_run(mirror, ledger, workspace):
     mirror.sync()
-    token = ledger.lease("b" * 64)
-    ledger.commit(token, record(workspace, "b" * 64))
+    token = ledger.lease(OTHER)
+    ledger.commit(token, record(workspace, OTHER))
     assert mirror.sync() == 1
     runs = search(workspace, "tags.`recrepro.kind` = 'cell'")
     assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"]
@@ -550,9 +556,9 @@ def test_a_failed_cell_that_is_mended_replaces_its_run(mirror, ledger, workspace
 
 def test_a_cell_under_a_new_title_replaces_its_run(mirror, ledger, workspace):
     mirror.sync()
-    plan(ledger, "hash", ("a" * 64, make_name("steck", split="temporal")))
+    plan(ledger, "hash", (CELL, make_name("steck", split="temporal")))
     assert mirror.sync() == 1
-    runs = search(workspace, "tags.`recrepro.cell` = '" + "a" * 64 + "'")
+    runs = search(workspace, f"tags.`recrepro.cell` = '{CELL}'")
     assert [run.data.params["model"] for run in runs] == ["steck"]
 
 

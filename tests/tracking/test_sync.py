@@ -130,10 +130,10 @@ def test_a_server_that_never_answers_is_given_up(own, silent, monkeypatch):
 def two_failed(ledger):
     """List two experiments, each of one cell, which failed."""
     for name in ("first", "second"):
-        cell = name[0] * 64
-        member = Member(cell, make_name("ease", split="temporal"))
-        ledger.plan(name, "1" * 64, "", [(member, make_identity())])
-        ledger.fail(cell, ledger.lease(cell), "no memory")
+        identity = make_identity(name)
+        member = Member(identity.key, make_name("ease", split="temporal"))
+        ledger.plan(name, "1" * 64, "", [(member, identity)])
+        ledger.fail(identity.key, ledger.lease(identity.key), "no memory")
 
 
 READERS = {
@@ -221,15 +221,15 @@ def test_a_cell_of_several_versions_is_sent_once_as_the_latest_names_it(tmp_path
     workspace = Workspace.create(tmp_path)
     ledger = Ledger.in_workspace(tmp_path)
     old, new, only_old = (make_name(model, split="temporal") for model in ("ease", "steck", "gone"))
-    identity = make_identity()
+    one, other = make_identity("one"), make_identity("other")
     ledger.plan(
         "e",
         "1" * 64,
         "old",
-        [(Member("a" * 64, old), identity), (Member("b" * 64, only_old), identity)],
+        [(Member(one.key, old), one), (Member(other.key, only_old), other)],
     )
-    ledger.plan("e", "2" * 64, "new", [(Member("a" * 64, new), identity)])
-    for cell in ("a" * 64, "b" * 64):
+    ledger.plan("e", "2" * 64, "new", [(Member(one.key, new), one)])
+    for cell in (one.key, other.key):
         ledger.fail(cell, ledger.lease(cell), "no memory")
     said = []
     for _ in range(2):
