@@ -19,6 +19,8 @@ from recrepro.text.words import count
 
 MOST_SHOWN = 20
 """Faults that a message lists."""
+MOST_FAULTS = 10_000
+"""Faults up to which they are looked at, each."""
 
 _LONGEST_VALUE = 60
 
@@ -85,6 +87,8 @@ def refusal(
     UsageError
         Its location is that of the first finding if there is no text, to be completed by `at`.
     """
+    if error.error_count() > MOST_FAULTS:
+        return UsageError(_beyond_listing(error, place))
     lines = []
     numbers = line_numbers(text)
     groups = _grouped(error)
@@ -105,12 +109,19 @@ def explain(error: ValidationError, root: type[BaseModel], place: str) -> str:
     error, root, place
         As in `refusal`.
     """
+    if error.error_count() > MOST_FAULTS:
+        return _beyond_listing(error, place)
     groups = _grouped(error)
     lines = [
         _line(place, group, _fault(group[0], location, root))
         for location, group in islice(groups.items(), MOST_SHOWN)
     ]
     return "\n".join([*dict.fromkeys(lines), *_and_more(place, groups)])
+
+
+def _beyond_listing(error: ValidationError, place: str) -> str:
+    faults = f"{error.error_count():,} of its keys and values"
+    return f"{place}: {faults} are not what they should be. Is it the right file?"
 
 
 def _and_more(place: str, groups: Sized) -> list[str]:

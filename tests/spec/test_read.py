@@ -139,3 +139,10 @@ def test_of_very_many_faults_the_first_are_shown(tmp_path):
     assert said.count("\n") == 20
     assert "line 18, tune: unknown key 'k0'" in said
     assert said.endswith("4,980 more faults of this kind or another.")
+
+
+def test_faults_beyond_listing_are_counted(tmp_path):
+    said = refusal_of(tmp_path, EXPERIMENT + "".join(f"k{at} = 1\n" for at in range(10_001)))
+    assert said.endswith(
+        ": 10,001 of its keys and values are not what they should be. Is it the right file?"
+    )
