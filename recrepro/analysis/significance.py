@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from recrepro.analysis.per_user import Repeats, paired
+from recrepro.analysis.per_user import UserValues, paired
 from recrepro.compute.compiling import compiled
 from recrepro.compute.threads import default_threads
 from recrepro.randomness import generator
@@ -245,7 +245,7 @@ class PairedTests:
 
     Parameters
     ----------
-    values : dict of str to Repeats
+    values : dict of str to UserValues
         Values of users, by model.
     n_resamples : int
         Bootstrap samples, and draws of the randomisation test.
@@ -253,7 +253,7 @@ class PairedTests:
         Seed of the samples and the draws.
     """
 
-    def __init__(self, values: dict[str, Repeats], n_resamples: int, seed: int) -> None:
+    def __init__(self, values: dict[str, UserValues], n_resamples: int, seed: int) -> None:
         self._values = values
         self._n_resamples = n_resamples
         self._seed = seed
@@ -297,7 +297,8 @@ class PairedTests:
 
     def _pair(self, model: str, against: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         if (model, against) not in self._pairs:
-            self._pairs[model, against] = paired(self._values[model], self._values[against])
+            one, other = paired(self._values[model], self._values[against])
+            self._pairs[model, against] = one.means, other.means.loc[one.means.index]
         return self._pairs[model, against]
 
     def _randomise(self, model: str, against: str) -> dict[str, tuple[float, bool]]:
