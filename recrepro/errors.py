@@ -149,9 +149,12 @@ def at(*location: str | int) -> Iterator[None]:
         raise
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message; those of other libraries have many."""
-    return str(error).strip().partition("\n")[0]
+def first_line(error: BaseException) -> str:
+    """Return the line of an error's message that says what happened; other libraries write many."""
+    lines = str(error).strip().splitlines() or [""]
+    # SQLAlchemy says first at which occasion it wrote to the database, and then what went wrong.
+    occasion = lines[0].startswith("(raised as a result of") and len(lines) > 1
+    return lines[1 if occasion else 0]
 
 
 def blame(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from statistics import stdev
 import numpy as np
 
 from recrepro.analysis.leaderboard import comparable
-from recrepro.analysis.per_user import Repeats, by_model, user_means
+from recrepro.analysis.per_user import UserValues, by_model
 from recrepro.analysis.significance import Comparison, PairedTests, bootstrap_intervals
 from recrepro.errors import UnknownName
 from recrepro.store.results import Result
@@ -22,9 +22,10 @@ class ComparedModel:
     model : str
         Title.
     mean, low, high : float
-        Mean over users (each user's mean over seeds and folds), and its 95 % bootstrap interval.
+        Mean over users (each user's mean over fits, seeds and folds), and its 95 % bootstrap
+        interval.
     repeats : int
-        Final fits in all seeds and folds.
+        Results: one for each seed and fold of the split and each final fit.
     spread : float or None
         Standard deviation of the means of the repeats; None for fewer than two.
     users : int
@@ -106,12 +107,12 @@ def _compare_board(
     split: str,
     sampled: bool,
     metric: str,
-    models: dict[str, Repeats],
+    models: dict[str, UserValues],
     reference: str | None,
     n_resamples: int,
     seed: int,
 ) -> ComparedBoard:
-    means = {name: user_means(repeats)[metric] for name, repeats in models.items()}
+    means = {name: values.means[metric] for name, values in models.items()}
     order = sorted(means, key=lambda name: -float(means[name].mean()))
     against = reference or order[0]
     tests = PairedTests(models, n_resamples, seed).compare(order, against, metric)
@@ -120,8 +121,7 @@ def _compare_board(
     rows = []
     for name in order:
         low, high = (float(bound[0]) for bound in intervals[name])
-        fits = (frame for fits in models[name].values() for frame in fits)
-        repeats = [float(frame[metric].mean()) for frame in fits]
+        repeats = [float(fit[metric].mean()) for fits in models[name].fits.values() for fit in fits]
         rows.append(
             ComparedModel(
                 name,

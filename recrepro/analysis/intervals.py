@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from recrepro.analysis.leaderboard import Chance, Leaderboard, best_values, comparable
-from recrepro.analysis.per_user import by_model, user_means
+from recrepro.analysis.per_user import UserValues, by_model
 from recrepro.analysis.significance import PairedTests, bootstrap_intervals
 from recrepro.errors import UnknownName
 from recrepro.store.results import Result
@@ -57,21 +57,24 @@ def with_chance(
 def _add(
     board: Leaderboard, results: list[Result], reference: str | None, n_resamples: int, seed: int
 ) -> Leaderboard:
-    values = by_model(result for result in results if result.record)
+    values = by_model(results)
     if not values:
         return board
     columns = set.intersection(
         *(
-            set(frame.columns)
-            for repeats in values.values()
-            for fits in repeats.values()
-            for frame in fits
+            set(fit.columns)
+            for found in values.values()
+            for fits in found.fits.values()
+            for fit in fits
         )
     )
     metrics = [metric for metric in board.metrics if metric in columns]
     values = {
-        model: {repeat: [frame[metrics] for frame in fits] for repeat, fits in repeats.items()}
-        for model, repeats in values.items()
+        model: UserValues(
+            {repeat: [fit[metrics] for fit in fits] for repeat, fits in found.fits.items()},
+            found.deterministic,
+        )
+        for model, found in values.items()
     }
     best = {
         metric: next(row.model for row in board.rows if row.means.get(metric) == value)
@@ -82,10 +85,7 @@ def _add(
     p_best = {metric: tests.randomised(metric, model) for metric, model in best.items()}
     against = reference if reference in values else None
     p_reference = {metric: tests.randomised(metric, against) for metric in metrics if against}
-    means = {
-        model: user_means(repeats)[metrics].to_numpy(np.float64)
-        for model, repeats in values.items()
-    }
+    means = {model: found.means[metrics].to_numpy(np.float64) for model, found in values.items()}
     intervals = bootstrap_intervals(means, n_resamples, seed) if metrics else {}
     rows = []
     for row in board.rows:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from recrepro.analysis.inference import Inference, infer, seeds_part
-from recrepro.analysis.per_user import Repeats, paired
+from recrepro.analysis.per_user import UserValues, paired
 from recrepro.compute.compiling import compiled
 from recrepro.compute.threads import default_threads
 from recrepro.randomness import generator
@@ -249,7 +249,7 @@ class PairedTests:
 
     Parameters
     ----------
-    values : dict of str to Repeats
+    values : dict of str to UserValues
         Values of users, by model.
     n_resamples : int
         Bootstrap samples, and draws of the randomisation test.
@@ -257,7 +257,7 @@ class PairedTests:
         Seed of the samples and the draws.
     """
 
-    def __init__(self, values: dict[str, Repeats], n_resamples: int, seed: int) -> None:
+    def __init__(self, values: dict[str, UserValues], n_resamples: int, seed: int) -> None:
         self._values = values
         self._n_resamples = n_resamples
         self._seed = seed
@@ -302,22 +302,20 @@ class PairedTests:
 
     def _infer(self, model: str, against: str, metric: str) -> Inference:
         """Return the difference over users and seeds, from the repeats that both have."""
-        first, second = (frame[metric] for frame in self._pair(model, against))
-        shared = sorted(self._values[model].keys() & self._values[against].keys())
+        pair = paired(self._values[model], self._values[against])
         means = [
-            [
-                [float(frame[metric].mean()) for frame in self._values[name][repeat]]
-                for repeat in shared
-            ]
-            for name in (model, against)
+            [[float(frame[metric].mean()) for frame in fits] for fits in values.fits.values()]
+            for values in pair
         ]
         repeats = [np.mean(one) - np.mean(other) for one, other in zip(*means, strict=True)]
+        first, second = (frame[metric] for frame in self._pair(model, against))
         users = (first - second).to_numpy(np.float64)
         return infer(users, [seeds_part(fits) for fits in means], np.array(repeats))
 
     def _pair(self, model: str, against: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         if (model, against) not in self._pairs:
-            self._pairs[model, against] = paired(self._values[model], self._values[against])
+            one, other = paired(self._values[model], self._values[against])
+            self._pairs[model, against] = one.means, other.means.loc[one.means.index]
         return self._pairs[model, against]
 
     def _randomise(self, model: str, against: str) -> dict[str, tuple[float, bool]]:

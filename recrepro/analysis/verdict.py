@@ -22,6 +22,8 @@ from recrepro.store.results import Result
 Outcome = Literal["better", "worse", "equivalent", "not enough evidence"]
 OUTCOMES: tuple[Outcome, ...] = ("better", "worse", "equivalent", "not enough evidence")
 
+Clock = Literal["processor", "wall"]
+
 LEVEL = 0.05
 """Corrected p-values below this count as shown."""
 
@@ -80,6 +82,9 @@ class ModelVerdict:
         The same of the joules that the machine took in the whole cell.
     notes : tuple of str
         What a reader has to know.
+    clock : {"processor", "wall"} or None
+        Which seconds those are. Those of the processor, which other work on the machine does not
+        lengthen, where both models have them and neither used a GPU. None if no ratio is known.
     """
 
     model: str
@@ -96,6 +101,7 @@ class ModelVerdict:
     tune_ratio: float | None = None
     energy_ratio: float | None = None
     notes: tuple[str, ...] = ()
+    clock: Clock | None = "wall"
 
 
 @dataclass(frozen=True)
@@ -231,7 +237,9 @@ class _Table:
             missing.append("no baseline was tuned")
         baseline = pool[reference.model]
         missing += evidence.missing_of_model(baseline, f"the baseline {reference.model}")
-        fit, tune, joules = (_ratio(own, baseline, cost) for cost in COSTS)
+        clock: Clock = "processor" if all(map(_has_processor_time, [*own, *baseline])) else "wall"
+        costs = (_seconds("fit", clock), _seconds("tune", clock), lambda r: r.energy_joules)
+        fit, tune, joules = (_ratio(own, baseline, cost) for cost in costs)
         needed = [r for r in self._results if r.name.model in (title, reference.model)]
         values = by_model(needed, [self._metric])
         tests = PairedTests(values, self._n_resamples, self._seed)
@@ -256,6 +264,7 @@ class _Table:
             tune,
             joules,
             tuple(_notes(own, baseline)),
+            None if fit is tune is None else clock,
         )
 
 
@@ -297,16 +306,27 @@ def _outcome(verdict: ModelVerdict) -> Outcome:
     return "not enough evidence"
 
 
-def _seconds(lap: str) -> Callable[[Record], float | None]:
-    return lambda record: record.times[lap].wall_s if lap in record.times else None
+def _has_processor_time(record: Record) -> bool:
+    """Say whether processor seconds tell what a cell took: they were kept, and no GPU worked."""
+    laps = [record.times[lap] for lap in ("fit", "tune") if lap in record.times]
+    return not _used_gpu(record) and all(lap.cpu_s is not None for lap in laps)
 
 
-COSTS: tuple[Callable[[Record], float | None], ...] = (
-    _seconds("fit"),
-    _seconds("tune"),
-    lambda record: record.energy_joules,
-)
-"""Costs of a model in a record: of its final fit, of its tuning, and in energy."""
+def _used_gpu(record: Record) -> bool:
+    device = record.model.params.get("device", "auto")
+    if device == "auto":  # or no such hyperparameter: recrepro's simple models use none
+        return bool(record.provenance.gpus) and record.model.family != "simple"
+    return bool(device != "cpu")
+
+
+def _seconds(lap: str, clock: Clock) -> Callable[[Record], float | None]:
+    def seconds(record: Record) -> float | None:
+        spent = record.times.get(lap)
+        if spent is None:
+            return None
+        return spent.cpu_s if clock == "processor" else spent.wall_s
+
+    return seconds
 
 
 def _ratio(
@@ -319,6 +339,8 @@ def _ratio(
 
 
 def _notes(records: Sequence[Record], baseline: Sequence[Record]) -> Iterable[str]:
+    if records[0].state != "external" and any(map(_used_gpu, [*records, *baseline])):
+        yield "times are wall seconds, as a GPU was used"
     machines = {r.provenance.processor for r in [*records, *baseline]}
     if len(machines) > 1 and records[0].state != "external":
         yield "times are from different machines"

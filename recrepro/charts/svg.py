@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from recrepro.text.clean import clean
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -56,7 +58,8 @@ def draw(
         figure = Figure(figsize=size, layout="constrained")
         paint(figure)
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    root = ET.fromstring(buffer.getvalue())  # noqa: S314  only what matplotlib wrote
+    written = clean(buffer.getvalue().decode())  # XML has no control characters
+    root = ET.fromstring(written)  # noqa: S314  only what matplotlib wrote
     _clean(root, name)
     root.set("role", "img")
     root.set("aria-label", description)

@@ -11,10 +11,12 @@ from typing import NoReturn
 import click
 
 from recrepro import __version__
-from recrepro.cli.redact import redacted_output
+from recrepro.cli.output import guarded_output
 from recrepro.compute import failpoints
+from recrepro.compute.memory import available_bytes
+from recrepro.compute.patience import THREAD
 from recrepro.errors import RecreproError, blame, first_line, users_frame
-from recrepro.tracking.background import THREAD
+from recrepro.text.words import size
 
 EXIT_FAILURE = 3
 EXIT_INTERRUPTED = 130
@@ -177,7 +179,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows ASCII only
-    with redacted_output(sys.argv[1:], sys.stdout, sys.stderr):
+    with guarded_output(sys.argv[1:], sys.stdout, sys.stderr):
         _call()
 
 
@@ -203,10 +205,10 @@ def _call() -> NoReturn:
 
 
 def _leave(code: int) -> NoReturn:
-    """End the process, at once if something is still being copied to MLflow.
+    """End the process, at once if a thread still waits for another machine.
 
     Python would stop that thread in the middle of C++ code, which then aborts the process. What it
-    leaves half done is made again by the next copy.
+    leaves half done is made again by the next command.
     """
     if any(thread.name == THREAD for thread in threading.enumerate()):
         sys.stdout.flush()
@@ -223,6 +225,11 @@ def _message(error: Exception) -> str:
         return (
             f"{first_line(error)}. Results that were committed are kept; free space or mend the "
             "folder, then run the same command again."
+        )
+    if isinstance(error, MemoryError):
+        return (
+            f"there is not enough memory: {size(available_bytes())} are available. Take fewer data "
+            "or fewer jobs, or a larger machine."
         )
     if users_frame(error) is not None:
         return f"{blame(error)}. It happened in code that is not recrepro's."

@@ -7,6 +7,7 @@ import click
 from rich.text import Text
 
 from recrepro.cli.console import make_console
+from recrepro.cli.output import open_terminal
 from recrepro.compute.threads import limited
 from recrepro.custom.load import load_model
 from recrepro.errors import ModelError
@@ -35,11 +36,12 @@ def check_model(model: str, strict: bool) -> None:
     much data, for example, may learn nothing from the 30 users that they get here.
     """
     named = ":" in model or model.endswith(".py")
-    subject = load_model(model, Path.cwd()) if named else MODELS.resolve(model)
-    quick = few_epochs(subject, QUICK_EPOCHS)
     console = make_console()
     states: Counter[str] = Counter()
-    with limited(1):  # for so little data, threads take more time to meet than they save
+    # For so little data, threads take more time to meet than they save.
+    with limited(1), open_terminal():
+        subject = load_model(model, Path.cwd()) if named else MODELS.resolve(model)
+        quick = few_epochs(subject, QUICK_EPOCHS)
         for outcome in outcomes(ModelUnderTest(subject, quick, strict=strict)):
             states[outcome.state] += 1
             console.print(_line(outcome), soft_wrap=True)

@@ -15,6 +15,7 @@ from recrepro.analysis import leaderboard
 from recrepro.analysis.verdict import BoardVerdict, judge, may_be_judged
 from recrepro.cli.console import make_console
 from recrepro.cli.endings import finish_mirror, say_how_to_go_on
+from recrepro.cli.output import open_terminal
 from recrepro.cli.progress import Progress
 from recrepro.cli.results import print_inline
 from recrepro.compute.memory import available_bytes
@@ -140,7 +141,7 @@ def run_experiment(
             memory=budget,
         )
         try:
-            with progress:
+            with progress, open_terminal() if inline else contextlib.nullcontext():
                 grid.run()
         except KeyboardInterrupt:
             say_how_to_go_on(console, plan, ledger)
@@ -168,7 +169,7 @@ def _read(
     experiment = load_experiment(path)
     if device is not None:
         experiment = experiment.model_copy(update={"device": device})
-    with located(path, experiment):
+    with located(path, experiment), open_terminal():  # for the bar of a download
         plan = make_plan(experiment, path.parent, data_dir, progress=sys.stderr.isatty())
     for note in placed_notes(path, experiment, plan):
         console.print(note, style="yellow", soft_wrap=True)

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from recrepro.cli.console import make_console, without_control_characters
+from recrepro.cli.console import make_console
 from recrepro.cli.options import (
     data_option,
     ledger_url,
@@ -188,7 +188,7 @@ def show_agreement(console: Console, agreement: Agreement, tolerance: float) -> 
         Text.assemble((agreement.verdict, STYLES[agreement.verdict]), f": {said}"), soft_wrap=True
     )
     for note in agreement.notes:
-        console.print(without_control_characters(f"  {note}"), soft_wrap=True)
+        console.print(f"  {note}", soft_wrap=True)
 
 
 def _cells(metric: MetricAgreement) -> tuple[str, ...]:
@@ -196,7 +196,7 @@ def _cells(metric: MetricAgreement) -> tuple[str, ...]:
     users = "-" if metric.users is None else f"{metric.users:,}"
     largest = "-" if metric.largest is None else f"{metric.largest:.2g}"
     return (
-        without_control_characters(metric.metric),
+        metric.metric,
         f"{metric.recorded:.6f}",
         f"{metric.now:.6f}",
         off,
@@ -223,9 +223,7 @@ def show_surroundings(console: Console, record: Record, now: Record) -> None:
     for column in ("", "recorded", "now"):
         table.add_column(column, overflow="fold")
     for place, before, after in rows:
-        table.add_row(
-            *(Text(without_control_characters(_text(cell))) for cell in (place, before, after))
-        )
+        table.add_row(*(Text(_text(cell)) for cell in (place, before, after)))
     console.print(table)
 
 

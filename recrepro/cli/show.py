@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from recrepro.cli.console import make_console, without_control_characters
+from recrepro.cli.console import make_console
 from recrepro.cli.options import (
     ledger_url,
     run_argument,
@@ -52,8 +52,7 @@ def show(run: str, workspace: Path, form: str) -> None:
 
 def show_record(console: Console, record: Record) -> None:
     """Print a record: what was run, what came out, where it was made."""
-    name = without_control_characters(record.name.path)
-    console.print(Text(name, style="bold"), soft_wrap=True)
+    console.print(Text(record.name.path, style="bold"), soft_wrap=True)
     for title, rows in (
         ("What was run", _what(record)),
         ("What came out", _outcome(record)),
@@ -65,7 +64,7 @@ def show_record(console: Console, record: Record) -> None:
         table.add_column(overflow="fold")
         for label, value in rows:
             if value not in (None, "", {}, []):
-                table.add_row(Text(label), Text(without_control_characters(_text(value))))
+                table.add_row(Text(label), Text(_text(value)))
         console.print(table)
 
 

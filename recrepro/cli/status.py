@@ -27,6 +27,7 @@ from recrepro.store.workspace import Workspace
 from recrepro.tables.console import plain_table
 from recrepro.text.redact import redacted
 from recrepro.text.words import count, duration
+from recrepro.tracking.client import NoAnswerError
 from recrepro.tracking.mirror import MlflowMirror
 
 DisplayState = Literal["done", "running", "dead", "failed", "left"]
@@ -53,7 +54,10 @@ def status(experiment: Path | None, workspace: Path, form: str) -> None:
     """
     place, ledger = existing(workspace)
     latest = {planned.name: planned for planned in reversed(planned_versions(ledger, experiment))}
-    found = [look(place, ledger, planned) for planned in latest.values()]
+    found: list[ExperimentProgress] = []
+    for planned in latest.values():
+        silent = next((one.mlflow for one in found if one.silent), None)
+        found.append(look(place, ledger, planned, silent))
     if form == "json":
         click.echo(json.dumps(as_json(found), indent=1))
     else:
@@ -118,12 +122,15 @@ class ExperimentProgress:
         How many ended cells MLflow lacks; None if that could not be found out.
     mlflow : str
         Where MLflow is, or why it could not be asked.
+    silent : bool
+        Whether that is because its server does not answer.
     """
 
     name: str
     cells: list[CellProgress]
     unsent: int | None
     mlflow: str
+    silent: bool = False
 
     @property
     def counts(self) -> dict[DisplayState, int]:
@@ -132,19 +139,33 @@ class ExperimentProgress:
         return {state: counted[state] for state in STATES}
 
 
-def look(workspace: Workspace, ledger: Ledger, version: Planned) -> ExperimentProgress:
-    """Find out how far an experiment is."""
+def look(
+    workspace: Workspace, ledger: Ledger, version: Planned, silent: str | None = None
+) -> ExperimentProgress:
+    """Find out how far an experiment is.
+
+    Parameters
+    ----------
+    workspace, ledger
+        Where it was run.
+    version : Planned
+        Version of the experiment.
+    silent : str, optional
+        Why MLflow's server need not be asked: it did not answer when it was.
+    """
     members = ledger.members(version.name, version.grid_hash)
     work = ledger.work()
     cells = [CellProgress(member, work[member.cell]) for member in members]
     mirror = MlflowMirror(ledger, workspace, version.name, version.grid_hash, version.source)
+    if silent is not None:
+        return ExperimentProgress(version.name, cells, None, silent, silent=True)
     try:
-        unsent, where = mirror.missing(), redacted(mirror.uri)
+        return ExperimentProgress(version.name, cells, mirror.missing(), redacted(mirror.uri))
     except LedgerError:
         raise
     except Exception as error:  # noqa: BLE001 - MLflow raises errors of many libraries
-        unsent, where = None, first_line(error)
-    return ExperimentProgress(version.name, cells, unsent, where)
+        no_answer = isinstance(error, NoAnswerError)
+        return ExperimentProgress(version.name, cells, None, first_line(error), silent=no_answer)
 
 
 def as_json(found: Sequence[ExperimentProgress]) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
 from recrepro.text.redact import redacted
 from recrepro.text.words import count
+from recrepro.tracking.client import NoAnswerError, require_answer
 from recrepro.tracking.mirror import MlflowMirror
-from recrepro.tracking.store import require_answer, tracking_uri
+from recrepro.tracking.store import tracking_uri
 
 
 @click.command()
@@ -80,6 +81,9 @@ def send(
         done = settled.setdefault(name, set())
         try:
             sent[name] = sent.get(name, 0) + mirror.sync(done)
+        except NoAnswerError as error:
+            problems[name] = first_line(error)
+            break  # the others would wait as long, and get no answer either
         except Exception as error:  # noqa: BLE001 - MLflow raises errors of many libraries
             problems[name] = first_line(error)
         done |= {member.cell for member in mirror.members()}

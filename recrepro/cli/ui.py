@@ -18,7 +18,14 @@ from recrepro.errors import RecreproError
 from recrepro.run.interrupts import signals_as_interrupt
 from recrepro.store.workspace import Workspace
 from recrepro.text.redact import redacted
-from recrepro.tracking.store import is_server, reading, runs_pages, tracking_uri
+from recrepro.tracking.client import is_server, reading
+from recrepro.tracking.store import runs_pages, tracking_uri
+
+NO_LOGIN = (
+    "There is no login: every user of this machine can see, change and delete the runs until you "
+    "end it. If others use the machine, look at `recrepro report` instead, or send the runs to an "
+    "MLflow server with a login. The results themselves are safe: the runs are a copy."
+)
 
 
 @click.command()
@@ -27,7 +34,9 @@ from recrepro.tracking.store import is_server, reading, runs_pages, tracking_uri
 def ui(workspace: Path, port: int) -> None:
     """Open the MLflow UI on the runs of a workspace.
 
-    It can be reached from this machine only.
+    It can be reached from this machine only, but it has no login: every user of the machine can
+    see, change and delete the runs while it is open. On a machine that others use, look at
+    `recrepro report` instead, or send the runs to an MLflow server with a login.
     """
     place = Workspace.existing(workspace, ledger_url())
     uri = tracking_uri(place)
@@ -41,6 +50,7 @@ def ui(workspace: Path, port: int) -> None:
         click.echo(f"  {name}\n    {page}")
     if remote:
         return
+    click.echo(NO_LOGIN)
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1"]

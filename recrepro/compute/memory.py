@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 
-from recrepro.errors import ModelError
+from recrepro.errors import ModelError, RecreproError
 from recrepro.text.words import size
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -41,17 +41,30 @@ def parse_bytes(text: str) -> int:
     return int(float(number) * (1024 if binary else 1000) ** ("kMGT".index(unit) + 1))
 
 
-def require_memory(who: str, needed: int, advice: str) -> None:
+def require_memory(
+    who: str, needed: int, advice: str, refusal: type[RecreproError] = ModelError
+) -> None:
     """Refuse what would not fit, before it begins.
+
+    Parameters
+    ----------
+    who : str
+        What needs the memory.
+    needed : int
+        Bytes.
+    advice : str
+        What to do instead.
+    refusal : type of RecreproError
+        The error to raise.
 
     Raises
     ------
-    ModelError
+    ModelError, or what `refusal` says
         With both figures and the advice.
     """
     available = available_bytes()
     if needed > available:
-        raise ModelError(
+        raise refusal(
             f"{who} needs about {size(needed)} of memory, but {size(available)} are "
             f"available. {advice}"
         )

@@ -1,10 +1,10 @@
 """Run files: what another program recommends, as user, item and score or rank."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 from pyarrow import parquet
 
 from recrepro.data.formats.delimited import LAYOUTS
@@ -103,8 +103,7 @@ def _read_table(path: Path, fmt: str, columns: Mapping[str, str]) -> pd.DataFram
 
 def _header(path: Path, fmt: str) -> list[str]:
     if fmt == "parquet":
-        with open_file(path) as file:
-            return list(parquet.read_schema(io.BytesIO(file.read())).names)
+        return list(parquet.read_schema(pa.BufferReader(read_bytes(path))).names)
     layout = LAYOUTS[fmt]
     text = check_text(read_bytes(path), str(path))
     return next(records(text, layout, str(path)))[1]

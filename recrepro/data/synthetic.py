@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from recrepro.compute.memory import require_memory
 from recrepro.errors import UsageError
 from recrepro.features import Features, FeatureSet, Side
 from recrepro.interactions import Interactions
@@ -16,7 +17,9 @@ N_DAYS = 1_095
 """Length of the period in days."""
 
 LARGEST = 100_000_000
-"""At most so many users, items and interactions; each takes some 100 bytes of memory."""
+"""At most so many users, items and interactions."""
+BYTES_EACH = 200
+"""Memory for each user, item and interaction: 120 to make and split them, the rest for a cell."""
 
 _DAY_S = 86_400
 _MIN_ACTIVITY = 5
@@ -55,7 +58,7 @@ def synthetic(
     Raises
     ------
     UsageError
-        If the numbers cannot be met.
+        If the numbers cannot be met, or need more memory than there is.
     """
     if min(n_users, n_items, n_interactions, n_topics) < 1:
         raise UsageError(
@@ -72,6 +75,9 @@ def synthetic(
             f"{n_users} users and {n_items} items have {n_users * n_items} pairs, fewer than the "
             f"{n_interactions} interactions asked for. Ask for fewer, or for more users or items."
         )
+    n_bytes = BYTES_EACH * (n_users + n_items + n_interactions)
+    advice = "Ask for fewer users, items or interactions."
+    require_memory("the generator of synthetic data", n_bytes, advice, UsageError)
     rng, catalogue, degrees, tastes = _world(n_users, n_items, n_interactions, seed, n_topics)
     arrivals = rng.uniform(0, 0.95 * N_DAYS, n_users)
     stays = (N_DAYS - arrivals) * rng.beta(1, 3, n_users)

@@ -8,6 +8,7 @@ from typing import Any
 from recrepro.tables.data import COLUMNS
 from recrepro.tables.formats import FORMATS
 from recrepro.tables.latex import escape
+from recrepro.text.clean import one_line
 
 MEDIA_TYPES = {
     "toml": "application/toml",
@@ -78,11 +79,6 @@ class Citation:
         return f"recrepro {self.recrepro}"
 
 
-def one_line(text: str) -> str:
-    """Return a text without line breaks and characters that cannot be printed."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
 def bibtex(about: Citation) -> str:
     """Write a BibTeX entry that names the content hash."""
     year, month, _ = about.date.split("-")
@@ -103,7 +99,7 @@ def bibtex(about: Citation) -> str:
 
 def _bib(text: str) -> str:
     # BibTeX counts braces even after a backslash.
-    escaped = escape(one_line(text))
+    escaped = escape(text)
     return escaped.replace(r"\{", r"\textbraceleft{}").replace(r"\}", r"\textbraceright{}")
 
 

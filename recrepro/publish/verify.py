@@ -88,7 +88,9 @@ def _changed_files(folder: Path) -> Iterator[str]:
     yield from (f"{path!r} is missing" for path in sorted(belongs - there))
     yield from (f"{path!r} does not belong to it" for path in sorted(there - belongs))
     for path in sorted(sums.keys() & there):
-        if hashlib.sha256((folder / path).read_bytes()).hexdigest() != sums[path]:
+        with (folder / path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != sums[path]:
             yield f"{path!r} was changed: its SHA-256 is not that in {SUMS}"
 
 

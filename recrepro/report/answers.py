@@ -82,15 +82,15 @@ def _row(model: ModelVerdict) -> tuple[TableCell, ...]:
         p_value(model.p),
         number(None if found is None else found.detectable, ".4f"),
         number(model.users, ","),
-        _times(model.fit_ratio),
-        _times(model.tune_ratio),
+        _times(model.fit_ratio, f"{model.clock} seconds"),
+        _times(model.tune_ratio, f"{model.clock} seconds"),
         _times(model.energy_ratio),
         TableCell("; ".join([*model.missing, *model.notes])),
     )
 
 
-def _times(ratio: float | None) -> TableCell:
-    return TableCell("-") if ratio is None else TableCell(times(ratio), ratio)
+def _times(ratio: float | None, unit: str = "") -> TableCell:
+    return TableCell("-") if ratio is None else TableCell(times(ratio), ratio, below=unit)
 
 
 def expected(verdicts: Sequence[ExpectationCheck]) -> Section | None:

@@ -7,7 +7,7 @@ from statistics import fmean
 import pandas as pd
 
 from recrepro.analysis.leaderboard import Leaderboard, Row, best_values
-from recrepro.analysis.per_user import by_model, user_means
+from recrepro.analysis.per_user import by_model
 from recrepro.analysis.ranks import RankTest, rank_test
 from recrepro.charts import figures as charts
 from recrepro.report.parts import (
@@ -219,8 +219,8 @@ def ranks(board: Board) -> Section:
         return Section(section, title, (why,))
     why = (
         f"Blocks are the {test.blocks:,} users of this table that all models share (values of "
-        f"{metric}, averaged over repeats). They say what chance in these users explains, not what "
-        "other data would show."
+        f"{metric}, averaged over fits and repeats). They say what chance in these users explains, "
+        "not what other seeds or other data would show."
     )
     chart = rank_chart(section, f"{board.title}: mean ranks over users", test)
     return Section(section, title, (why, *rank_sentences(test)), (chart,))
@@ -232,10 +232,10 @@ def values_of_users(results: Iterable[Result], metric: str) -> pd.DataFrame | No
     None if there are no such repeats.
     """
     models = by_model(results, [metric])
-    shared = set.intersection(*(set(repeats) for repeats in models.values())) if models else set()
+    shared = set.intersection(*(set(found.fits) for found in models.values())) if models else set()
     if not shared:
         return None
-    means = {model: user_means(repeats, shared)[metric] for model, repeats in models.items()}
+    means = {model: found.of(shared).means[metric] for model, found in models.items()}
     return pd.concat(means, axis=1, join="inner")
 
 

@@ -1,6 +1,5 @@
 """Do two results of one cell agree? Every metric and every user's value, bit by bit."""
 
-import io
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +8,7 @@ import pandas as pd
 
 from recrepro.errors import RecreproError
 from recrepro.store.records import Record
+from recrepro.store.results import values_of_users
 
 AgreementLevel = Literal["identical", "within tolerance", "different"]
 
@@ -161,7 +161,7 @@ def _by_user(
 
 def _table(content: bytes) -> pd.DataFrame:
     try:
-        return pd.read_parquet(io.BytesIO(content)).set_index("user")
+        return values_of_users(content, "per_user.parquet of the record").set_index("user")
     except (ValueError, KeyError, OSError) as error:
         raise RecreproError(f"the per-user values of the record cannot be read: {error}") from error
 

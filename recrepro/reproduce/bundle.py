@@ -8,10 +8,13 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
-from importlib.metadata import entry_points
+from importlib.metadata import requires
 from pathlib import Path
 
 import tomli_w
+from packaging.requirements import Requirement
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from recrepro.durable import new_folder
 from recrepro.errors import RecreproError, UsageError
@@ -22,6 +25,7 @@ from recrepro.run.packages import needed
 from recrepro.run.provenance import checkout, code_state
 from recrepro.spec.experiment import Experiment, load_experiment
 from recrepro.store.records import Provenance, Record, RecordedCode
+from recrepro.tables.markdown import code, escape
 
 
 def write_bundle(run: FoundRun, folder: Path, wheel: Path | None = None) -> None:
@@ -44,13 +48,13 @@ def write_bundle(run: FoundRun, folder: Path, wheel: Path | None = None) -> None
         If there is no wheel to put in.
     """
     experiment = recorded_experiment(run.record)
-    code = None if run.record.model.code is None else code_to_ship(run, experiment)
+    shipped = None if run.record.model.code is None else code_to_ship(run, experiment)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there and not an empty folder: name another one.")
     try:
         with new_folder(folder) as draft:
-            if code is not None:
-                experiment = code.write(draft, experiment)
+            if shipped is not None:
+                experiment = shipped.write(draft, experiment)
             _fill(draft, run, experiment, wheel)
     except OSError as error:
         raise RecreproError(f"{folder} cannot be written: {error}. Name another folder.") from error
@@ -84,17 +88,38 @@ def _fill(draft: Path, run: FoundRun, experiment: Experiment, wheel: Path | None
     (draft / "SHA256SUMS").write_text(sums, encoding="utf-8")
 
 
+def _recorded_packages(record: Record) -> dict[str, Version]:
+    """Return versions by normalised name; refuse what is no name or no version of a package.
+
+    A stranger may have written the record, and pip takes options and addresses for requirements.
+    """
+    found: dict[str, Version] = {}
+    for name, version in record.provenance.packages.items():
+        try:
+            found[canonicalize_name(name, validate=True)] = Version(version)
+        except (InvalidName, InvalidVersion) as error:
+            raise UsageError(
+                f"the record lists the package {name[:80]!r} in version {version[:80]!r}, and "
+                f"{str(error)[:200]}. No bundle can be made of it: export the run from where it "
+                "was made."
+            ) from error
+    return found
+
+
 def _pins(record: Record) -> dict[str, str]:
-    """Return what recrepro needs for this model, in the recorded versions where there are."""
+    """Return what recrepro needs for this model, in the recorded versions where there are.
+
+    No other package of the record is asked for: anybody could publish one of its name.
+    """
     own = "recrepro[neural]" if record.model.family == "neural" else "recrepro"
-    # Packages with models of others are not asked for: anybody could publish one of that name.
-    models = {point.dist.name for point in entry_points(group="recrepro.models") if point.dist}
-    pins = needed((own,)) | record.provenance.packages
-    # A build such as 2.13.0+cpu is not on PyPI under that name; any build of 2.13.0 satisfies it.
+    here = needed((own,))
+    pins = here | {name: str(version) for name, version in _recorded_packages(record).items()}
+    stated = {canonicalize_name(Requirement(one).name) for one in requires("recrepro") or ()}
+    # A build such as 2.13.0+cpu is not on PyPI by that name; any build of 2.13.0 satisfies it.
     return {
         name: version.partition("+")[0]
         for name, version in sorted(pins.items())
-        if name not in models | {"recrepro"}
+        if name in here.keys() | stated and name != "recrepro"
     }
 
 
@@ -144,13 +169,13 @@ def _sources(root: Path) -> Iterator[Path]:
 
 def _readme(run: FoundRun, experiment: Experiment) -> str:
     record = run.record
-    provenance, code = record.provenance, record.model.code
+    provenance, model = record.provenance, record.model.code
     base = " --base FOLDER_OF_THE_DATA" if own_files(experiment) else ""
-    name = record.name.path
+    python = escape(provenance.python)
     lines = [
-        f"# {name}",
+        f"# {escape(record.name.path)}",
         "",
-        f"One run of recrepro, with Python {provenance.python}. In this folder, best in a new",
+        f"One run of recrepro, with Python {python}. In this folder, best in a new",
         "virtual environment:",
         "",
         "```",
@@ -162,9 +187,11 @@ def _readme(run: FoundRun, experiment: Experiment) -> str:
         "tolerance, or different, and what differs in the environment. `--retune` repeats the",
         "search.",
         "",
+        *_trust(model),
+        "",
         "| metric | recorded |",
         "| --- | --- |",
-        *(f"| `{metric}` | {value} |" for metric, value in record.metrics.items()),
+        *(f"| {code(metric)} | {value} |" for metric, value in record.metrics.items()),
         "",
         "## Data",
         "",
@@ -172,13 +199,10 @@ def _readme(run: FoundRun, experiment: Experiment) -> str:
         "",
         "## Where it was made",
         "",
-        f"- {provenance.system}, {provenance.processor}, Python {provenance.python}",
+        f"- {escape(provenance.system)}, {escape(provenance.processor)}, Python {python}",
         *_code_lines(provenance),
-        *(
-            []
-            if code is None
-            else [f"- the model is {code.place}, {_repository(code)}; its code is here"]
-        ),
+        *([] if model is None else [_model_line(model)]),
+        *_unpinned(record),
         "- all else: `recrepro show record.json`",
         "",
         "`sha256sum -c SHA256SUMS` checks the files.",
@@ -187,10 +211,32 @@ def _readme(run: FoundRun, experiment: Experiment) -> str:
     return "\n".join(lines)
 
 
-def _repository(code: RecordedCode) -> str:
-    state = code.repository
+def _trust(model: RecordedCode | None) -> list[str]:
+    """Say whose code the commands run."""
+    if model is None:
+        return [
+            "The first command installs, and the second runs, code that is in this folder: use",
+            "them only if you trust who made it. With a recrepro of your own,",
+            "`recrepro reproduce record.json` reads data only.",
+        ]
+    return [
+        "Both commands run code that is in this folder, the second one that of the model, too: use",
+        "them only if you trust who made it. `recrepro show record.json` reads data only.",
+    ]
+
+
+def _model_line(model: RecordedCode) -> str:
+    state = model.repository
     changed = " with changes" if state.dirty else ""
-    return f"commit {state.commit}{changed}" if state.commit else "in no git repository"
+    where = f"commit {escape(state.commit)}{changed}" if state.commit else "in no git repository"
+    return f"- the model is {escape(model.place)}, {where}; its code is here"
+
+
+def _unpinned(record: Record) -> Iterator[str]:
+    """Name the packages of the record that are not installed by the first command."""
+    others = _recorded_packages(record).keys() - _pins(record).keys() - {"recrepro"}
+    if others:
+        yield f"- packages there that recrepro does not need: {', '.join(sorted(others))}"
 
 
 def _data_lines(run: FoundRun, experiment: Experiment) -> Iterator[str]:
@@ -200,23 +246,24 @@ def _data_lines(run: FoundRun, experiment: Experiment) -> Iterator[str]:
         path = base / name
         digest = "unknown: not there on export"
         if path.is_file():
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        yield f"- `{name}` is needed and not in this folder; SHA-256 {digest}"
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        yield f"- {code(name)} is needed and not in this folder; SHA-256 {digest}"
     if dataset.synthetic is not None:
-        yield f"- `{dataset.name}` is made by recrepro, nothing is needed"
+        yield f"- {code(dataset.name)} is made by recrepro, nothing is needed"
     elif dataset.file is None and dataset.train is None:
         yield (
-            f"- `{dataset.name}` is loaded by name: a copy in a folder given by `--data DIR`, or a "
-            "download"
+            f"- {code(dataset.name)} is loaded by name: a copy in a folder given by `--data DIR`, "
+            "or a download"
         )
-    fingerprint = run.record.identity.data.fingerprint
+    fingerprint = escape(run.record.identity.data.fingerprint)
     yield f"- fingerprint after filtering: {fingerprint}; it is checked before anything is fitted"
 
 
 def _code_lines(provenance: Provenance) -> Iterator[str]:
     recorded, now = provenance.code, code_state()
-    changed = " with changes" if recorded.dirty else ""
-    yield f"- recrepro {provenance.recrepro}, commit {recorded.commit}{changed}"
+    commit = f"{escape(str(recorded.commit))}{' with changes' if recorded.dirty else ''}"
+    yield f"- recrepro {escape(provenance.recrepro)}, commit {commit}"
     if (recorded.commit, recorded.diff) != (now.commit, now.diff):
         changed = " with changes" if now.dirty else ""
         yield f"- the recrepro in this folder is another one: commit {now.commit}{changed}"

@@ -84,6 +84,9 @@ def find_run(name: str, workspace: Path, ledger_url: str | None = None) -> Found
         files = files_of_run(place, name)
         record = _parsed(files["record.json"], f"record.json of the MLflow run {name}")
         return FoundRun(record, Path(), lambda: _checked(record, files.get(PER_USER), name))
+    if not known and Path(name).exists():
+        what = "a folder" if Path(name).is_dir() else "not a regular file"
+        raise UsageError(f"{name} is {what}, and no run has this name. {HOW}")
     if not known:
         raise UsageError(
             f"there is no run {name!r}: no such file, and no results in the workspace {workspace}. "
@@ -137,13 +140,23 @@ def _from_ledger(ledger: Ledger, place: Workspace, key: str) -> FoundRun:
 
 def _from_file(path: Path) -> FoundRun:
     longest = LONGEST["record.json"]
-    if path.stat().st_size > longest:
+    with path.open("rb") as file:  # some files of the system say that they are empty
+        content = file.read(longest + 1)
+    if len(content) > longest:
         raise UsageError(f"{path} is larger than {longest:,} bytes: it is no record. {HOW}")
-    record = _parsed(path.read_bytes(), str(path))
+    record = _parsed(content, str(path))
     beside = path.with_name(PER_USER)
 
     def read_per_user() -> bytes | None:
-        return _checked(record, beside.read_bytes() if beside.is_file() else None, str(beside))
+        if not beside.is_file():
+            return None
+        n_bytes = beside.stat().st_size
+        if n_bytes > LONGEST[PER_USER]:
+            raise RecreproError(
+                f"{beside} has {n_bytes:,} bytes, and may have {LONGEST[PER_USER]:,}. Take it "
+                "away; metrics are then compared alone."
+            )
+        return _checked(record, beside.read_bytes(), str(beside))
 
     return FoundRun(record, path.resolve().parent, read_per_user)
 

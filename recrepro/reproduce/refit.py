@@ -20,9 +20,10 @@ from recrepro.spec.canonical import canonical_json
 from recrepro.spec.experiment import DatasetSpec, Experiment
 from recrepro.spec.explain import explain
 from recrepro.spec.identity import differences
+from recrepro.spec.shape import misshapen
 from recrepro.splits.sealed import StoredSplit
 from recrepro.store.ledger import Ledger
-from recrepro.store.records import Record, Trial, read_trials
+from recrepro.store.records import Record, read_trials
 from recrepro.store.workspace import Workspace
 
 DECISIVE = ("data", "split", "ranking")
@@ -50,6 +51,9 @@ def recorded_experiment(record: Record) -> Experiment:
             "this result was scored from a run file of another program: recrepro has no model to "
             "refit. Score the file again with `recrepro evaluate RUN --on EXPERIMENT`."
         )
+    if (wrong := misshapen(record.experiment)) is not None:
+        location, problem = wrong
+        raise UsageError(f"the record's experiment, {'.'.join(map(str, location))}: {problem}")
     try:
         return Experiment.model_validate_json(canonical_json(record.experiment))
     except ValidationError as error:
@@ -183,8 +187,10 @@ def refit(
         with contextlib.closing(Ledger.in_workspace(place.root)) as ledger:
             ledger.plan("reproduce", plan.experiment.grid_hash, "", [(cell.member, cell.identity)])
             _check_split(Materials(plan, place).split(cell), record)
-            if not retune and (n_trials := plan.n_trials(cell)):
-                _write_search(ledger, cell.key, n_trials, record)
+            if not retune and plan.n_trials(cell):
+                # Of a search of any length, the best trial is enough: here it is the only one.
+                plan = replace(plan, repeated=Budget(1))
+                _write_best(ledger, cell.key, record)
             executor = LocalProcesses(place.log, threads)
             Grid(plan, ledger, place, executor, jobs=1, observer=observer).run()
             status = ledger.status(cell.key)
@@ -203,11 +209,8 @@ def _check_split(split: StoredSplit, record: Record) -> None:
         )
 
 
-def _write_search(ledger: Ledger, cell: str, n_trials: int, record: Record) -> None:
-    """Write the search as done, so that the run goes on from it to the final fit.
-
-    A record holds the best trial only; the others stand for ones that were not better.
-    """
+def _write_best(ledger: Ledger, cell: str, record: Record) -> None:
+    """Write the best trial of the recorded search, so that the run goes on to the final fit."""
     if record.tuning is None:
         raise UsageError(
             "the record is of a tuned model and has no best trial: it was altered. With --retune "
@@ -218,12 +221,9 @@ def _write_search(ledger: Ledger, cell: str, n_trials: int, record: Record) -> N
     final = record.model.params
     params = {name: final.get(name, value) for name, value in best.params.items()}
     epochs = None if best.epochs is None else final.get("epochs", best.epochs)
-    chosen = min(best.number, n_trials - 1)
-    told = {"number": chosen, "params": params, "state": "complete", "value": best.value}
+    told = {"number": 0, "params": params, "state": "complete", "value": best.value}
     (found,) = read_trials([{**told, "epochs": epochs}], "what the record says of its model")
     token = ledger.lease(cell)
     assert token is not None
-    for number in range(n_trials):
-        other = Trial(number, params, "failed", reason="not in the record")
-        ledger.add_trial(cell, token, found if number == chosen else other)
+    ledger.add_trial(cell, token, found)
     ledger.release(cell, token)

@@ -28,6 +28,9 @@ from recrepro.store.entries import Member
 from recrepro.store.names import CellName
 from recrepro.tuning.hindsight import looks_back
 
+MOST_CELLS = 100_000
+"""Cells of an experiment; 30 data sets with 40 models and 5 seeds are 6,000."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -132,6 +135,7 @@ def make_plan(
         If data cannot be read, or do not suit the experiment.
     """
     models, splitters = check_names(experiment, base)
+    _check_size(experiment, splitters)
     experiment = on_device(experiment, models)
     evaluate = experiment.evaluate
     items = evaluate.items if evaluate.item_file is None else read_labels(base / evaluate.item_file)
@@ -152,6 +156,17 @@ def make_plan(
         plan.cells.extend(_cells(plan, dataset, identities))
     _check_distinct(plan.cells)
     return plan
+
+
+def _check_size(experiment: Experiment, splitters: Mapping[str, Splitter]) -> None:
+    """Refuse a grid whose very list would take minutes."""
+    repeats = sum(len(split.seeds) * splitters[split.title].n_folds for split in experiment.splits)
+    n_cells = len(experiment.datasets) * repeats * len(experiment.models)
+    if n_cells > MOST_CELLS:
+        raise UsageError(
+            f"the experiment has {n_cells:,} cells (data sets x splits x seeds x folds x models), "
+            f"and may have {MOST_CELLS:,}. List fewer of them, or divide the file."
+        )
 
 
 def _cells(plan: Plan, dataset: Dataset, identities: Mapping[str, ModelIdentity]) -> Iterator[Cell]:

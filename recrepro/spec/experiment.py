@@ -7,10 +7,11 @@ Longer than 350 lines: the whole schema of an experiment file, to be read from t
 """
 
 import json
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -33,8 +34,12 @@ from recrepro.spec.explain import FaultElsewhere, refusal
 from recrepro.spec.read import read_toml
 from recrepro.spec.remedies import NAME_PATTERN
 
+MOST_LISTED = 1_000
+"""Data sets, filters, features, splits, seeds, models and metrics in a list: each is work."""
+
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
+T = TypeVar("T")
 
 Scalar = str | int | float | bool | None
 
@@ -49,10 +54,15 @@ class TomlTable(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
-def _refuse_repeats(kind: str, values: tuple[str, ...] | tuple[int, ...]) -> None:
-    twice = [v for v in values if values.count(v) > 1]
-    if twice:
-        raise ValueError(f"the {kind} {twice[0]!r} is listed twice: take one away")
+def first_repeat(values: Iterable[T]) -> T | None:
+    """Return the first of the values that are listed more than once."""
+    return next((value for value, times in Counter(values).items() if times > 1), None)
+
+
+def _refuse_repeats(kind: str, values: Iterable[object]) -> None:
+    """Raise ValueError if one of the values, which messages call `kind`, is listed twice."""
+    if (twice := first_repeat(values)) is not None:
+        raise ValueError(f"the {kind} {twice!r} is listed twice: take one away")
 
 
 class SyntheticSpec(TomlTable):
@@ -133,10 +143,10 @@ class DatasetSpec(TomlTable):
     synthetic: SyntheticSpec | None = None
     duplicates: Literal["last", "first", "max", "sum", "error"] = "last"
     min_value: float | None = None
-    filters: tuple[FilterSpec, ...] = ()
+    filters: Annotated[tuple[FilterSpec, ...], Field(max_length=MOST_LISTED)] = ()
     values: Literal["binary", "keep"] = "binary"
     time_unit: Literal["s", "ms", "us", "ns"] | None = None
-    features: tuple[FeatureSpec, ...] = ()
+    features: Annotated[tuple[FeatureSpec, ...], Field(max_length=MOST_LISTED)] = ()
 
     @model_serializer(mode="wrap")
     def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -171,7 +181,7 @@ class SplitSpec(_Optioned):
     """A splitting strategy, its own options, and the seeds to draw."""
 
     label: Name | None = None
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (1,)
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1, max_length=MOST_LISTED)] = (1,)
 
     @model_validator(mode="after")
     def _distinct_seeds(self) -> "SplitSpec":
@@ -269,7 +279,10 @@ class EvaluateSpec(TomlTable):
     After one search, the final model is fitted and tested `fits` times, each with another seed.
     """
 
-    metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("ndcg@10", "recall@10")
+    metrics: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_LISTED)] = (
+        "ndcg@10",
+        "recall@10",
+    )
     candidates: Literal["auto", "full", "published"] | PositiveInt = "auto"
     sampling: Literal["uniform", "popularity"] = "uniform"
     items: Literal["all", "train"] = "all"
@@ -365,9 +378,9 @@ class Experiment(TomlTable):
 
     schema_version: Literal[1] = Field(alias="schema")
     claim: str
-    datasets: Annotated[tuple[DatasetSpec, ...], Field(min_length=1)]
-    splits: Annotated[tuple[SplitSpec, ...], Field(min_length=1)]
-    models: Annotated[tuple[ModelSpec, ...], Field(min_length=1)]
+    datasets: Annotated[tuple[DatasetSpec, ...], Field(min_length=1, max_length=MOST_LISTED)]
+    splits: Annotated[tuple[SplitSpec, ...], Field(min_length=1, max_length=MOST_LISTED)]
+    models: Annotated[tuple[ModelSpec, ...], Field(min_length=1, max_length=MOST_LISTED)]
     evaluate: EvaluateSpec = EvaluateSpec()
     tune: TuneSpec | None = None
     verdict: VerdictSpec = VerdictSpec()
@@ -386,12 +399,12 @@ class Experiment(TomlTable):
             ("splits", [s.title for s in self.splits]),
             ("models", [m.title for m in self.models]),
         ):
-            twice = sorted({t for t in titles if titles.count(t) > 1})
-            if twice:
+            twice = first_repeat(titles)
+            if twice is not None:
                 key = "name" if kind == "datasets" else "label"
-                second = titles.index(twice[0], titles.index(twice[0]) + 1)
+                second = titles.index(twice, titles.index(twice) + 1)
                 raise FaultElsewhere(
-                    f"two {kind} are called {twice[0]!r}: give each its own {key!r}", kind, second
+                    f"two {kind} are called {twice!r}: give each its own {key!r}", kind, second
                 )
         return self
 

@@ -1,5 +1,7 @@
 """Explanations of what is wrong in an experiment file, from pydantic's errors."""
 
+from collections.abc import Sized
+from itertools import islice
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -9,11 +11,16 @@ from pydantic import (
 )
 
 from recrepro.errors import UnknownName, UsageError, nearest_names
-from recrepro.spec.lines import line_of
+from recrepro.spec.lines import line_in, line_numbers
 from recrepro.spec.remedies import NAME_PATTERN, example, is_range, other_names, remedy
+from recrepro.spec.shape import Location
 from recrepro.text.toml import in_toml
+from recrepro.text.words import count
 
-Location = tuple[int | str, ...]
+MOST_SHOWN = 20
+"""Faults that a message lists."""
+MOST_FAULTS = 10_000
+"""Faults up to which they are looked at, each."""
 
 _LONGEST_VALUE = 60
 
@@ -32,8 +39,8 @@ _EXPECTED = {
     "less_than": "less than {lt:g}",
     "less_than_equal": "at most {le:g}",
     "literal_error": "{expected}",
-    "too_short": "a list of {min_length} or more",
-    "too_long": "a list of {max_length} at most",
+    "too_short": "a list of {min_length:,} or more",
+    "too_long": "a list of {max_length:,} at most",
 }
 """What pydantic's types of errors ask for."""
 
@@ -80,13 +87,16 @@ def refusal(
     UsageError
         Its location is that of the first finding if there is no text, to be completed by `at`.
     """
+    if error.error_count() > MOST_FAULTS:
+        return UsageError(_beyond_listing(error, place))
     lines = []
+    numbers = line_numbers(text)
     groups = _grouped(error)
-    for location, group in groups.items():
+    for location, group in islice(groups.items(), MOST_SHOWN):
         problem = _advice(group, location, root)
-        line = line_of(text, location)
+        line = line_in(numbers, location)
         lines.append(_line(place if line is None else f"{place}, line {line}", group, problem))
-    refused = UsageError("\n".join(dict.fromkeys(lines)))
+    refused = UsageError("\n".join([*dict.fromkeys(lines), *_and_more(place, groups)]))
     refused.location = () if text else next(iter(groups))
     return refused
 
@@ -99,11 +109,25 @@ def explain(error: ValidationError, root: type[BaseModel], place: str) -> str:
     error, root, place
         As in `refusal`.
     """
+    if error.error_count() > MOST_FAULTS:
+        return _beyond_listing(error, place)
+    groups = _grouped(error)
     lines = [
         _line(place, group, _fault(group[0], location, root))
-        for location, group in _grouped(error).items()
+        for location, group in islice(groups.items(), MOST_SHOWN)
     ]
-    return "\n".join(dict.fromkeys(lines))
+    return "\n".join([*dict.fromkeys(lines), *_and_more(place, groups)])
+
+
+def _beyond_listing(error: ValidationError, place: str) -> str:
+    faults = f"{error.error_count():,} of its keys and values"
+    return f"{place}: {faults} are not what they should be. Is it the right file?"
+
+
+def _and_more(place: str, groups: Sized) -> list[str]:
+    """Return the line that ends a list of too many faults."""
+    more = len(groups) - MOST_SHOWN
+    return [f"{place}: {count(more, 'more fault')} of this kind or another."] if more > 0 else []
 
 
 def _line(place: str, group: list[Any], problem: str) -> str:
@@ -127,7 +151,7 @@ def _fault(finding: Any, location: Location, root: type[BaseModel]) -> str:
         case "value_error":
             return f"{finding['ctx']['error']}."
         case _:
-            return f"{finding['msg']}, but got {finding['input']!r}."
+            return f"{finding['msg']}, but got {_shortened(repr(finding['input']))}."
 
 
 def _advice(group: list[Any], location: Location, root: type[BaseModel]) -> str:
@@ -145,12 +169,10 @@ def _grouped(error: ValidationError) -> dict[Location, list[Any]]:
     """Return findings by location; those of the branches of a union are of one location."""
     findings = error.errors(include_url=False)
     groups: dict[Location, list[Any]] = {}
+    around = {f["loc"][:length] for f in findings for length in range(len(f["loc"]))}
     for finding in findings:
         location = finding["loc"]
-        if finding["type"] == "too_short" and any(
-            len(f["loc"]) > len(location) and f["loc"][: len(location)] == location
-            for f in findings
-        ):
+        if finding["type"] == "too_short" and location in around:
             continue  # pydantic counts valid entries only; what is wrong with the others is said
         elsewhere = getattr(finding.get("ctx", {}).get("error"), "location", None)
         groups.setdefault(elsewhere or _without_branch(location), []).append(finding)
@@ -193,7 +215,10 @@ def _wanted(finding: Any, location: Location) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = in_toml(value)
+    return _shortened(in_toml(value))
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 

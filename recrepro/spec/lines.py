@@ -1,7 +1,7 @@
 """Finds the line of a TOML file where a value is."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 _NAME = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
 _PATH = rf"{_NAME}(?:\s*\.\s*{_NAME})*"
@@ -24,9 +24,21 @@ def line_of(text: str, location: Sequence[str | int]) -> int | None:
     int or None
         Counted from 1; None if the file has not even the first key.
     """
+    return line_in(line_numbers(text), location)
+
+
+def line_numbers(text: str) -> dict[tuple[str | int, ...], int]:
+    """Return the line of each table and key that begins a line of a TOML file."""
     lines: dict[tuple[str | int, ...], int] = {}
     for place, number in _places(text):
         lines.setdefault(place, number)
+    return lines
+
+
+def line_in(
+    lines: Mapping[tuple[str | int, ...], int], location: Sequence[str | int]
+) -> int | None:
+    """Do the work of `line_of` with what `line_numbers` returns."""
     for length in range(len(location), 0, -1):
         if (line := lines.get(tuple(location[:length]))) is not None:
             return line

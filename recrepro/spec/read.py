@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from recrepro.errors import UnknownName, UsageError
+from recrepro.spec.lines import line_of
 from recrepro.spec.remedies import SMALLEST
+from recrepro.spec.shape import DEEPEST, LARGEST_FILE, long_key_in, misshapen
 
 _PLACE = re.compile(r"\s*\(at (?:line (?P<line>\d+), column \d+|end of document)\)")
 _BARE = re.compile(r"^(?P<key>[^=#]+?)\s*=\s*(?P<word>[A-Za-z_][^\"'\[{,#]*?)\s*(?:#.*)?$")
@@ -31,18 +33,17 @@ def read_toml(path: Path, kind: str) -> tuple[str, dict[str, Any]]:
     Raises
     ------
     UsageError
-        If it cannot be read, or is not TOML; with the line and what to change there.
+        If it cannot be read, is no file, is larger than any honest one, is not TOML, or holds what
+        no file may hold (see `recrepro.spec.shape`); with the line and what to change there.
     """
+    text = _text_of(path, kind)
+    too_deep = f"tables and lists are nested more than {DEEPEST} deep. Write fewer levels."
+    if (line := long_key_in(text)) is not None:
+        raise UsageError(f"{path}, line {line}: {too_deep}")
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        folder = path.parent.resolve()
-        known = [p.name for p in folder.glob("*.toml")]
-        raise UnknownName(kind, path.name, known, f"Looked in {folder}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the {kind} {path}: {error}.") from error
-    try:
-        return text, tomllib.loads(text)
+        content = tomllib.loads(text)
+    except RecursionError as error:
+        raise UsageError(f"{path}: {too_deep}") from error
     except tomllib.TOMLDecodeError as error:
         other = _other_language(path, text)
         if other is not None:
@@ -51,6 +52,40 @@ def read_toml(path: Path, kind: str) -> tuple[str, dict[str, Any]]:
                 f"file:\n\n{SMALLEST}"
             ) from error
         raise UsageError(_fault(path, kind, text, str(error))) from error
+    except ValueError as error:  # Python converts no numbers of thousands of digits
+        raise UsageError(
+            f"{path}: a whole number is beyond 64 bits. Write a smaller one."
+        ) from error
+    if (found := misshapen(content)) is not None:
+        location, problem = found
+        raise UsageError(f"{_place(path, text, location)}: {problem}")
+    return text, content
+
+
+def _text_of(path: Path, kind: str) -> str:
+    try:
+        if path.exists() and not path.is_file():
+            what = "a folder" if path.is_dir() else "not a regular file"
+            raise UsageError(f"{path} is {what}. Name the {kind}.")
+        with path.open("rb") as file:  # some files of the system say that they are empty
+            content = file.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            raise UsageError(
+                f"{path} has more than {LARGEST_FILE:,} bytes, the most that a file of this kind "
+                f"may have. Is it the {kind}? Data belong in files of their own."
+            )
+        return content.decode().replace("\r\n", "\n").replace("\r", "\n")
+    except FileNotFoundError:
+        folder = path.parent.resolve()
+        known = [p.name for p in folder.glob("*.toml")]
+        raise UnknownName(kind, path.name, known, f"Looked in {folder}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the {kind} {path}: {error}.") from error
+
+
+def _place(path: Path, text: str, location: tuple[str | int, ...]) -> str:
+    line = line_of(text, location)
+    return str(path) if line is None else f"{path}, line {line}"
 
 
 def _other_language(path: Path, text: str) -> str | None:

@@ -788,11 +788,18 @@ def _begin(connection: sa.Connection) -> None:
 def _unwritable(path: Path) -> dict[str, str]:
     """Return how to open an SQLite file in a folder that cannot be written.
 
-    Without a lock, unless another process of somebody who can write has left or is using a log.
+    Without a lock, unless a log is there that somebody uses who can write.
     """
-    log = path.with_name(f"{path.name}-wal")
-    alone = not log.is_file() or log.stat().st_size == 0
-    return {"mode": "ro", "immutable": "1"} if alone else {"mode": "ro"}
+    log, index = (path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))
+    if not log.is_file() or log.stat().st_size == 0:
+        return {"mode": "ro", "immutable": "1"}
+    if not index.is_file():
+        raise LedgerError(
+            f"{log} has results that are not in {path.name} yet, and SQLite reads it in a folder "
+            "that can be written only: copy the workspace to one, or name another (--workspace "
+            "DIR)."
+        )
+    return {"mode": "ro"}
 
 
 def _member(row: Any) -> Member:

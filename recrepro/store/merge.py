@@ -205,6 +205,19 @@ class _Taking:
             self._merged.trials += 1
             expected += 1
 
+    def _short_of_trials(self, row: Row) -> str | None:
+        """Say that a result comes without trials that it was chosen among, if it does."""
+        tuning = Record.read(row["record"], "its record").tuning
+        trials = tables.TRIALS.c
+        query = sa.select(sa.func.count()).where(trials.search == row["search"])
+        n_there = self._connection.scalar(query) or 0
+        if tuning is None or n_there >= tuning.trials:
+            return None
+        return (
+            f"{n_there} of the {tuning.trials} trials of its search are there; a workspace and a "
+            "snapshot have them, a bundle has not"
+        )
+
     def _has_result(self, search: str) -> bool:
         return any(row.search == search and row.state == "done" for row in self._here.values())
 
@@ -234,6 +247,8 @@ class _Taking:
             merged.busy.append(name)
         elif row["search"] in self._differing:
             merged.refused.append(f"{name}: it was chosen among other trials than those here")
+        elif (short := self._short_of_trials(row)) is not None:
+            merged.refused.append(f"{name}: {short}")
         else:
             taken = {k: row.get(k) for k in ("record", "record_hash", "result_digest", "fit")}
             free = dict.fromkeys(("token", "owner", "deadline", "reason"))

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, RootModel, ValidationError, field_valida
 from recrepro.errors import DataError
 from recrepro.spec.explain import explain
 from recrepro.spec.identity import Identity, Plain
+from recrepro.spec.shape import misshapen
 from recrepro.store.names import CellName
 from recrepro.store.openings import Opening
 
@@ -38,7 +39,10 @@ Moment = Annotated[float, Field(ge=0, lt=2**37)]
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
-Threads = Annotated[int, Field(ge=1, lt=2**16)]
+MOST_THREADS = 4_096
+"""Threads of the numeric libraries; the largest machines have hundreds of cores."""
+
+Threads = Annotated[int, Field(ge=1, le=MOST_THREADS)]
 
 Curve = list[dict[str, int | float]]
 """One row for each epoch: its number, which stays an int, and what was reported after it."""
@@ -426,7 +430,10 @@ class Record(Plain):
             If it is no record, or one of another schema.
         """
         try:
-            return cls.model_validate(json.loads(content))
+            found = json.loads(content)
+            if (wrong := misshapen(found, by_hand=False)) is not None:
+                raise DataError(f"{place} is no record of recrepro: {wrong[1]}")
+            return cls.model_validate(found)
         except ValidationError as error:
             problem, _, _ = explain(error, cls, f"{place} is no record of recrepro").partition("\n")
             raise DataError(problem[:LONGEST_FAULT]) from error

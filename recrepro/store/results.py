@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pyarrow import parquet
 
+from recrepro.data.formats.parse import check_footer
 from recrepro.errors import RecreproError
 from recrepro.spec.canonical import canonical_json
 from recrepro.spec.experiment import Experiment
@@ -50,7 +52,27 @@ class Result:
 
     def per_user(self) -> pd.DataFrame:
         """Return the values of each user: a column `user` with labels, and one for each metric."""
-        return pd.read_parquet(io.BytesIO(self.read_per_user()))
+        return values_of_users(self.read_per_user(), f"the values of users of {self.name.path}")
+
+
+def values_of_users(content: bytes, where: str) -> pd.DataFrame:
+    """Read the values of each user: a column `user` with labels, and one for each metric.
+
+    Parameters
+    ----------
+    content : bytes
+        The Parquet file, which may be a stranger's.
+    where : str
+        What error messages call it.
+
+    Raises
+    ------
+    DataError
+        If it holds no rows, or promises more than fit.
+    """
+    stream = io.BytesIO(content)
+    check_footer(parquet.read_metadata(stream), len(content), where)
+    return pd.read_parquet(stream)
 
 
 def results_in(

@@ -14,6 +14,7 @@ from recrepro.spec.experiment import (
     FilterSpec,
     Name,
     TomlTable,
+    first_repeat,
     load_experiment,
 )
 from recrepro.spec.explain import refusal
@@ -82,10 +83,9 @@ class Study(TomlTable):
 
     @model_validator(mode="after")
     def _distinct(self) -> "Study":
-        names = [paper.name for paper in self.papers]
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            raise ValueError(f"two papers are called {twice[0]!r}")
+        twice = first_repeat(paper.name for paper in self.papers)
+        if twice is not None:
+            raise ValueError(f"two papers are called {twice!r}")
         return self
 
 

@@ -10,6 +10,7 @@ from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard
 from recrepro.analysis.verdict import BoardVerdict
 from recrepro.spec.identity import Plain
 from recrepro.tables import verdicts as judgements
+from recrepro.text.clean import clean
 
 COLUMNS = (
     *("dataset", "split", "ranking", "audit", "model", "status", "role", "metric"),
@@ -22,9 +23,10 @@ def cell_text(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula.
 
     Excel, LibreOffice and Google Sheets compute what starts with one of these characters; an
-    apostrophe in front says that it is text. NUL, which would end the cell, is left out.
+    apostrophe in front says that it is text.
     """
-    return f"'{text}".replace("\0", "") if text.startswith(tuple("=+-@\t\r\n\0")) else text
+    plain = clean(text)
+    return f"'{plain}" if plain.startswith(tuple("=+-@\t\n")) else plain
 
 
 def write_csv(

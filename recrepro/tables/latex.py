@@ -6,6 +6,7 @@ from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, Row, be
 from recrepro.analysis.verdict import BoardVerdict
 from recrepro.tables import verdicts as judgements
 from recrepro.tables.cells import footnotes, heading, interval, legend, marks, number, verdict_cells
+from recrepro.text.clean import one_line
 
 PREAMBLE = r"""% Needs \usepackage{booktabs}.
 % Names in other scripts than Latin need LuaLaTeX or XeLaTeX.
@@ -26,13 +27,13 @@ ESCAPES = {
     "†": r"$\dagger$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
+    "\N{REPLACEMENT CHARACTER}": "?",  # few fonts have it
 }
 
 
 def escape(text: str) -> str:
     """Return a text that LaTeX sets as it is, on one line."""
-    plain = " ".join(re.sub(r"[\x00-\x1f\x7f]+", " ", text).split())
-    escaped = "".join(ESCAPES.get(character, character) for character in plain)
+    escaped = "".join(ESCAPES.get(character, character) for character in one_line(text))
     return re.sub(r"([-'`?!])(?=[-'`])", r"\1{}", escaped)  # -- and the like are one glyph
 
 

@@ -15,11 +15,17 @@ from recrepro.tables.cells import (
     status_text,
     verdict_cells,
 )
+from recrepro.text.clean import one_line
 
 
 def escape(text: str) -> str:
     """Return a text that Markdown shows as it is, on one line."""
-    return re.sub(r"([\\`*\[\]<>|])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*\[\]<>|&~])", r"\\\1", one_line(text))
+
+
+def code(text: str) -> str:
+    """Return a name set as code; one with other characters than names have is set as text."""
+    return f"`{text}`" if re.fullmatch(r"[\w@.,+/()\[\] -]+", text) else escape(text)
 
 
 def table(

@@ -45,11 +45,12 @@ def sentence(verdict: ModelVerdict) -> str:
         )
         if found.detectable is not None:
             parts.append(f"{found.detectable:.4f} would be seen with 80 % power")
+    clock = f" in {verdict.clock} seconds"
     costs = [
         what.format(times(ratio))
         for what, ratio in (
-            ("fit {} as long", verdict.fit_ratio),
-            ("tuning {} as long", verdict.tune_ratio),
+            (f"fit {{}} as long{clock}", verdict.fit_ratio),
+            (f"tuning {{}} as long{clock}", verdict.tune_ratio),
             ("energy of the machine {} as much", verdict.energy_ratio),
         )
         if ratio is not None

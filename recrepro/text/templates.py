@@ -5,6 +5,8 @@ from typing import Any
 
 import jinja2
 
+from recrepro.text.clean import clean
+
 
 def render(template: Traversable, **values: Any) -> str:
     """Fill in a template; unknown names are errors.
@@ -14,7 +16,7 @@ def render(template: Traversable, **values: Any) -> str:
     template : Traversable
         The file. If its name ends in ``.html.j2``, values are escaped.
     **values
-        Values and functions for the template, by name.
+        Values and functions for the template, by name. Texts that it shows are cleaned.
 
     Returns
     -------
@@ -24,6 +26,7 @@ def render(template: Traversable, **values: Any) -> str:
     environment = jinja2.Environment(
         autoescape=template.name.endswith(".html.j2"),
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: clean(value) if isinstance(value, str) else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -3,8 +3,7 @@
 import threading
 from typing import Protocol
 
-THREAD = "recrepro-mlflow"
-"""Name of the thread that copies."""
+from recrepro.compute.patience import THREAD
 
 
 class Mirror(Protocol):

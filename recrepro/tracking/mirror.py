@@ -6,6 +6,7 @@ run counts as whole only once it carries the tag ``recrepro.complete``, which is
 
 import contextlib
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
@@ -14,14 +15,13 @@ from recrepro.errors import RecreproError
 from recrepro.store.entries import CellStatus, Member
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
-from recrepro.tracking.content import cell_facts, json_hash, place_tag
+from recrepro.tracking.client import connect, require_answer
+from recrepro.tracking.content import place_tag
+from recrepro.tracking.copies import Copy, WholeCopies, copies_in_store, copy_of
 from recrepro.tracking.store import (
     CELLS,
     Target,
-    connect,
     existing_target,
-    marks_in_store,
-    require_answer,
     set_up_store,
     tracking_uri,
 )
@@ -124,24 +124,22 @@ class MlflowMirror:
         RecreproError
             If a server does not answer.
         """
-        marks = self._marks_here() if self.embedded else None
-        if marks is None:
+        copies, client = self._copies_here() if self.embedded else None, None
+        if copies is None:
             require_answer(self.uri)
             with self._lock(LOOK_SECONDS) if self.embedded else contextlib.nullcontext():
                 target = existing_target(self.uri, self._name)
                 present = {} if target is None else _by_cell(target)
-            marks = {
-                cell: [run.data.tags.get("recrepro.complete", "") for run in runs]
-                for cell, runs in present.items()
-            }
+            client = None if target is None else target.client
+            copies = {cell: [copy_of(run) for run in runs] for cell, runs in present.items()}
         lacking = 0
         for member in self.members():
-            status = self._ledger.status(member.cell)
-            lacking += _ended(status) and _mark(member, status) not in marks.get(member.cell, [])
+            status, there = self._ledger.status(member.cell), copies.get(member.cell, [])
+            lacking += _ended(status) and not self._whole.of(member, status, there, client)
         return lacking
 
-    def _marks_here(self) -> dict[str, list[str]] | None:
-        """Return the marks in the embedded store by cell; None if MLflow itself has to be asked.
+    def _copies_here(self) -> dict[str, list[Copy]] | None:
+        """Return the copies in the embedded store by cell; None if MLflow has to be asked.
 
         Asking MLflow means importing it, which takes seconds.
         """
@@ -149,7 +147,7 @@ class MlflowMirror:
         if not path.is_file():
             return {}
         with self._lock(LOOK_SECONDS):
-            return marks_in_store(path, self._name)
+            return copies_in_store(path, self._name)
 
     @contextlib.contextmanager
     def _lock(self, seconds: float = -1) -> Iterator[None]:
@@ -186,24 +184,35 @@ class MlflowMirror:
         status = self._ledger.status(member.cell)
         if not _ended(status):
             return False
-        mark = _mark(member, status)
-        whole = [run for run in runs if run.data.tags.get("recrepro.complete") == mark]
-        keep = _first(whole)
+        keep = _best(target, self._whole_among(target, member, status, runs))
         for run in runs:
             if run is not keep:
                 _delete(target, run)
         if keep is not None:
             self._say_place(target, keep, place)
             return False
+        of_cell = f"{CELLS} AND tags.`recrepro.cell` = '{member.cell}'"
+        for run in target.runs(of_cell, deleted=True):
+            _delete_trials(target, run)  # MLflow's pages delete a run without them
         writer.write(member, status, {self._place_tag: str(place)})
         # Another workspace may have sent the same cell meanwhile. Each looks after it has put its
         # mark, so that whoever comes last sees both; both keep the same one.
-        twins = target.runs(f"{CELLS} AND tags.`recrepro.cell` = '{member.cell}'")
-        whole = [run for run in twins if run.data.tags.get("recrepro.complete") == mark]
+        whole = self._whole_among(target, member, status, target.runs(of_cell))
+        keep = _best(target, whole)
         for run in whole:
-            if run is not _first(whole):
+            if run is not keep:
                 _delete(target, run)
         return True
+
+    def _whole_among(
+        self, target: Target, member: Member, status: CellStatus, runs: "list[Run]"
+    ) -> "list[Run]":
+        whole = self._whole.of(member, status, map(copy_of, runs), target.client)
+        return [run for run in runs if run.info.run_id in whole]
+
+    @cached_property
+    def _whole(self) -> WholeCopies:
+        return WholeCopies(self._ledger, self._workspace, self.uri)
 
     @property
     def _place_tag(self) -> str:
@@ -229,17 +238,22 @@ def _ended(status: CellStatus) -> bool:
     return status.state in ("done", "failed")
 
 
-def _mark(member: Member, status: CellStatus) -> str:
-    """Return what a whole copy of a cell carries."""
-    return json_hash(cell_facts(member.name, status))
+def _best(target: Target, runs: "list[Run]") -> "Run | None":
+    """Return the same one of several whole copies, whoever asks: one with all of its trials."""
+    if len(runs) < 2:
+        return runs[0] if runs else None
+    return min(runs, key=lambda run: (-len(_trials(target, run)), str(run.info.run_id)))
 
 
-def _first(runs: "list[Run]") -> "Run | None":
-    return min(runs, key=lambda run: str(run.info.run_id), default=None)
+def _trials(target: Target, run: "Run") -> "list[Run]":
+    return target.runs(f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+
+
+def _delete_trials(target: Target, run: "Run") -> None:
+    for trial in _trials(target, run):
+        target.client.delete_run(trial.info.run_id)
 
 
 def _delete(target: Target, run: "Run") -> None:
-    run_id = run.info.run_id
-    for child in target.runs(f"tags.`mlflow.parentRunId` = '{run_id}'"):
-        target.client.delete_run(child.info.run_id)
-    target.client.delete_run(run_id)
+    _delete_trials(target, run)
+    target.client.delete_run(run.info.run_id)

@@ -27,14 +27,12 @@ from recrepro.store.results import Result
 from recrepro.store.searches import Before
 from recrepro.store.workspace import Workspace
 from recrepro.text.redact import redacted
+from recrepro.tracking.client import connect, is_server, on_this_machine, reading
 from recrepro.tracking.content import COPY_VERSION, json_hash, place_tag
 from recrepro.tracking.store import (
     CELLS,
     Target,
-    connect,
     existing_target,
-    is_server,
-    reading,
     tracking_uri,
 )
 
@@ -42,13 +40,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-"""Servers on this machine: only they may name folders of it."""
-
 MEGABYTE = 2**20
 LONGEST = {
     "cell.json": MEGABYTE,
-    "record.json": 256 * MEGABYTE,
+    "record.json": 16 * MEGABYTE,  # a row for each epoch, of thousands
     "trials.json": 256 * MEGABYTE,
     "per_user.parquet": 4096 * MEGABYTE,
 }
@@ -130,7 +125,8 @@ class _Copy:
         self._run_id: str = run.info.run_id
         self._mark: str = run.data.tags["recrepro.complete"]
         artifacts = run.info.artifact_uri or ""
-        elsewhere = is_server(uri) and urlsplit(uri).hostname not in LOOPBACK
+        # Only servers on this machine may name folders of it.
+        elsewhere = is_server(uri) and not on_this_machine(uri)
         if elsewhere and urlsplit(artifacts).scheme in ("", "file"):
             raise self._refused(
                 f"its files are said to be in the folder {artifacts!r} of the server, which is "
@@ -190,7 +186,7 @@ class _Copy:
     def _json(self, name: str, kind: type) -> Any:
         try:
             value = json.loads(self._fetch(name))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._refused(f"{name} is no JSON: {error}") from error
         if not isinstance(value, kind):
             raise self._refused(f"{name} holds something else than it should")

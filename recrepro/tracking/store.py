@@ -1,10 +1,8 @@
-"""Where the MLflow copy is: its address, its client, the pages of its user interface."""
+"""Where the MLflow copy is: its address, its database, the pages of its user interface."""
 
 import contextlib
-import logging
 import os
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +12,10 @@ from filelock import FileLock
 
 from recrepro.compute.failpoints import reach
 from recrepro.durable import DRAFT, new_file
-from recrepro.errors import RecreproError, first_line
+from recrepro.errors import RecreproError
 from recrepro.store.address import address_of_file
 from recrepro.store.workspace import Workspace
-from recrepro.text.redact import redacted
+from recrepro.tracking.client import connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,90 +40,34 @@ class Target:
     client: "MlflowClient"
     experiment_id: str
 
-    def runs(self, filter_string: str) -> "list[Run]":
-        """Return all runs that a search finds, whatever their number."""
+    def runs(self, filter_string: str, *, deleted: bool = False) -> "list[Run]":
+        """Return all runs that a search finds, whatever their number.
+
+        Parameters
+        ----------
+        filter_string : str
+            In MLflow's language.
+        deleted : bool
+            Whether to search the runs in MLflow's trash, and no others.
+        """
+        from mlflow.entities import ViewType
+
+        view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
         found: list[Run] = []
         token: str | None = None
         while True:
             page = self.client.search_runs(
-                [self.experiment_id], filter_string, max_results=1000, page_token=token
+                [self.experiment_id], filter_string, view, max_results=1000, page_token=token
             )
             found += page
             token = page.token
-            if not token:
+            if not token or not page:  # an empty page with more after it would never end
                 return found
 
 
 def tracking_uri(workspace: Workspace) -> str:
     """Return ``MLFLOW_TRACKING_URI`` if it is set, else the store embedded in the workspace."""
     return os.environ.get("MLFLOW_TRACKING_URI") or workspace.mlflow_store
-
-
-def is_server(uri: str) -> bool:
-    """Say whether an address is that of a server, rather than of a database."""
-    return uri.startswith(("http://", "https://"))
-
-
-@contextlib.contextmanager
-def reading(uri: str) -> Iterator[None]:
-    """Turn whatever MLflow raises while it is read into one message."""
-    try:
-        yield
-    except RecreproError:
-        raise
-    except Exception as error:
-        raise RecreproError(
-            f"MLflow at {redacted(uri)} cannot be read: {first_line(error)}"
-        ) from error
-
-
-def silence_mlflow() -> None:
-    """Switch off MLflow's telemetry, chatter and long waits; to be called before its import."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    # A server that is down is given up soon: the next run sends what it missed.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def require_answer(uri: str) -> None:
-    """Refuse a server that is down, or does not say anything, before it is asked for more.
-
-    Raises
-    ------
-    RecreproError
-        If it has not answered within ``MLFLOW_HTTP_REQUEST_TIMEOUT`` seconds.
-    """
-    if not is_server(uri):
-        return
-    silence_mlflow()  # it also sets how long to wait
-    import requests
-
-    seconds = float(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"])
-    try:
-        requests.get(f"{uri.rstrip('/')}/health", timeout=seconds)  # any answer will do
-    except requests.exceptions.SSLError:
-        return  # somebody is there; whether to trust them is for MLflow's own settings
-    except requests.RequestException as error:
-        slow = isinstance(error, requests.Timeout)
-        why = f"has not answered in {seconds:g} s" if slow else "cannot be reached"
-        raise RecreproError(
-            f"the MLflow server {redacted(uri)} {why}. Start it, or correct its address "
-            "(--mlflow URI or MLFLOW_TRACKING_URI)."
-        ) from error
-
-
-def connect(uri: str) -> "MlflowClient":
-    """Return a client of an MLflow server or database."""
-    silence_mlflow()
-    from mlflow import MlflowClient
-
-    silence_mlflow()  # importing mlflow sets up its loggers
-    return MlflowClient(tracking_uri=uri)
 
 
 def make_database(path: Path) -> None:
@@ -186,47 +128,6 @@ def existing_target(uri: str, name: str) -> Target | None:
             "the experiment file."
         )
     return Target(client, known.experiment_id)
-
-
-MARKS = """
-SELECT cell.value, mark.value
-FROM runs
-JOIN experiments USING (experiment_id)
-JOIN tags AS kind ON kind.run_uuid = runs.run_uuid AND kind.key = 'recrepro.kind'
-JOIN tags AS cell ON cell.run_uuid = runs.run_uuid AND cell.key = 'recrepro.cell'
-JOIN tags AS mark ON mark.run_uuid = runs.run_uuid AND mark.key = 'recrepro.complete'
-WHERE experiments.name = ? AND kind.value = 'cell' AND runs.lifecycle_stage = 'active'
-"""
-"""Finds what `Target.runs(CELLS)` finds, in the tables of MLflow 2 and 3."""
-
-
-def marks_in_store(path: Path, name: str) -> dict[str, list[str]] | None:
-    """Read the marks of whole copies from an embedded store, without MLflow.
-
-    Parameters
-    ----------
-    path : Path
-        The SQLite file.
-    name : str
-        Name of the experiment.
-
-    Returns
-    -------
-    dict of str to list of str, or None
-        By cell; None if the file is not as expected or the experiment was deleted: MLflow then says
-        what is wrong.
-    """
-    try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-            stages = "SELECT lifecycle_stage FROM experiments WHERE name = ?"
-            if ("deleted",) in database.execute(stages, (name,)).fetchall():
-                return None
-            found: dict[str, list[str]] = {}
-            for cell, mark in database.execute(MARKS, (name,)):
-                found.setdefault(cell, []).append(mark)
-            return found
-    except sqlite3.Error:
-        return None
 
 
 def runs_pages(workspace: Workspace, server: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import json
+import random
 import tracemalloc
 
 import pandas as pd
@@ -200,15 +201,19 @@ def test_cut_packed_records(tmp_path):
 
 def test_records_are_read_block_by_block(tmp_path, monkeypatch):
     monkeypatch.setattr(jsonlines, "_BLOCK", 1 << 16)
-    record = REVIEWS[0] | {"reviewText": "long " * 2_000}
+    records = [
+        REVIEWS[0] | {"reviewText": random.Random(at).randbytes(5_000).hex(), "asin": f"{at:04}"}
+        for at in range(500)
+    ]
     path = tmp_path / "r.json.gz"
-    raw = lines([record | {"asin": f"{at:04}"} for at in range(2_000)]).encode()
+    raw = lines(records).encode()
+    del records
     path.write_bytes(gzip.compress(raw, 1))
     tracemalloc.start()
     frame = read_frame(path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert frame["item"].tolist() == [f"{at:04}" for at in range(2_000)]
+    assert frame["item"].tolist() == [f"{at:04}" for at in range(500)]
     assert peak < len(raw) / 4
 
 
@@ -260,6 +265,28 @@ def test_json_of_another_encoding_gets_the_right_reason():
 
 
 def test_a_line_above_the_limit_is_refused(monkeypatch):
+    monkeypatch.setattr(jsonlines, "_LONGEST_LINE", 100)
+    monkeypatch.setattr(jsonlines, "_FIRST", 10)
     monkeypatch.setattr(jsonlines, "_BLOCK", 100)
     with pytest.raises(DataError, match="line of more than 100 bytes"):
         read(lines([{"user": "a", "item": "b" * 500}] * 2), "jsonl")
+
+
+@pytest.mark.parametrize("nested", ["[" * 99 + "]" * 99, '{"a":' * 99 + "1" + "}" * 99])
+def test_records_that_are_nested_deep_are_refused_before_they_are_read(nested):
+    whole = lines(
+        [{"user": "a", "item": "b", "x": '[{"[{' * 99}]
+    )  # brackets in a text do not count
+    assert rows(read(whole, "jsonl")) == [("a", "b")]
+    with pytest.raises(DataError, match=r"after line 0, .* nested more than 64 deep"):
+        read(whole + f'{{"user": "a", "item": "c", "x": {nested}}}\n', "jsonl")
+
+
+def test_records_with_fields_without_end_are_refused(monkeypatch):
+    monkeypatch.setattr(jsonlines, "_FIRST", 4_000)
+    many = {f"k{at}": at for at in range(1_001)}
+    with pytest.raises(DataError, match="more than 1,000 different fields"):
+        read(lines([{"user": "a", "item": "b", **many}]), "jsonl")
+    each = [{"user": "a", "item": "b", name: 1} for name in many]
+    with pytest.raises(DataError, match="more than 1,000 different fields"):
+        read(lines(each), "jsonl")

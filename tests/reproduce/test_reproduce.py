@@ -8,11 +8,12 @@ import shutil
 import sys
 
 import pytest
+from markdown_it import MarkdownIt
 
 from recrepro import cli as module
 from recrepro.store.ledger import Ledger
 from recrepro.store.workspace import Workspace
-from recrepro.tracking.store import connect
+from recrepro.tracking.client import connect
 
 pytestmark = pytest.mark.slow  # whole runs, fitted again
 
@@ -182,6 +183,21 @@ def lose_best(record):
     record["tuning"] = None
 
 
+def nested(depth):
+    return [nested(depth - 1)] if depth else []
+
+
+def bring_data(*, users=9, seeds=(1,)):
+    """Let the record's experiment ask for data that are made, and for repeats."""
+
+    def change(record):
+        made = {"users": users, "items": 1000, "interactions": users}
+        record["experiment"]["datasets"] = [{"name": "log", "synthetic": made}]
+        record["experiment"]["splits"][0]["seeds"] = list(seeds)
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "code", "said"),
     [
@@ -194,12 +210,26 @@ def lose_best(record):
         (lambda r: r.pop("metrics"), 2, "no record of recrepro: the key 'metrics' is missing"),
         (lambda r: r["metrics"].update({"ndcg@10": "high"}), 2, "metrics.ndcg@10: Input should be"),
         (lambda r: r.update(per_user="0"), 3, "is not that of the record: its SHA-256"),
+        (lambda r: r["provenance"].update(threads=10**8), 2, "less than or equal to 4096"),
+        (lambda r: r["provenance"].update(threads=-5), 2, "greater than or equal to 1"),
+        (lambda r: r.update(users=10**400), 2, "beyond 1,000 bits"),
+        (lambda r: r["model"].update(params={"x": nested(40)}), 2, "nested more than 32 deep"),
+        (lambda r: r["experiment"].update(claim="a\x1b]0;b"), 2, "control character U+001B"),
+        (bring_data(users=10**8), 2, "of memory, but"),
+        (bring_data(seeds=list(range(2000))), 2, "at most 1000 items"),
     ],
 )
 def test_a_record_that_cannot_be_repeated_says_why(recrepro, altered, change, code, said):
     found, _, err = recrepro("reproduce", altered(change))
     assert found == code
     assert said in err
+
+
+def test_the_length_of_a_search_does_not_matter_where_its_best_trial_is_fitted(recrepro, altered):
+    path = altered(lambda record: record["experiment"]["tune"].update(trials=10**9))
+    code, out, err = recrepro("reproduce", path)
+    assert code == 0, err
+    assert "identical: 3 metrics" in out
 
 
 def test_a_fit_that_fails_says_why(recrepro, altered):
@@ -293,6 +323,55 @@ def test_a_bundle_is_whole_and_reproduces(recrepro, runs, tmp_path, model, needs
 
 def digest(text):
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("numpy", "1.0\n--index-url http://127.0.0.1:9/other\nanother"),
+        ("x @ http://127.0.0.1:9/x.whl #", "1"),
+        ("-e git+http://127.0.0.1/x", "1"),
+        ("-r other.txt", "1"),
+        ("numpy", "*"),
+        ("numpy", "1 ; python_version > '3'"),
+        ("", "1"),
+    ],
+)
+def test_a_record_whose_packages_are_none_gives_no_bundle(
+    recrepro, altered, tmp_path, name, version
+):
+    path = altered(lambda record: record["provenance"]["packages"].update({name: version}))
+    (tmp_path / "a-1-py3-none-any.whl").write_bytes(b"a wheel")
+    wheel = ("--wheel", tmp_path / "a-1-py3-none-any.whl")
+    code, _, err = recrepro("export", path, tmp_path / "bundle", *wheel)
+    assert code == 2
+    assert "the record lists the package" in err
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_what_a_stranger_wrote_is_text_in_a_bundle_and_no_requirement(recrepro, altered, tmp_path):
+    def change(record):
+        record["provenance"]["packages"] |= {"Some.Models": "2.0", "NumPy": "1.26.0+local"}
+        record["provenance"] |= {"system": "<img src=x>\n# Head", "python": "[a](http://b)"}
+        record["metrics"]["<script>`|\x1b"] = 0.5
+        record["titles"]["dataset"] = "a\n## b"
+
+    (tmp_path / "a-1-py3-none-any.whl").write_bytes(b"a wheel")
+    wheel = ("--wheel", tmp_path / "a-1-py3-none-any.whl")
+    code, _, err = recrepro("export", altered(change), tmp_path / "bundle", *wheel)
+    assert code == 0, err
+    pins = (tmp_path / "bundle" / "requirements.txt").read_text().splitlines()
+    assert [pin for pin in pins if pin.startswith(("numpy", "some"))] == ["numpy==1.26.0"]
+    assert len({pin.partition("==")[0] for pin in pins}) == len(pins)
+    readme = (tmp_path / "bundle" / "README.md").read_text()
+    tokens = MarkdownIt("commonmark").enable("table").parse(readme)
+    kinds = {one.type for token in tokens for one in (token, *(token.children or []))}
+    assert not kinds & {"html_block", "html_inline", "image", "link_open"}
+    heads = [token.content for token in tokens if token.type == "inline" and token.level == 1]
+    assert any(head.startswith("a ## b/k-fold/") for head in heads)
+    assert "\x1b" not in readme
+    assert "packages there that recrepro does not need: some-models" in readme
+    assert "only if you trust who made it" in readme
 
 
 def test_a_failed_export_leaves_nothing(recrepro, monkeypatch, tmp_path):

@@ -149,7 +149,7 @@ def test_the_experiment_goes_on_with_its_external_rows(place):
 
 def test_mlflow_has_it_too(place, monkeypatch):
     from recrepro.store.workspace import Workspace
-    from recrepro.tracking.store import silence_mlflow
+    from recrepro.tracking.client import silence_mlflow
 
     assert score(place, popular(place, 1), "--seed", "1", "--name", "logged").exit_code == 0
     silence_mlflow()

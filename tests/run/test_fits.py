@@ -1,5 +1,6 @@
 """Several final fits after one search: other seeds, the same hyperparameters, an opening each."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -39,7 +40,9 @@ def records(place):
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """The same experiment with one fit, and then with three in the same workspace."""
-    place = PlaceHere(tmp_path_factory.mktemp("place"))
+    # Nothing here is about MLflow, whose import takes seconds: its server cannot be reached.
+    elsewhere = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    place = PlaceHere(tmp_path_factory.mktemp("place"), environment=elsewhere)
     found = []
     for n in (None, 3):
         place.file.write_text(with_fits(n))
@@ -77,6 +80,25 @@ def test_the_first_of_several_fits_is_the_only_one_of_before(runs):
 def test_the_trials_of_a_search_are_counted_once(runs):
     assert "2 cells (0 done before), 4 trials to run" in runs.one[0].stdout
     assert "4 cells (2 done before), 0 trials to run" in runs.three[0].stdout
+
+
+def test_tables_average_over_the_fits(runs):
+    (board,) = runs.place.board()["leaderboards"]
+    rows = {row["model"]: row for row in board["rows"]}
+    fits = [r.metrics["ndcg@10"] for name, r in runs.three[1].items() if "bprmf" in name]
+    assert rows["bprmf"]["means"]["ndcg@10"] == pytest.approx(sum(fits) / 3)
+    assert rows["bprmf"]["repeats"] == 3
+    done = runs.place.call(
+        "compare",
+        str(runs.place.file),
+        "--workspace",
+        str(runs.place.workspace),
+        "--format",
+        "json",
+    )
+    (table,) = json.loads(done.stdout)
+    means = {row["model"]: row["mean"] for row in table["models"]}
+    assert means["bprmf"] == pytest.approx(sum(fits) / 3)
 
 
 def test_one_fit_does_not_change_the_hash_of_an_experiment(tmp_path):

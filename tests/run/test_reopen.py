@@ -95,7 +95,7 @@ def test_every_table_says_so(reopened):
 
 
 def test_mlflow_says_so(reopened, monkeypatch):
-    from recrepro.tracking.store import silence_mlflow
+    from recrepro.tracking.client import silence_mlflow
 
     silence_mlflow()
     from mlflow import MlflowClient

@@ -1,5 +1,8 @@
 """Files that are not TOML: the line, and what to write there."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from recrepro.errors import UsageError
@@ -60,3 +63,86 @@ def test_the_smallest_experiment_is_one(tmp_path):
     (tmp_path / "e.toml").write_text(SMALLEST)
     models, splits = check_names(load_experiment(tmp_path / "e.toml"), tmp_path)
     assert (list(models), list(splits)) == (["toppopular", "ease"], ["random-holdout"])
+
+
+EXPERIMENT = SMALLEST + "\n[tune]\ntrials = 2\n"
+LONG = ".".join("a" * 40)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("trials = 2", f"trials = {'1' * 20}"), r"line 17: the whole number is beyond 64 bits"),
+        (("trials = 2", f"trials = {'1' * 9_999}"), r"a whole number is beyond 64 bits"),
+        (("trials = 2", f"trials = 0x{'1' * 9_999}"), r"line 17: .* beyond 64 bits"),
+        (("trials = 2", f"trials = {'[' * 40}{']' * 40}"), r"line 17: .* more than 32 deep"),
+        (("trials = 2", f"trials = {'[' * 900}{']' * 900}"), r"nested more than 32 deep"),
+        (("trials = 2", f"trials = {'{a=' * 90_000}"), r"nested more than 32 deep"),
+        (("trials = 2", f"{LONG} = 2"), r"line 17: .* more than 32 deep"),
+        (("[tune]", f"[{LONG}]"), r"line 16: .* more than 32 deep"),
+        (("trials = 2", " . ".join(['"a"'] * 40) + " = 2"), r"line 17: .* more than 32 deep"),
+        (("EASE is", r"EASE \u001b]0;x\u0007 is"), r"line 2: the text holds .* U\+001B"),
+        (("EASE is", "EASE \u202e is"), r"line 2: .* U\+202E"),
+        (("EASE is", r"EASE \r is"), r"line 2: .* U\+000D"),
+        (("trials = 2", '"a\\u0085" = 2'), r"line 16: a key holds .* U\+0085"),
+        (("trials = 2", "#" * 1_000_000), r"more than 1,000,000 bytes"),
+    ],
+)
+def test_what_no_file_may_hold_is_refused_with_its_line(tmp_path, change, said):
+    path = tmp_path / "e.toml"
+    path.write_text(EXPERIMENT.replace(*change))
+    assert path.read_text() != EXPERIMENT
+    with pytest.raises(UsageError, match=said):
+        load_experiment(path)
+
+
+def test_texts_of_many_words_lines_and_scripts_are_fine(tmp_path):
+    path = tmp_path / "e.toml"
+    claim = (
+        "Ein Satz.\\n\\tÜber zwei\u200d Zeilen " + "a.b " * 100 + "." * 100 + "[" * 100 + "\u0645"
+    )
+    path.write_text(EXPERIMENT.replace("EASE is", claim))
+    assert load_experiment(path).claim.startswith("Ein Satz.\n\tÜber")
+
+
+def test_what_is_no_regular_file_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for path, said in (
+        (tmp_path, "is a folder. Name the experiment file"),
+        (tmp_path / "fifo", "is not a regular file"),
+        (Path(os.devnull), "is not a regular file"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            load_experiment(path)
+
+
+def refusal_of(tmp_path, text):
+    path = tmp_path / "e.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as refused:
+        load_experiment(path)
+    return str(refused.value)
+
+
+def test_lists_without_end_are_refused(tmp_path):
+    seeds = f"seeds = {list(range(100_000))}"
+    said = refusal_of(
+        tmp_path, EXPERIMENT.replace('"random-holdout"', f'"random-holdout"\n{seeds}')
+    )
+    assert "line 9, splits #1.seeds: it must be a list of 1,000 at most" in said
+    said = refusal_of(tmp_path, EXPERIMENT + "[[models]]\nname = 'ease'\n" * 5_000)
+    assert "models: it must be a list of 1,000 at most" in said
+
+
+def test_of_very_many_faults_the_first_are_shown(tmp_path):
+    said = refusal_of(tmp_path, EXPERIMENT + "".join(f"k{at} = 1\n" for at in range(5_000)))
+    assert said.count("\n") == 20
+    assert "line 18, tune: unknown key 'k0'" in said
+    assert said.endswith("4,980 more faults of this kind or another.")
+
+
+def test_faults_beyond_listing_are_counted(tmp_path):
+    said = refusal_of(tmp_path, EXPERIMENT + "".join(f"k{at} = 1\n" for at in range(10_001)))
+    assert said.endswith(
+        ": 10,001 of its keys and values are not what they should be. Is it the right file?"
+    )

@@ -73,7 +73,11 @@ class Place:
             "per_user": self.workspace.write_blob(content),
             "result_digest": digest_of(model, value),
         }
-        self.ledger.commit(token, make_record(identity=identity, changes=changes))
+        n_trials = len(self.ledger.trials(identity.key))
+        changes |= {"tuning": {"trials": n_trials}} if n_trials else {}
+        validation = 0.5 if n_trials else None
+        record = make_record(identity=identity, validation=validation, changes=changes)
+        self.ledger.commit(token, record)
 
     def merge(self, other):
         with opened(other) as parcel:
@@ -236,14 +240,15 @@ def test_what_was_altered_is_named_and_left_out_and_the_rest_is_taken(places, wh
     if what in ("record", "hash", "digest", "identity", "identity gone"):
         assert here.state().get("a", (None,))[0] is None
     if what in ("trial", "trial's hash", "number"):
-        assert here.state()["a"][2] == []
+        assert here.state()["a"] == (None, None, [])
+        assert "0 of the 2 trials" in " ".join(merged.refused)
 
 
 def test_a_result_without_its_values_is_named_and_left_out(places):
     here, there = places
     there.plan("ab")
     for model in "ab":
-        there.finish(model)
+        there.finish(model, 0.1 if model == "a" else 0.2)
     blob = there.ledger.status(make_identity("a").key).record.per_user
     there.workspace.blob(blob).unlink()
     merged = here.merge(there.root)
@@ -310,7 +315,9 @@ def test_a_snapshot_or_a_bundle_is_a_folder_of_records(places, tmp_path):
         content = values_of_users(0.5 if model == "a" else 0.25)
         digest = digest_of(model, 0.5 if model == "a" else 0.25)
         changes = {"per_user": hashlib.sha256(content).hexdigest(), "result_digest": digest}
-        record = make_record(identity=make_identity(model), changes=changes)
+        validation = 0.5 if model == "a" else None  # a bundle has no trials beside it
+        identity = make_identity(model)
+        record = make_record(identity=identity, validation=validation, changes=changes)
         paths[0].write_text(record.dumps(1))
         paths[1].write_bytes(content)
         trial = Trial(0, {"k": 0}, "complete", 0.5, {"ndcg@10": 0.5})

@@ -1,13 +1,14 @@
 """Who reads a ledger waits for nobody and makes nothing."""
 
 import contextlib
+import shutil
 import sqlite3
 
 import pytest
 from support.inprocess import call_here
 from support.results import make_identity, make_name, make_record
 
-from recrepro.errors import LedgerUnreachable, NothingRun
+from recrepro.errors import LedgerError, LedgerUnreachable, NothingRun
 from recrepro.store.entries import Member
 from recrepro.store.ledger import Ledger
 
@@ -114,6 +115,10 @@ def test_in_a_folder_that_cannot_be_written_what_is_in_the_log_is_read_too(root,
         monkeypatch.setattr("os.access", lambda *_: False)
         with contextlib.closing(Ledger.in_workspace(root / "runs")) as ledger:
             assert ledger.status(CELL.key).withdrawn == "because"
+        shutil.copytree(root / "runs", root / "copy")
+    (root / "copy" / "ledger.db-shm").unlink()
+    with pytest.raises(LedgerError, match="-wal has results that are not in"):
+        Ledger.in_workspace(root / "copy")
 
 
 def test_a_ledger_in_which_nothing_was_run_says_so(tmp_path):

@@ -21,7 +21,7 @@ def openings(place: Place) -> dict[str, tuple[str, ...]]:
 
 def mlflow_runs(place: Place) -> list[tuple]:
     """Return what MLflow has of cells and trials, without times; each cell is there as a whole."""
-    from recrepro.tracking.store import connect
+    from recrepro.tracking.client import connect
 
     client = connect(Workspace(place.workspace).mlflow_store)
     experiment = client.get_experiment_by_name("toy").experiment_id

@@ -44,9 +44,11 @@ class PlaceHere(Place):
         return call_here(arguments, self.root, {"COLUMNS": "200"} | self.environment)
 
 
-def call_here(arguments, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess:
+def call_here(
+    arguments, folder: Path, environment: dict[str, str], encoding: str = "utf-8"
+) -> subprocess.CompletedProcess:
     """Call the command line in a folder, with variables; return its exit code and its output."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding, newline="") for _ in range(2))
     with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
         for context in (cells_here(), contextlib.redirect_stdout(out)):
             stack.enter_context(context)
@@ -62,7 +64,8 @@ def call_here(arguments, folder: Path, environment: dict[str, str]) -> subproces
         with pytest.raises(SystemExit) as ended:
             cli.main()
     code = ended.value.code
-    return subprocess.CompletedProcess(arguments, code or 0, out.getvalue(), err.getvalue())
+    said = [stream.detach().getvalue().decode(encoding) for stream in (out, err)]
+    return subprocess.CompletedProcess(arguments, code or 0, *said)
 
 
 def _install(patch: pytest.MonkeyPatch, paths: str) -> None:

@@ -51,9 +51,10 @@ def make_name(
     split: str = "s",
     seed: int = 1,
     fold: int | None = None,
+    fit: int | None = None,
 ) -> CellName:
     """Make the name of a cell."""
-    return CellName(dataset=dataset, split=split, model=model, seed=seed, fold=fold)
+    return CellName(dataset=dataset, split=split, model=model, seed=seed, fold=fold, fit=fit)
 
 
 def make_identity(

@@ -36,6 +36,7 @@ HOSTILE = (
     "a|b `c` **d** [e](javascript:f)",
     "line one\n\nline two\x00\ttab",
     "&lt;b&gt; &amp;",
+    "a\x1b]0;title\x07 b\x9bc \u202edesrever\u2069 ~~d~~",
 )
 """Names that data could have."""
 

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.texts import cleaned
 
 from recrepro.tables import latex
 
@@ -42,7 +43,7 @@ def shown(source):
 
 
 def normal(text):
-    return " ".join(re.sub(r"[\x00-\x1f\x7f]+", " ", text).split())
+    return " ".join(cleaned(text, "?").replace("\ufffd", "?").split())
 
 
 @given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from("\\{}$&#^_%~[]*<>|-'`?\n\""))))

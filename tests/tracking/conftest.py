@@ -35,8 +35,9 @@ params = { epochs = 4 }
     metrics=["ndcg@10", "recall@5"],
     name="synthetic-small",
 )
+LOST = make_identity("lost")
 FAILED = Member(
-    "f" * 64,
+    LOST.key,
     make_name("lost", dataset="synthetic-small", split="random-holdout"),
 )
 
@@ -96,7 +97,7 @@ def toy(tmp_path_factory):
     with toy.ledger() as ledger:
         hashed = toy.experiment.grid_hash
         members = [*ledger.members("toy", hashed), FAILED]
-        cells = [(member, make_identity()) for member in members]
+        cells = [(member, LOST) for member in members]  # those that are done stay as they are
         ledger.plan("toy", hashed, GRID, cells)
         ledger.fail(FAILED.cell, ledger.lease(FAILED.cell), "no memory left")
     assert toy.sync() == 1

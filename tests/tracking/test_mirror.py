@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -11,23 +12,40 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pandas as pd
 import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
+from mlflow.entities import FileInfo
 from support.results import make_identity, make_name, make_record
 
-from recrepro.errors import RecreproError
+from recrepro.cli import ui
+from recrepro.errors import RecreproError, first_line
 from recrepro.store.entries import Member
 from recrepro.store.ledger import Ledger
 from recrepro.store.records import Trial
 from recrepro.store.workspace import Workspace
 from recrepro.text.redact import redacted
 from recrepro.tracking.background import BackgroundMirror
+from recrepro.tracking.client import connect
 from recrepro.tracking.content import metric_key
+from recrepro.tracking.copies import Copy, WholeCopies, mark_of
 from recrepro.tracking.mirror import MlflowMirror
-from recrepro.tracking.store import connect, runs_pages, set_up_store
+from recrepro.tracking.store import runs_pages, set_up_store
 from recrepro.tracking.writer import RunWriter
 
 EASE, BROKEN = (make_name(model, split="temporal") for model in ("ease", "broken"))
+PARTS = {
+    "data": {"fingerprint": "f" * 64},
+    "tuning": {"sampler": "tpe", "metric": "ndcg@10"},
+    "fit": {"trials": 3},
+}
+IDENTITIES = {
+    identity.key: identity
+    for identity in (make_identity(model, changes=PARTS) for model in ("ease", "broken"))
+}
+CELL, OTHER = IDENTITIES
 
 
 @pytest.fixture(autouse=True)
@@ -45,20 +63,20 @@ def workspace(tmp_path, empty_store):
 @pytest.fixture
 def ledger(workspace):
     ledger = Ledger.in_workspace(workspace.root)
-    plan(ledger, "hash", ("a" * 64, EASE), ("b" * 64, BROKEN))
-    token = ledger.lease("a" * 64)
+    plan(ledger, "hash", (CELL, EASE), (OTHER, BROKEN))
+    token = ledger.lease(CELL)
     for number, value in enumerate([0.1, 0.3, None]):
-        ledger.add_trial("a" * 64, token, trial(number, value))
+        ledger.add_trial(CELL, token, trial(number, value))
     ledger.commit(token, record(workspace))
-    ledger.fail("b" * 64, ledger.lease("b" * 64), "no memory")
+    ledger.fail(OTHER, ledger.lease(OTHER), "no memory")
     yield ledger
     ledger.close()
 
 
 def plan(ledger, grid_hash, *cells):
     """List cells, by key and name, in a version of the experiment."""
-    identity = make_identity()
-    ledger.plan("toy", grid_hash, "text", [(Member(*cell), identity) for cell in cells])
+    members = [(Member(*cell), IDENTITIES[cell[0]]) for cell in cells]
+    ledger.plan("toy", grid_hash, "text", members)
 
 
 def trial(number, value):
@@ -79,11 +97,9 @@ def trial(number, value):
     )
 
 
-def record(workspace, cell="a" * 64, **more):
+def record(workspace, cell=CELL, **more):
     frame = pd.DataFrame({"user": [1, 2], "ndcg@10": [0.5, 0.0]})
-    rules = {"sampler": "tpe", "metric": "ndcg@10"}
     changes = {
-        "cell": cell,
         "protocol": "p" * 64,
         "split": {"fingerprint": "s" * 64},
         "result_digest": "digest",
@@ -97,9 +113,7 @@ def record(workspace, cell="a" * 64, **more):
         "ended_at": 1_700_000_060.0,
         "provenance": {"code": {"commit": "abc", "dirty": True, "diff": "e" * 64}},
     }
-    parts = {"data": {"fingerprint": "f" * 64}, "tuning": rules, "fit": {"trials": 3}}
-    identity = make_identity(changes=parts)
-    return make_record(identity=identity, split="temporal", changes=changes | more)
+    return make_record(identity=IDENTITIES[cell], split="temporal", changes=changes | more)
 
 
 @pytest.fixture
@@ -209,8 +223,8 @@ def test_data_set_and_split_are_inputs_with_our_digests(mirror, workspace):
 
 def test_what_is_too_long_for_mlflow_is_cut_and_says_so(ledger, workspace, mirror):
     params = {f"p{n}": "y" * 7000 for n in range(120)}
-    long = record(workspace, "b" * 64, model={"params": params})
-    ledger.commit(ledger.lease("b" * 64), long)
+    long = record(workspace, OTHER, model={"params": params})
+    ledger.commit(ledger.lease(OTHER), long)
     mirror.sync()
     params = cell_run(workspace, "broken").data.params
     assert len([name for name in params if name.startswith("p")]) == 120
@@ -220,7 +234,7 @@ def test_what_is_too_long_for_mlflow_is_cut_and_says_so(ledger, workspace, mirro
 
 def test_more_epochs_than_a_call_takes_all_arrive(ledger, workspace, mirror):
     curve = [{"epoch": n, "loss": float(n), "rate": 0.5} for n in range(1, 1201)]
-    ledger.commit(ledger.lease("b" * 64), record(workspace, "b" * 64, curve=curve))
+    ledger.commit(ledger.lease(OTHER), record(workspace, OTHER, curve=curve))
     mirror.sync()
     run_id = cell_run(workspace, "broken").info.run_id
     values = [m.value for m in client(workspace).get_metric_history(run_id, "training.loss")]
@@ -254,11 +268,11 @@ def test_a_cell_that_is_sent_while_another_workspace_sends_it_stays_one_run(
 
 def test_a_cell_says_where_it_stands_in_each_version_of_the_experiment(mirror, ledger, workspace):
     mirror.sync()
-    plan(ledger, "other", ("b" * 64, BROKEN), ("a" * 64, EASE))
+    plan(ledger, "other", (OTHER, BROKEN), (CELL, EASE))
     MlflowMirror(ledger, workspace, "toy", "other", "claim = 2\n").sync()
     tags = cell_run(workspace).data.tags
     assert (tags["recrepro.place.hash"], tags["recrepro.place.other"]) == ("0", "1")
-    plan(ledger, "other", ("b" * 64, BROKEN))
+    plan(ledger, "other", (OTHER, BROKEN))
     MlflowMirror(ledger, workspace, "toy", "other", "claim = 2\n").sync()
     tags = cell_run(workspace).data.tags
     assert "recrepro.place.other" not in tags
@@ -314,6 +328,113 @@ def test_a_run_that_was_torn_is_made_anew(mirror, workspace):
     assert mirror.sync() == 1
     assert len(search(workspace, "tags.`recrepro.kind` = 'cell'")) == 2
     assert len(search(workspace, "tags.`recrepro.kind` = 'trial'")) == 3
+
+
+NEEDED = ["cell.json", "experiment.toml", "record.json", "audit.json", "per_user.parquet"]
+NEEDED += ["trials.json", "trials.csv"]
+
+
+def test_a_run_whose_files_are_gone_is_sent_again(mirror, ledger, workspace):
+    mirror.sync()
+    folder = workspace.root / "mlflow-artifacts"
+    files = folder / "toy" / cell_run(workspace).info.run_id / "artifacts"
+
+    def missing():
+        return MlflowMirror(ledger, workspace, "toy", "hash", "claim = 1\n").missing()
+
+    assert missing() == 0
+    for name in NEEDED:
+        (files / name).rename(workspace.root / name)
+        assert missing() == 1, name
+        (workspace.root / name).rename(files / name)
+    shutil.rmtree(folder)
+    assert missing() == 2
+    again = MlflowMirror(ledger, workspace, "toy", "hash", "claim = 1\n")
+    assert (again.sync(), again.sync(), missing()) == (2, 0, 0)
+    assert len(search(workspace, "tags.`recrepro.kind` = 'cell'")) == 2
+    assert len(search(workspace, "tags.`recrepro.kind` = 'trial'")) == 3
+    files = folder / "toy" / cell_run(workspace).info.run_id / "artifacts"
+    assert {path.name for path in files.iterdir()} == {*NEEDED, "tuning.svg"}
+
+
+def test_a_workspace_that_was_moved_has_its_copies(mirror, ledger, workspace):
+    mirror.sync()
+    moved = Workspace(workspace.root.rename(workspace.root.with_name("moved")))
+    assert MlflowMirror(ledger, moved, "toy", "hash", "claim = 1\n").missing() == 0
+
+
+class Listing:
+    """A client that knows the names of the files of runs."""
+
+    def __init__(self, *names):
+        self.names, self.asked = names, 0
+
+    def list_artifacts(self, run_id):
+        self.asked += 1
+        return [FileInfo(name, is_dir=False, file_size=1) for name in self.names]
+
+
+@pytest.mark.parametrize(
+    ("uri", "artifacts", "names", "whole"),
+    [
+        ("https://mlflow.example.org", "mlflow-artifacts:/1/r/artifacts", ["cell.json"], False),
+        ("https://mlflow.example.org", "s3://bucket/r", ["cell.json", "experiment.toml"], True),
+        # In a folder of another machine, which nobody can look into from here.
+        ("https://mlflow.example.org", "/srv/mlruns/1/r/artifacts", [], True),
+        ("postgresql://db.example.org/mlflow", "file:///srv/mlruns/1/r/artifacts", [], True),
+        ("http://localhost:5000", "/no/such/mlruns/1/r/artifacts", [], False),
+    ],
+)
+def test_files_on_a_server_are_listed_once_where_that_is_possible(
+    ledger, workspace, uri, artifacts, names, whole
+):
+    member, status = Member("b" * 64, BROKEN), ledger.status("b" * 64)
+    copy, client = Copy("r", mark_of(member, status), artifacts), Listing(*names)
+    copies = WholeCopies(ledger, workspace, uri)
+    for _ in range(2):
+        assert copies.of(member, status, [copy], client) == (["r"] if whole else [])
+    assert client.asked == bool(names) * (1 if whole else 2)
+
+
+def test_a_run_that_was_deleted_in_mlflow_sent_again_and_restored_is_there_once(mirror, workspace):
+    mirror.sync()
+    first = cell_run(workspace).info.run_id
+    client(workspace).delete_run(first)  # as MLflow's pages do: its trials stay
+    assert mirror.sync() == 1
+    assert len(search(workspace, "tags.`recrepro.kind` = 'trial'")) == 3
+    client(workspace).restore_run(first)
+    assert mirror.sync() == 0
+    left = cell_run(workspace).info.run_id
+    trials = search(workspace, "tags.`recrepro.kind` = 'trial'")
+    assert [run.data.tags["mlflow.parentRunId"] for run in trials] == [left] * 3
+
+
+@pytest.fixture
+def _full_disk():
+    """A disk that has no page left for MLflow's database."""
+
+    def fill(connection, _):
+        (_, _, path), *_ = connection.execute("PRAGMA database_list")
+        if Path(path).name == "mlflow.db":
+            connection.execute("PRAGMA max_page_count=1")  # it never takes pages that are used
+
+    sa.event.listen(sa.engine.Engine, "connect", fill)
+    yield
+    sa.event.remove(sa.engine.Engine, "connect", fill)
+
+
+@pytest.mark.usefixtures("_full_disk")
+def test_a_full_disk_is_one_line_without_a_traceback(mirror, ledger, workspace, capsys):
+    curve = [{"epoch": n, "loss": float(n)} for n in range(1, 401)]
+    ledger.commit(ledger.lease("b" * 64), record(workspace, "b" * 64, curve=curve))
+    with pytest.raises(Exception, match="disk is full") as caught:
+        mirror.sync()
+    assert first_line(caught.value) == "(sqlite3.OperationalError) database or disk is full"
+    said = capsys.readouterr()
+    assert said.out == ""
+    lines = said.err.splitlines()
+    assert lines
+    assert all(re.match(r"mlflow\.[\w.]+: .*OperationalError: .*disk is full", x) for x in lines)
 
 
 SET_UP = """
@@ -426,8 +547,8 @@ def test_a_sync_that_is_cut_off_at_any_call_is_completed_by_the_next(
 
 def test_a_failed_cell_that_is_mended_replaces_its_run(mirror, ledger, workspace):
     mirror.sync()
-    token = ledger.lease("b" * 64)
-    ledger.commit(token, record(workspace, "b" * 64))
+    token = ledger.lease(OTHER)
+    ledger.commit(token, record(workspace, OTHER))
     assert mirror.sync() == 1
     runs = search(workspace, "tags.`recrepro.kind` = 'cell'")
     assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"]
@@ -435,9 +556,9 @@ def test_a_failed_cell_that_is_mended_replaces_its_run(mirror, ledger, workspace
 
 def test_a_cell_under_a_new_title_replaces_its_run(mirror, ledger, workspace):
     mirror.sync()
-    plan(ledger, "hash", ("a" * 64, make_name("steck", split="temporal")))
+    plan(ledger, "hash", (CELL, make_name("steck", split="temporal")))
     assert mirror.sync() == 1
-    runs = search(workspace, "tags.`recrepro.cell` = '" + "a" * 64 + "'")
+    runs = search(workspace, f"tags.`recrepro.cell` = '{CELL}'")
     assert [run.data.params["model"] for run in runs] == ["steck"]
 
 
@@ -481,6 +602,18 @@ def test_the_pages_of_the_ui_show_tested_models_only(mirror, workspace):
     pages = runs_pages(workspace, "http://127.0.0.1:5000")
     assert list(pages) == ["toy"]
     assert "recrepro.kind%60%20%3D%20%27cell%27" in pages["toy"]
+
+
+@pytest.mark.usefixtures("mirror")
+def test_the_ui_says_that_it_has_no_login_before_it_starts_a_server(workspace, monkeypatch):
+    monkeypatch.setattr(ui, "run_in_foreground", lambda _: click.echo("the server") or 0)
+    done = CliRunner().invoke(ui.ui, ["--workspace", str(workspace.root)])
+    assert done.exit_code == 0, done.output
+    *_, said, server = done.output.splitlines()
+    assert server == "the server"
+    assert "no login: every user of this machine can see, change and delete the runs" in said
+    for way_out in ("recrepro report", "an MLflow server with a login"):
+        assert way_out in said
 
 
 @pytest.mark.parametrize(

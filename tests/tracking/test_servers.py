@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from recrepro.errors import RecreproError
+from recrepro.tracking.client import connect
 from recrepro.tracking.content import metric_key
-from recrepro.tracking.store import CELLS, connect, existing_target
+from recrepro.tracking.store import CELLS, existing_target
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -66,6 +67,17 @@ def test_a_sync_that_is_killed_is_completed_by_the_next(
 def test_the_copy_is_the_ledger_and_a_second_sync_sends_nothing(sent, toy):
     check_copy(sent, toy)
     assert toy.sync() == 0
+    check_copy(sent, toy)
+
+
+def test_a_run_whose_files_were_deleted_on_the_server_is_sent_again(sent, toy):
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    run = cells(sent)[0]
+    get_artifact_repository(run.info.artifact_uri, sent).delete_artifacts("experiment.toml")
+    (found,) = json.loads(toy.output("status", "--format", "json"))["experiments"]
+    assert found["mlflow"]["unsent"] == 1
+    assert toy.sync() == 1
     check_copy(sent, toy)
 
 

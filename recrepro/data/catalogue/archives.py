@@ -9,13 +9,8 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from recrepro.data.formats.files import RATIO, SPAN, open_file
 from recrepro.errors import DataError
-
-RATIO = 200
-"""Times that a member may be larger than it is packed; text of ratings reaches ten."""
-
-_SMALL = 10_000_000
-"""Bytes up to which that does not matter."""
 
 _ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2")
 
@@ -84,7 +79,7 @@ def _zip_members(archive: Path, pattern: str, limit: int) -> Iterator[tuple[str,
             near = get_close_matches(pattern, names, n=3, cutoff=0.0)
             raise DataError(f"{archive} holds no {pattern!r}, but {', '.join(near) or 'nothing'}.")
         for info in sorted(wanted, key=lambda info: info.filename):
-            if info.file_size > max(_SMALL, RATIO * info.compress_size):
+            if info.file_size > max(SPAN, RATIO * info.compress_size):
                 raise DataError(
                     f"{archive}: {info.filename!r} unpacks to {info.file_size} bytes from "
                     f"{info.compress_size}. No file of ratings does; fetch the archive again."
@@ -99,14 +94,14 @@ def _zip_members(archive: Path, pattern: str, limit: int) -> Iterator[tuple[str,
 def _tar_members(archive: Path, pattern: str, limit: int) -> Iterator[tuple[str, bytes]]:
     packed = archive.stat().st_size
     seen = 0
-    with tarfile.open(archive, "r|*") as opened:
+    with open_file(archive) as whole, tarfile.open(fileobj=whole, mode="r|") as opened:
         for info in opened:
             _check_name(archive, info.name)
             if not (info.isfile() or info.isdir()):
                 raise _not_a_file(archive, info.name)
             # Members that are skipped are unpacked, too: all of them count.
             seen += info.size
-            if seen > max(_SMALL, RATIO * packed):
+            if seen > max(SPAN, RATIO * packed):
                 raise DataError(
                     f"{archive} unpacks to more than {seen} bytes from {packed}. No archive of "
                     f"ratings does; fetch it again."

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import IO, Any
@@ -11,10 +12,16 @@ from urllib.parse import urljoin, urlsplit
 
 from filelock import FileLock
 
+from recrepro.compute.patience import GivenUp, call_patiently
 from recrepro.errors import DataError
 
 RETRY_WAITS = (1.0, 4.0)
 """Seconds before each further attempt after a failure that may pass."""
+
+WINDOW_S = 60.0
+"""Seconds in each of which at least `LEAST_BYTES` have to come."""
+
+LEAST_BYTES = 60_000
 
 _CHUNK = 1 << 16
 _TIMEOUT_S = 30
@@ -96,6 +103,9 @@ def fetch(
         raise _failure(url, reason, part) from error
     except HTTPError as error:
         raise _failure(url, f"the server answered {_status(error)}", part) from error
+    except GivenUp as error:
+        reason = f"less than {LEAST_BYTES:,} bytes came in {WINDOW_S:g} s"
+        raise _failure(url, reason, part) from error
     except RequestException as error:
         reason = f"the connection failed or broke off ({type(error).__name__})"
         raise _failure(url, reason, part) from error
@@ -151,6 +161,7 @@ def _bring(url: str, checksum: str | None, part: "_Part", *, progress: bool) -> 
         _download(url, part, progress=progress)
         _require_right(part.path, checksum)
     except BaseException as error:
+        part.abandon()
         full = isinstance(error, OSError) and error.errno == errno.ENOSPC
         if full or isinstance(error, _TooLargeError | _WrongError) or not part.mark.is_file():
             part.remove()
@@ -164,7 +175,12 @@ def _download(url: str, part: "_Part", *, progress: bool) -> None:
     waits = list(RETRY_WAITS)
     while True:
         try:
-            _attempt(url, part, progress=progress)
+            call_patiently(
+                lambda: _attempt(url, part, progress=progress),
+                WINDOW_S,
+                lambda: part.came,
+                LEAST_BYTES,
+            )
         except RequestException as error:
             refused = isinstance(error, HTTPError) and _status(error) < 500
             if refused and _status(error) == 416 and part.size:
@@ -180,14 +196,21 @@ def _download(url: str, part: "_Part", *, progress: bool) -> None:
 def _attempt(url: str, part: "_Part", *, progress: bool) -> None:
     """Ask for a file, or for the rest of it."""
     from pooch import HTTPDownloader
+    from requests import ConnectionError as BrokenError
+    from requests import HTTPError, RequestException
+    from urllib3.exceptions import HTTPError as TransportError
 
     responses: list[Any] = []
 
     def check(response: Any, **_: Any) -> None:
         responses.append(response)
+        if _bytes_announced(response.headers) is None:
+            response.headers.pop("Content-Length", None)  # pooch takes any for a number
         _require_secure(urljoin(response.url, response.headers.get("Location", "")))
         if response.status_code in {200, 206}:
             part.start(response.status_code, response.headers)
+        elif response.ok and not response.is_redirect:
+            raise HTTPError(response=response)  # it is no error, but no file either
 
     download = HTTPDownloader(
         progressbar=progress,
@@ -199,6 +222,11 @@ def _attempt(url: str, part: "_Part", *, progress: bool) -> None:
     )
     try:
         download(url, part, None)
+    except RequestException:
+        raise
+    except (TransportError, ValueError) as error:
+        # Headers that nobody can read, such as a Location that is no address.
+        raise BrokenError(error) from error
     finally:
         part.close()
         # pooch leaves the connection open when a download breaks off.
@@ -206,10 +234,18 @@ def _attempt(url: str, part: "_Part", *, progress: bool) -> None:
             responses.pop().close()
 
 
+def _bytes_announced(headers: Any) -> int | None:
+    """Return the length that a server announces; None if it announces none that is a number."""
+    length = headers.get("Content-Length", "")
+    # Python refuses to read more than some thousand digits.
+    return int(length) if re.fullmatch(r"[0-9]{1,30}", length) else None
+
+
 class _Part:
     """What has come of a file so far, and which file of the server it is a part of.
 
-    pooch writes to it as to a file. It refuses to grow past a limit, whatever was announced.
+    pooch writes to it as to a file. It refuses to grow past a limit, whatever was announced, and
+    once it is abandoned, whatever comes to a transfer that was given up.
     """
 
     def __init__(self, path: Path, limit: int) -> None:
@@ -218,6 +254,9 @@ class _Part:
         self.limit = limit
         self.file: IO[bytes] | None = None
         self.left = limit
+        self.came = 0
+        self.abandoned = False
+        self.lock = threading.RLock()
 
     @property
     def size(self) -> int:
@@ -236,41 +275,62 @@ class _Part:
         """Prepare for what a server is about to send: the rest, or all from the start."""
         from requests import ConnectionError as BrokenError
 
-        here = self.size if status == 206 else 0
-        position = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
-        if status == 206 and (position is None or int(position[1]) != here):
-            self.remove()
-            raise BrokenError(f"the server sent {headers.get('Content-Range')!r}")
-        announced = here + int(headers.get("Content-Length", 0))
-        if announced > self.limit:
-            raise _TooLargeError(f"{announced} bytes announced")
-        if status == 200:
-            self.remove()
-            etag = headers.get("ETag", "")
-            # A weak tag does not promise equal bytes.
-            mark = etag if etag and not etag.startswith("W/") else headers.get("Last-Modified", "")
-            # In a transfer that was packed after all, positions are not those of the file.
-            if mark and headers.get("Content-Encoding", "identity") == "identity":
-                self.mark.write_text(mark, encoding="utf-8")
-        self.left = self.limit - here
-        self.file = self.path.open("ab")
+        with self.lock:
+            self._require_wanted()
+            here = self.size if status == 206 else 0
+            position = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
+            if status == 206 and (position is None or int(position[1]) != here):
+                self.remove()
+                raise BrokenError(f"the server sent {headers.get('Content-Range')!r}")
+            announced = here + (_bytes_announced(headers) or 0)
+            if announced > self.limit:
+                raise _TooLargeError(f"{announced} bytes announced")
+            if status == 200:
+                self.remove()
+                self._write_mark(headers)
+            self.left = self.limit - here
+            self.file = self.path.open("ab")
+
+    def _require_wanted(self) -> None:
+        if self.abandoned:
+            raise GivenUp
+
+    def _write_mark(self, headers: Any) -> None:
+        """Keep what tells this file of the server from a later one, if the server says it."""
+        etag = headers.get("ETag", "")
+        # A weak tag does not promise equal bytes.
+        mark = etag if etag and not etag.startswith("W/") else headers.get("Last-Modified", "")
+        # In a transfer that was packed after all, positions are not those of the file.
+        packed = headers.get("Content-Encoding", "identity") != "identity"
+        if mark and mark.isprintable() and not packed:
+            self.mark.write_text(mark, encoding="utf-8")
 
     def write(self, chunk: bytes) -> None:
         """Take what came."""
         self.left -= len(chunk)
         if self.left < 0:
             raise _TooLargeError("and more was coming")
-        if self.file is not None:
-            self.file.write(chunk)
+        with self.lock:
+            self._require_wanted()
+            if self.file is not None:
+                self.file.write(chunk)
+        self.came += len(chunk)
 
     def flush(self) -> None:
         """Do nothing: pooch flushes after each chunk, closing the file does it once."""
 
     def close(self) -> None:
         """Leave what can be continued, and nothing else."""
-        if self.file is not None:
-            file, self.file = self.file, None
-            file.close()
+        with self.lock:
+            if self.file is not None:
+                file, self.file = self.file, None
+                file.close()
+
+    def abandon(self) -> None:
+        """Take nothing any more: whoever comes next may go on with the files."""
+        with self.lock:
+            self.abandoned = True
+            self.close()
 
     def remove(self) -> None:
         """Forget what came."""

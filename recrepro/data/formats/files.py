@@ -2,15 +2,76 @@
 
 import bz2
 import gzip
+import io
 import zlib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
+from recrepro.compute.memory import available_bytes
 from recrepro.errors import DataError, UsageError
+from recrepro.text.words import size
 
 PACKED = {".gz": (b"\x1f\x8b", "gzip"), ".bz2": (b"BZh", "bzip2")}
 """Endings of packed files: how their content starts, and what the packing is called."""
+
+
+RATIO = 100
+"""Times that content may be larger than it is packed.
+
+Ratings as text reach six; gzip cannot do more than a thousand, which is what zeros reach.
+"""
+
+SPAN = 16_000_000
+"""Unpacked bytes at a time for which `RATIO` has to hold; less than that fits anywhere."""
+
+_CHUNK = 1 << 20
+
+
+class _Unpacked(io.RawIOBase):
+    """The content of a packed file, refused as soon as it is larger than any data would be.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    packed : BinaryIO
+        The file as it is, from which `unpacked` reads.
+    unpacked : BinaryIO
+        Its content.
+    """
+
+    def __init__(self, path: Path, packed: BinaryIO, unpacked: Any) -> None:
+        super().__init__()
+        self._path = path
+        self._packed = packed
+        self._unpacked = unpacked
+        self._n_read = 0
+        self._checked = (0, 0)
+        """Bytes read and bytes taken from the file, when they were last compared."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        n_bytes: int = self._unpacked.readinto(buffer)
+        self._n_read += n_bytes
+        if self._n_read - self._checked[0] > SPAN:
+            now = (self._n_read, self._packed.tell())
+            read, taken = (after - before for after, before in zip(now, self._checked, strict=True))
+            if read > RATIO * taken:
+                raise DataError(
+                    f"{self._path} unpacks to more than {RATIO} times its size, as no file of "
+                    f"ratings does: {size(now[0])} and more from {size(now[1])}. Fetch it again, "
+                    "or unpack it yourself."
+                )
+            self._checked = now
+        return n_bytes
+
+    def close(self) -> None:
+        self._unpacked.close()
+        self._packed.close()
+        super().close()
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -21,29 +82,49 @@ def open_file(path: Path) -> BinaryIO:
     UsageError
         If it is not there; with what is.
     DataError
-        If it cannot be read.
+        If it cannot be read; while it is read, if it unpacks to more than `RATIO` allows.
     """
     try:
         if not path.is_file():
             raise _no_file(path)
-        with path.open("rb") as file:
-            start = file.read(3)
-        if path.name.endswith(".gz") or start.startswith(PACKED[".gz"][0]):
-            return cast("BinaryIO", gzip.open(path))
-        if path.name.endswith(".bz2") or start.startswith(PACKED[".bz2"][0]):
-            return cast("BinaryIO", bz2.open(path))
-        return path.open("rb")
+        file = path.open("rb")
+        start = file.read(3)
+        file.seek(0)
+        if path.name.endswith((".gz", ".tgz")) or start.startswith(PACKED[".gz"][0]):
+            content: Any = gzip.GzipFile(fileobj=file)
+        elif path.name.endswith(".bz2") or start.startswith(PACKED[".bz2"][0]):
+            content = bz2.BZ2File(file)
+        else:
+            return file
+        unpacked = _Unpacked(path, file, content)
+        return cast("BinaryIO", io.BufferedReader(unpacked, _CHUNK))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the content of a file, unpacked if it is packed."""
+    """Return the content of a file, unpacked if it is packed.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `open_file`; and if it takes more memory than there is.
+    """
+    most = available_bytes() // 2  # what is made of the content needs as much again
+    content = io.BytesIO()
     with open_file(path) as file:
+        n_bytes = path.stat().st_size if file.seekable() else 0
         try:
-            return file.read()
+            while n_bytes <= most and (chunk := file.read(_CHUNK)):
+                n_bytes = max(n_bytes, content.tell() + content.write(chunk))
         except (EOFError, OSError, zlib.error) as error:
             raise not_whole(path, error) from error
+    if n_bytes > most:
+        raise DataError(
+            f"{path} has {size(n_bytes)} or more of content, and to read it takes twice as much "
+            f"memory; {size(2 * most)} are available. Take a part of it, or a larger machine."
+        )
+    return content.getvalue()
 
 
 def not_whole(path: Path, error: Exception) -> DataError:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import json as arrow_json
@@ -15,8 +16,20 @@ from recrepro.data.formats.files import check_utf8, with_line_feeds
 from recrepro.data.formats.times import EXACT
 from recrepro.errors import DataError
 
-_BLOCK = 1 << 24
-"""Bytes that are read at a time; no line may be longer."""
+_BLOCK = 1 << 20
+"""Bytes that are read at a time."""
+_FIRST = 1 << 15
+"""Bytes that are read first: for thousands of fields, Arrow takes the square of their number."""
+_LONGEST_LINE = 1 << 24
+"""Bytes of a line."""
+
+DEEPEST = 64
+"""Objects and lists inside of each other. Published reviews have three; of thousands, Arrow
+crashes."""
+MOST_FIELDS = 1_000
+"""Fields of all records together; published reviews have a dozen."""
+
+_OTHER = bytes(set(range(256)) - set(b'[]{}":'))
 
 
 def parse_jsonlines(stream: Any, where: str, columns: Mapping[str, str]) -> pd.DataFrame:
@@ -39,17 +52,37 @@ def parse_jsonlines(stream: Any, where: str, columns: Mapping[str, str]) -> pd.D
 
 def _blocks(stream: Any, where: str) -> Iterator[bytes]:
     """Yield whole lines, many at a time; the first block has no byte order mark."""
-    rest = stream.read(_BLOCK).removeprefix(b"\xef\xbb\xbf")
-    while more := stream.read(_BLOCK):
-        rest += more
+    rest = stream.read(_FIRST).removeprefix(b"\xef\xbb\xbf")
+    more = rest
+    while more:
         end = max(rest.rfind(b"\n"), rest.rfind(b"\r")) + 1
         lines, rest = rest[:end], rest[end:]
-        if len(rest) > _BLOCK:
+        if len(rest) > _LONGEST_LINE:
             raise DataError(
-                f"{where} has a line of more than {_BLOCK:,} bytes. A JSON object a line is needed."
+                f"{where} has a line of more than {_LONGEST_LINE:,} bytes. A JSON object a line "
+                "is needed."
             )
         yield with_line_feeds(lines)
+        more = stream.read(_BLOCK)
+        rest += more
     yield with_line_feeds(rest)
+
+
+def _shape(block: bytes) -> tuple[int, int]:
+    """Return how deep JSON is nested, and the most fields of a record, without reading it."""
+    # Of what is written as \\ and \", nothing stays; then, each quote begins or ends a text.
+    marks = block.replace(rb"\\", b"").replace(rb"\"", b"").translate(None, _OTHER)
+    codes = np.frombuffer(marks, np.uint8)
+    quotes = codes == ord('"')
+    codes = codes[~quotes & ~np.logical_xor.accumulate(quotes)]
+    steps = np.zeros(len(codes), np.int8)
+    for mark, step in (("[", 1), ("{", 1), ("]", -1), ("}", -1)):
+        steps[codes == ord(mark)] = step
+    depths = steps.cumsum(dtype=np.int32)
+    fields = (codes == ord(":")) & (depths == 1)
+    ends = np.flatnonzero((depths == 0) & (steps < 0))
+    most = np.diff(fields.cumsum()[ends], prepend=0).max(initial=0)
+    return int(depths.max(initial=0)), int(most)
 
 
 class _Records:
@@ -70,6 +103,13 @@ class _Records:
     def add(self, block: bytes) -> None:
         """Read a block of whole lines."""
         check_utf8(block, self.where, self.n_lines)
+        depth, n_fields = _shape(block)
+        if depth > DEEPEST:
+            raise DataError(
+                f"{self.where} has a record, after line {self.n_lines}, in which objects and "
+                f"lists are nested more than {DEEPEST} deep, as in no file of ratings. Remove it."
+            )
+        self._refuse_many(n_fields)
         if block.strip():
             table = self._first_look(block)
             learned = [name for name in table.column_names if self._learn(name, block)]
@@ -78,6 +118,14 @@ class _Records:
             self.parts.append(table.select([n for n in table.column_names if n in self.kinds]))
             self.n_records += table.num_rows
         self.n_lines += block.count(b"\n")
+
+    def _refuse_many(self, n_fields: int) -> None:
+        if n_fields > MOST_FIELDS:
+            raise DataError(
+                f"{self.where} has records, after line {self.n_lines}, with more than "
+                f"{MOST_FIELDS:,} different fields, as no file of ratings has. Is a label written "
+                "as the name of a field?"
+            )
 
     def frame(self) -> pd.DataFrame:
         """Return the columns that are ours."""
@@ -101,6 +149,7 @@ class _Records:
             for name in missing:
                 table = table.append_column(name, pa.nulls(table.num_rows))
         self.names |= dict.fromkeys(found)
+        self._refuse_many(len(self.names))
         return table
 
     def _learn(self, name: str, block: bytes) -> bool:

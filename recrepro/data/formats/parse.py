@@ -1,5 +1,6 @@
 """The content of interaction files taken apart: one name a format, one function a kind."""
 
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,13 +8,15 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from recrepro.compute.memory import available_bytes, require_memory
 from recrepro.data.formats.columns import COLUMNS, match_columns
 from recrepro.data.formats.convert import arrow_frame
 from recrepro.data.formats.delimited import LAYOUTS, parse_delimited
-from recrepro.data.formats.files import check_text
+from recrepro.data.formats.files import RATIO, SPAN, check_text
 from recrepro.data.formats.jsonlines import parse_jsonlines
 from recrepro.data.formats.lists import parse_adjacency, parse_citeulike, parse_netflix
-from recrepro.errors import DataError, UnknownName, UsageError
+from recrepro.errors import DataError, UnknownName, UsageError, first_line
+from recrepro.text.words import size
 
 FORMATS = {
     "csv": "comma, header line",
@@ -34,6 +37,11 @@ FORMATS = {
     "steam-plays": "the same (steam-200k.csv); who played what, for how many hours",
 }
 """Name of each format and what it is; every one may be packed by gzip or bzip2."""
+
+MOST_ROWS_A_BYTE = 8
+"""Rows of a Parquet file for each of its bytes: a row of ratings takes more than a bit."""
+BYTES_A_ROW = 32
+"""Memory that a row takes at least: user, item, value and time."""
 
 _NAMED = {"csv", "tsv", "semicolon", "recbole", "parquet", "jsonl"}
 """The formats whose columns have names."""
@@ -117,13 +125,47 @@ def parse_parquet(stream: Any, where: str, columns: Mapping[str, str]) -> pd.Dat
     """
     try:
         with parquet.ParquetFile(stream) as file:
-            names, n_rows = file.schema_arrow.names, file.metadata.num_rows
-            if not n_rows:
-                raise DataError(f"{where} has no rows. Was the export interrupted?")
-            chosen = match_columns(names, columns, where)
+            chosen = match_columns(file.schema_arrow.names, columns, where)
+            check_footer(file.metadata, stream.seek(0, io.SEEK_END), where)
+            names = {ours: file.schema_arrow.names[at] for ours, at in chosen.items()}
+        # Labels are read once each, as in text: a file of 2 MB could hold 10 GB of repeated ones.
+        labels = [names["user"], names["item"]]
+        with parquet.ParquetFile(stream, read_dictionary=labels) as file:
             # One column at a time: they need not be in memory together more than once.
-            arrays = {ours: file.read([names[at]]).column(0) for ours, at in chosen.items()}
+            arrays = {ours: file.read([name]).column(0) for ours, name in names.items()}
+    except MemoryError as error:  # one of Arrow's, too
+        raise DataError(
+            f"{where} does not fit in memory, of which {size(available_bytes())} are available "
+            f"({first_line(error)}). Take a part of it, or a larger machine."
+        ) from error
     except (pa.ArrowException, OSError) as error:
         reason = str(error).strip().rstrip(".")
         raise DataError(f"{where} is not a whole Parquet file: {reason}.") from error
     return arrow_frame(arrays, where, lambda row: f"{where}, row {row + 1}")
+
+
+def check_footer(footer: Any, n_bytes: int, where: str) -> None:
+    """Refuse a file without rows, and one whose footer promises more than any data would be.
+
+    Parameters
+    ----------
+    footer : pyarrow.parquet.FileMetaData
+        Says what is in the file.
+    n_bytes : int
+        Size of the file.
+    where : str
+        What error messages call it.
+    """
+    groups = [footer.row_group(at) for at in range(footer.num_row_groups)]
+    n_rows = max(footer.num_rows, sum(group.num_rows for group in groups))
+    unpacked = sum(group.total_byte_size for group in groups)
+    if not footer.num_rows:
+        raise DataError(f"{where} has no rows. Was the export interrupted?")
+    if n_rows > max(SPAN, MOST_ROWS_A_BYTE * n_bytes) or unpacked > max(SPAN, RATIO * n_bytes):
+        raise DataError(
+            f"{where} has {size(n_bytes)} and promises {n_rows:,} rows, or {size(unpacked)}. No "
+            f"file of ratings has more than {MOST_ROWS_A_BYTE} rows a byte, or unpacks to more "
+            f"than {RATIO} times its size. Export it again."
+        )
+    needed = BYTES_A_ROW * n_rows
+    require_memory(f"to read the {n_rows:,} rows of {where}", needed, "Take a part.", DataError)

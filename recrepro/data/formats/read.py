@@ -108,7 +108,9 @@ def _read_stream(path: Path, fmt: str, columns: Mapping[str, str]) -> pd.DataFra
     check_format(fmt, columns, str(path))
     with open_file(path) as file:
         try:
-            return _STREAMED[fmt](file, str(path), columns)
+            anywhere = fmt != "parquet" or file.seekable()
+            stream = file if anywhere else pa.BufferReader(read_bytes(path))
+            return _STREAMED[fmt](stream, str(path), columns)
         except (EOFError, OSError, zlib.error) as error:
             raise not_whole(path, error) from error
 

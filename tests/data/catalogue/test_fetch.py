@@ -1,5 +1,6 @@
 """Downloads from a server of our own that serves well and badly."""
 
+import contextlib
 import errno
 import gzip
 import hashlib
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from recrepro.compute.patience import THREAD
 from recrepro.data.catalogue import fetch as module
 from recrepro.data.catalogue.fetch import cache_folder, download_path, fetch
 from recrepro.errors import DataError
@@ -23,6 +25,17 @@ KEPT = 65_536
 """What is taken of CUT bytes: a chunk that is not whole when the transfer breaks off is lost."""
 SHA = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
 MD5 = f"md5:{hashlib.md5(BODY, usedforsecurity=False).hexdigest()}"
+STRANGE = {
+    "length-of-letters": (200, {"Content-Length": "abc"}),
+    "negative-length": (200, {"Content-Length": "-5"}),
+    "endless-length": (200, {"Content-Length": "9" * 5_000}),
+    "length-too-short": (200, {"Content-Length": "7, 7"}),
+    "no-content": (204, {}),
+    "redirected-nowhere": (302, {}),
+    "redirected-to-no-address": (302, {"Location": "http://[::1"}),
+    "redirected-to-bytes": (302, {"Location": "/\xff"}),
+}
+"""Answers that a server should not give: status and headers."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -33,6 +46,12 @@ class Handler(BaseHTTPRequestHandler):
         self.server.ranges.append((self.headers["Range"], self.headers["If-Range"]))
         path = self.path.rpartition("/")[2]
         times = len(self.server.asked)
+        if path.startswith("drips-"):
+            self.drip(path)
+            return
+        if path in STRANGE:
+            self.be_strange(*STRANGE[path])
+            return
         if path == "missing" or (path == "gone" and times > 1):
             self.send_error(404)
             return
@@ -64,6 +83,30 @@ class Handler(BaseHTTPRequestHandler):
         )
         self.wfile.write(body[start : start + CUT if cut else None])
 
+    def be_strange(self, status, headers):
+        self.send_response(status)
+        for header, value in headers.items():
+            self.send_header(header, value)
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def drip(self, path):
+        """Say a byte again and again until the test is over, and then all the rest at once."""
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n".encode()
+        if path == "drips-chunks":
+            head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+        if path == "drips-redirected":
+            head = b"HTTP/1.1 302 Found\r\nLocation: /whole\r\nContent-Length: 99999999\r\n"
+        said = head + b"X-Long: " if path == "drips-headers" else head + b"\r\n"
+        drop = b"1\r\nx\r\n" if path == "drips-chunks" else b"x"
+        with contextlib.suppress(OSError):
+            self.wfile.write(said)
+            while not self.server.over.wait(0.01):
+                self.wfile.write(drop)
+            if path == "drips-headers":
+                self.wfile.write(b"\r\n\r\n")
+            self.wfile.write(BODY)
+
     def resumed(self, path, body):
         """Return where to start: at 0, unless the rest of this very file is asked for."""
         wanted, condition = self.headers["Range"], self.headers["If-Range"]
@@ -81,11 +124,12 @@ class Handler(BaseHTTPRequestHandler):
 def server(monkeypatch):
     monkeypatch.setattr(module, "RETRY_WAITS", (0.0, 0.0))
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.asked, running.ranges = [], []
+        running.asked, running.ranges, running.over = [], [], threading.Event()
         running.body, running.validators = BODY, {"ETag": '"one"'}
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
         yield running
+        running.over.set()
         running.shutdown()
         thread.join()
 
@@ -239,6 +283,52 @@ def test_a_file_that_disappears_meanwhile(server, tmp_path):
     with pytest.raises(DataError, match="answered 404"):
         get(server, "gone", tmp_path)
     assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["drips-body", "drips-chunks", "drips-headers", "drips-redirected"]
+)
+def test_a_server_that_drips_is_given_up(server, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(module, "WINDOW_S", 0.2)
+    with pytest.raises(DataError, match=r"less than 60,000 bytes came in 0\.2 s"):
+        get(server, name, tmp_path)
+    assert len(server.asked) == 1
+    left = {path: path.read_bytes() for path in tmp_path.glob("*") if path.is_file()}
+    # What comes afterwards is not for us: another process may be writing to the files.
+    server.over.set()
+    for thread in threading.enumerate():
+        if thread.name == THREAD:
+            thread.join()
+    assert {path: path.read_bytes() for path in tmp_path.glob("*") if path.is_file()} == left
+    assert get(server, "whole", tmp_path).read_bytes() == BODY
+
+
+@pytest.mark.parametrize("name", ["length-of-letters", "negative-length", "endless-length"])
+def test_a_length_that_is_no_number_is_passed_over(server, tmp_path, name):
+    assert get(server, name, tmp_path).read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("length-too-short", "broke off"),
+        ("no-content", "answered 204"),
+        ("redirected-nowhere", "answered 302"),
+        ("redirected-to-no-address", "broke off"),
+        ("redirected-to-bytes", "broke off"),
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_a_failed_download(server, tmp_path, name, reason):
+    with pytest.raises(DataError, match=rf"/{name} could not be downloaded: .*{reason}"):
+        get(server, name, tmp_path)
+    assert files(tmp_path) == []
+
+
+def test_a_mark_that_cannot_be_sent_back_is_none(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RETRY_WAITS", ())
+    server.validators = {"Last-Modified": "\xa0yesterday"}
+    with pytest.raises(DataError, match="Nothing was kept"):
+        get(server, "cut", tmp_path)
 
 
 def test_a_full_disk(server, tmp_path, monkeypatch):

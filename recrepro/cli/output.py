@@ -1,11 +1,13 @@
-"""What a command prints, without passwords: they are masked where text leaves the process."""
+"""What a command prints: where text leaves the process, it is cleaned and passwords are masked."""
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from typing import TextIO, cast
 from urllib.parse import unquote, urlsplit
 
+from recrepro.text.clean import clean
 from recrepro.text.redact import VALUES, redacted
 
 ADDRESSES = ("MLFLOW_TRACKING_URI", "RECREPRO_LEDGER", "RECREPRO_SCHEDULER")
@@ -30,7 +32,7 @@ def known_secrets(arguments: list[str]) -> frozenset[str]:
     return frozenset(secret for secret in found if len(secret) >= SHORTEST)
 
 
-class _Redacting:
+class _Masking:
     """A text stream that masks passwords before it writes."""
 
     def __init__(self, stream: TextIO, secrets: frozenset[str]) -> None:
@@ -49,9 +51,31 @@ class _Redacting:
         return getattr(self._stream, name)
 
 
+class _Guarded(_Masking):
+    """A text stream that replaces control characters, too.
+
+    Parameters
+    ----------
+    stream, secrets
+        As in `_Masking`.
+
+    Attributes
+    ----------
+    raw : text stream
+        For those who may steer the terminal: it masks passwords only.
+    """
+
+    def __init__(self, stream: TextIO, secrets: frozenset[str]) -> None:
+        super().__init__(stream, secrets)
+        self.raw = _Masking(stream, secrets)
+
+    def write(self, text: str) -> int:
+        return super().write(clean(text))
+
+
 @contextlib.contextmanager
-def redacted_output(arguments: list[str], out: TextIO, err: TextIO) -> Iterator[None]:
-    """Mask passwords in all that is printed as long as the context lasts.
+def guarded_output(arguments: list[str], out: TextIO, err: TextIO) -> Iterator[None]:
+    """Mask passwords and replace control characters in all that is printed while it lasts.
 
     Parameters
     ----------
@@ -61,6 +85,25 @@ def redacted_output(arguments: list[str], out: TextIO, err: TextIO) -> Iterator[
         Where it is printed.
     """
     secrets = known_secrets(arguments)
-    first, second = (cast("TextIO", _Redacting(stream, secrets)) for stream in (out, err))
+    first, second = (cast("TextIO", _Guarded(stream, secrets)) for stream in (out, err))
     with contextlib.redirect_stdout(first), contextlib.redirect_stderr(second):
+        yield
+
+
+def raw(stream: TextIO) -> TextIO:
+    """Return the stream below that lets control characters through, such as those of colours.
+
+    Parameters
+    ----------
+    stream : text stream
+        ``sys.stdout`` or ``sys.stderr``.
+    """
+    return cast("TextIO", getattr(stream, "raw", stream))
+
+
+@contextlib.contextmanager
+def open_terminal() -> Iterator[None]:
+    """Let others draw on the terminal: progress bars, debuggers, a user's own code."""
+    out, err = raw(sys.stdout), raw(sys.stderr)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         yield
