@@ -43,8 +43,9 @@ PARTS = {
 }
 IDENTITIES = {
     identity.key: identity
-    for identity in (make_identity(model, changes=PARTS) for model in ("ease", "broken"))
+    for identity in (make_identity(changes={**PARTS, "hindsight": look}) for look in (False, True))
 }
+"""Two cells that share the trials of a search."""
 CELL, OTHER = IDENTITIES
 
 
