@@ -114,7 +114,7 @@ def _from_latin1(raw: bytes) -> bytes:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def parse_parquet(stream: Any, where: str, columns: Mapping[str, str]) -> pd.DataFrame:
