@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -122,12 +121,7 @@ def _cell(result: Result) -> tuple[dict[str, Any], dict[str, bytes]]:
     entry: dict[str, Any] = {
         "titles": result.name.model_dump(),
         "cell": status.cell,
-        "state": status.state,
-        "reason": status.reason,
-        "alarmed": status.alarmed,
-        "openings": [asdict(opening) for opening in status.openings],
-        "before": status.before.to_json(),
-        "withdrawn": status.withdrawn,
+        **status.facts(),
     }
     contents: dict[str, bytes] = {}
     trials = result.read_trials()

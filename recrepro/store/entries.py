@@ -1,7 +1,7 @@
 """What the ledger tells of experiments and cells."""
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
 
 from recrepro.spec.identity import Identity
 from recrepro.store.leases import Lease
@@ -36,6 +36,17 @@ class CellStatus:
     openings: tuple[Opening, ...] = ()
     before: Before = field(default_factory=Before)
     withdrawn: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what copies and snapshots tell of a cell beside its record, as plain values."""
+        return {
+            "state": self.state,
+            "reason": self.reason,
+            "alarmed": self.alarmed,
+            "openings": [asdict(opening) for opening in self.openings],
+            "before": self.before.to_json(),
+            "withdrawn": self.withdrawn,
+        }
 
     @property
     def reopened(self) -> int:

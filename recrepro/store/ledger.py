@@ -450,6 +450,8 @@ class Ledger:
     def referenced(self) -> set[str]:
         """Return every SHA-256 that stands in a record, or in that of an alarm."""
         with self._engine.connect() as connection:
+            for _ in rows.all_records(connection):
+                pass  # a record that cannot be read may be the only one that names a file
             return _referenced(connection)
 
     @_idempotent

@@ -117,8 +117,8 @@ def _problem(column: Any, value: Any) -> str | None:
         return None if column.nullable else "the value is missing"
     kind = column.type.python_type
     if kind is str:
-        words = column.info.get("words")
-        fits = isinstance(value, str) and (value in words if words else value != "")
+        words, filled = column.info.get("words"), column.info.get("filled")
+        fits = isinstance(value, str) and (value in words if words else bool(value or not filled))
         wanted = f"one of {', '.join(words)}" if words else "a text"
     elif kind is float:
         fits = isinstance(value, int | float) and 0 <= value < math.inf

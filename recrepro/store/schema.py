@@ -50,7 +50,7 @@ WITHDRAWN = sa.Table(
     "withdrawn",
     METADATA,
     sa.Column("cell", sa.String(64), primary_key=True),
-    sa.Column("because", sa.Text, nullable=False),
+    sa.Column("because", sa.Text, nullable=False, info={"filled": True}),
     sa.Column("withdrawn_at", sa.Float, nullable=False),
 )
 CHECKED = sa.Table(

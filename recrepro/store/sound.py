@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from recrepro.errors import DataError, RecreproError
-from recrepro.spec.identity import HARNESS_VERSION
+from recrepro.spec.identity import HARNESS_VERSION, Identity
 from recrepro.store import rows as stored
 from recrepro.store import schema as tables
 from recrepro.store.parcel import Merged, Parcel, Row
@@ -40,10 +40,10 @@ def sound_part(parcel: Parcel, merged: Merged) -> Parcel:
     cells: dict[str, Row] = {}
     for row in parcel.of(tables.CELLS):
         try:
-            record_free = _checked(row)
+            identity = _usable_identity(row)
             cells[row["cell"]] = row
             if row["state"] == "done":
-                _check_result(row, record_free, parcel)
+                _check_result(row, identity, parcel)
         except FAULTS as error:
             merged.refused.append(f"cell {row['cell'][:12]}: {_in_a_line(error)}")
             if row["cell"] in cells:  # its identity is right, so it can be run here
@@ -81,7 +81,7 @@ def _check_row(table: sa.Table, row: Row) -> None:
         stored.name_of(SimpleNamespace(**row))
 
 
-def _checked(row: Row) -> Any:
+def _usable_identity(row: Row) -> Identity:
     """Return the identity of a cell, which this recrepro can use."""
     identity = stored.identity_of(SimpleNamespace(**row))
     if identity.search_key != row["search"]:
@@ -96,7 +96,7 @@ def _checked(row: Row) -> Any:
     return identity
 
 
-def _check_result(row: Row, identity: Any, parcel: Parcel) -> None:
+def _check_result(row: Row, identity: Identity, parcel: Parcel) -> None:
     """Refuse a record that was altered, and values of users that are not its own."""
     record = stored.record_of(SimpleNamespace(**row), identity)
     values = parcel.read_blob(record.per_user)

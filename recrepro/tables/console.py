@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from recrepro.text.clean import clean
+
 
 def plain_table(title: str | None = None) -> Table:
     """Return an empty table in the one style that we print."""
@@ -30,5 +32,6 @@ def print_table(
     for place, column in enumerate(columns):
         table.add_column(column, no_wrap=place == 0, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        # Cleaned before its width is measured: a replaced character takes more place than none.
+        table.add_row(*(Text(clean(cell)) for cell in row))
     console.print(table)

@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from recrepro.spec.budget import how
@@ -62,12 +61,7 @@ def cell_facts(name: CellName, status: CellStatus) -> dict[str, Any]:
         "copy": COPY_VERSION,
         "cell": status.cell,
         "titles": name.model_dump(),
-        "state": status.state,
-        "reason": status.reason,
-        "alarmed": status.alarmed,
-        "openings": [asdict(opening) for opening in status.openings],
-        "before": status.before.to_json(),
-        "withdrawn": status.withdrawn,
+        **status.facts(),
         "record": None if status.record is None else json_hash(status.record.to_json()),
     }
 

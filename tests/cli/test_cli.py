@@ -398,7 +398,7 @@ def test_a_ledger_that_is_something_else_is_named(recrepro):
     (recrepro.folder / "recrepro-runs" / "ledger.db").write_text("not a database " * 100)
     code, _, err = recrepro("leaderboard", "e.toml")
     assert code == 3
-    assert "ledger.db cannot be read as a ledger" in err
+    assert "ledger.db is damaged: file is not a database" in err
 
 
 def test_what_was_dropped_as_cold_stands_below_the_table(recrepro):

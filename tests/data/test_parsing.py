@@ -203,7 +203,7 @@ def test_records_are_read_block_by_block(tmp_path, monkeypatch):
     monkeypatch.setattr(jsonlines, "_BLOCK", 1 << 16)
     records = [
         REVIEWS[0] | {"reviewText": random.Random(at).randbytes(5_000).hex(), "asin": f"{at:04}"}
-        for at in range(500)
+        for at in range(2_000)
     ]
     path = tmp_path / "r.json.gz"
     raw = lines(records).encode()
@@ -213,7 +213,7 @@ def test_records_are_read_block_by_block(tmp_path, monkeypatch):
     frame = read_frame(path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert frame["item"].tolist() == [f"{at:04}" for at in range(500)]
+    assert frame["item"].tolist() == [f"{at:04}" for at in range(2_000)]
     assert peak < len(raw) / 4
 
 

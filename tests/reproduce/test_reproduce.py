@@ -235,6 +235,7 @@ def test_the_length_of_a_search_does_not_matter_where_its_best_trial_is_fitted(r
 def test_a_fit_that_fails_says_why(recrepro, altered):
     def change(record):
         record["tuning"]["best"]["params"] = {"l2": -1.0}
+        record["model"]["params"]["l2"] = -1.0
 
     # In a process, whose log has the traceback.
     code, _, err = recrepro("reproduce", altered(change), cells=contextlib.nullcontext)

@@ -50,7 +50,7 @@ class Careless(Eventful):
         self.started.append(job.cell)
         attempt = self.started.count(job.cell)
         assert len(self.ledger.trials(job.cell)) == attempt - 1
-        self.ledger.add_trial(job.cell, job.token, Trial(attempt, {}, "complete"))
+        self.ledger.add_trial(job.cell, job.token, Trial(attempt - 1, {}, "complete"))
         if attempt <= self.losses:
             self.events.put(Event(job.cell, self.end))
             return

@@ -1,5 +1,6 @@
 """What an experiment would take: time from records or a timed trial, disk, totals."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -70,14 +71,14 @@ class Case:
 
         `identity` has what is different in the identity of the record.
         """
-        token = self.ledger.lease(cell.key)
-        self.try_trials(cell, token, seconds)
+        other = Identity.model_validate(merged(cell.identity.to_json(), identity))
+        self.ledger.add_unlisted({other.key: other})
+        token = self.ledger.lease(other.key)
+        self.try_trials(replace(cell, identity=other), token, seconds)
         changes = {
-            "cell": cell.key,
             "times": {"fit": {"wall_s": final - 1.0}, "score": {"wall_s": 1.0}},
             "split": {"parts": {"train": {"interactions": n_train}}},
         }
-        other = Identity.model_validate(merged(cell.identity.to_json(), identity))
         self.ledger.commit(token, make_record(cell.model.name, identity=other, changes=changes))
 
     def try_trials(self, cell, token, seconds):

@@ -161,6 +161,7 @@ def test_any_damage_of_a_run_is_refused_or_says_the_same(finished_here, tmp_path
         ("DELETE FROM cells WHERE state = 'failed'", "column 'cell' of table 'experiment_cells'"),
         ("DELETE FROM experiment_cells WHERE place = 0", "rows of the experiment 'e' are missing"),
         ("DELETE FROM experiments", "rows of the experiment 'e' are missing"),
+        ("UPDATE withdrawn SET because = ''", "column 'because' of table 'withdrawn': '' is not"),
         ("DELETE FROM openings", "the opening of the test part at .* is missing"),
         ("UPDATE openings SET opened_at = opened_at + 1", "the opening of the test part at .*"),
         ("DROP TABLE trials", "no such table: trials"),

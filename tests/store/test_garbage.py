@@ -71,7 +71,8 @@ class State:
             self.ledger.fail(key, token, "no memory")
         if state == "dead":
             with self.ledger._engine.begin() as connection:
-                connection.execute(tables.CELLS.update().values(deadline=0.0))
+                cells = tables.CELLS
+                connection.execute(cells.update().where(cells.c.cell == key).values(deadline=0.0))
         if state in ("done", "tested again", "alarmed"):
             names = [f"{key} users", f"{key} weights"]
             users, weights = (self.workspace.write_blob(name.encode()) for name in names)

@@ -72,7 +72,7 @@ def edits(ledger: Path, rng: random.Random) -> Iterator[Edit]:
             rows = [row for (row,) in connection.execute(f"SELECT rowid FROM {table}")]
             for _, column, *_ in connection.execute(f"PRAGMA table_info({table})").fetchall():
                 for value in ODD if rows else ():
-                    text = isinstance(value, str | int | float) and value != ""
+                    text = isinstance(value, str | int | float)
                     if not ((table, column) in FREE and text):
                         yield Edit(table, rng.choice(rows), column, value)
 

@@ -43,8 +43,9 @@ PARTS = {
 }
 IDENTITIES = {
     identity.key: identity
-    for identity in (make_identity(model, changes=PARTS) for model in ("ease", "broken"))
+    for identity in (make_identity(changes={**PARTS, "hindsight": look}) for look in (False, True))
 }
+"""Two cells that share the trials of a search."""
 CELL, OTHER = IDENTITIES
 
 
@@ -388,7 +389,7 @@ class Listing:
 def test_files_on_a_server_are_listed_once_where_that_is_possible(
     ledger, workspace, uri, artifacts, names, whole
 ):
-    member, status = Member("b" * 64, BROKEN), ledger.status("b" * 64)
+    member, status = Member(OTHER, BROKEN), ledger.status(OTHER)
     copy, client = Copy("r", mark_of(member, status), artifacts), Listing(*names)
     copies = WholeCopies(ledger, workspace, uri)
     for _ in range(2):
@@ -426,7 +427,7 @@ def _full_disk():
 @pytest.mark.usefixtures("_full_disk")
 def test_a_full_disk_is_one_line_without_a_traceback(mirror, ledger, workspace, capsys):
     curve = [{"epoch": n, "loss": float(n)} for n in range(1, 401)]
-    ledger.commit(ledger.lease("b" * 64), record(workspace, "b" * 64, curve=curve))
+    ledger.commit(ledger.lease(OTHER), record(workspace, OTHER, curve=curve))
     with pytest.raises(Exception, match="disk is full") as caught:
         mirror.sync()
     assert first_line(caught.value) == "(sqlite3.OperationalError) database or disk is full"

@@ -113,6 +113,10 @@ def _from_latin1(raw: bytes) -> bytes:
     return raw
 
 
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
 def parse_parquet(stream: Any, where: str, columns: Mapping[str, str]) -> pd.DataFrame:
     """Read the columns that are needed.
 
@@ -128,8 +132,9 @@ def parse_parquet(stream: Any, where: str, columns: Mapping[str, str]) -> pd.Dat
             chosen = match_columns(file.schema_arrow.names, columns, where)
             check_footer(file.metadata, stream.seek(0, io.SEEK_END), where)
             names = {ours: file.schema_arrow.names[at] for ours, at in chosen.items()}
+            texts = {field.name for field in file.schema_arrow if _is_text(field.type)}
         # Labels are read once each, as in text: a file of 2 MB could hold 10 GB of repeated ones.
-        labels = [names["user"], names["item"]]
+        labels = [name for name in (names["user"], names["item"]) if name in texts]
         with parquet.ParquetFile(stream, read_dictionary=labels) as file:
             # One column at a time: they need not be in memory together more than once.
             arrays = {ours: file.read([name]).column(0) for ours, name in names.items()}
