@@ -7,6 +7,7 @@ from typing import Literal
 
 from recrepro.analysis.leaderboard import comparable
 from recrepro.analysis.per_user import by_model
+from recrepro.analysis.reference import best_on_validation, records_of
 from recrepro.analysis.significance import Comparison, PairedTests
 from recrepro.errors import UsageError
 from recrepro.evaluation.definitions import parse_metric
@@ -156,10 +157,7 @@ def _judge_board(
     n_resamples: int,
     seed: int,
 ) -> BoardVerdict:
-    records: dict[str, list[Record]] = {}
-    for result in results:
-        if result.record:
-            records.setdefault(result.name.model, []).append(result.record)
+    records = records_of(results)
     families = {model: found[0].model.family for model, found in records.items()}
     given = {
         model: roles.get(model) or found[0].model.role or default_role(families[model])
@@ -210,26 +208,13 @@ def _best_baseline(
     simple: dict[str, list[Record]], metric: str
 ) -> tuple[str | None, Literal["validation", "test"] | None, float | None]:
     """Choose by the value on validation among what was tuned; else by that on test."""
-    validation = {
-        model: fmean(values)
-        for model, found in simple.items()
-        if found[0].model.status in ("tuned", "parameter-free")
-        and len(values := _validation(found)) == len(found)
-    }
-    if any(simple[model][0].model.status == "tuned" for model in validation):
-        best = max(validation, key=lambda model: validation[model])
-        return best, "validation", validation[best]
+    if chosen := best_on_validation(simple):
+        return chosen[0], "validation", chosen[1]
     test = {m: fmean(r.metrics[metric] for r in found) for m, found in simple.items()}
     if not test:
         return None, None, None
     best = max(test, key=lambda model: test[model])
     return best, "test", test[best]
-
-
-def _validation(records: list[Record]) -> list[float]:
-    """Return the validation values of the best trials, of records that have some."""
-    best = (record.tuning.best.value for record in records if record.tuning)
-    return [value for value in best if value is not None]
 
 
 def _answer(comparison: Comparison | None, p: float | None) -> Answer:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from recrepro.analysis.comparison import ComparedBoard
+from recrepro.analysis.comparison import ComparedBoard, ComparedModel
 from recrepro.analysis.verdict import BoardVerdict, ModelVerdict, tally
 from recrepro.tables.cells import p_text
 
@@ -74,12 +74,31 @@ EXPLANATION = (
 
 
 def plain_boards(boards: Iterable[BoardVerdict | ComparedBoard]) -> list[dict[str, Any]]:
-    """Return plain values; an infinite effect (the same difference for every user) is null."""
-    written = [asdict(board) for board in boards]
-    for model in (model for board in written for model in board["models"]):
-        if model["comparison"] and not np.isfinite(model["comparison"]["effect"]):
-            model["comparison"]["effect"] = None
-    return written
+    """Return plain values, with the standard error of each difference and what follows from it.
+
+    Null is what is infinite or not a number, as is the effect where the difference is the same for
+    every user, and all that is said of the chance of one user.
+    """
+    written: list[dict[str, Any]] = []
+    for board in boards:
+        written.append(asdict(board))
+        models: tuple[ModelVerdict | ComparedModel, ...] = board.models
+        for model, row in zip(models, written[-1]["models"], strict=True):
+            if model.comparison is not None:
+                estimate = model.comparison.estimate
+                row["comparison"]["error"] = estimate.error
+                row["comparison"]["degrees"] = estimate.degrees
+                row["comparison"]["detectable"] = estimate.detectable
+    plain: list[dict[str, Any]] = _finite(written)
+    return plain
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def as_json(boards: Iterable[BoardVerdict]) -> dict[str, Any]:
