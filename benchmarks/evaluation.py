@@ -205,7 +205,7 @@ def marginal(model: Factors, train: Interactions, test: Interactions, repeats: i
 
 def bootstrap() -> None:
     """Time the intervals of 20 metrics of 136,000 users."""
-    from recrepro.analysis.significance import bootstrap_means
+    from recrepro.analysis.bootstrap import bootstrap_means
 
     values = np.random.default_rng(0).random((136_000, 20))
     begin = time.perf_counter()

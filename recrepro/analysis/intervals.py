@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Literal
 
-import numpy as np
-
+from recrepro.analysis.bootstrap import mean_intervals
 from recrepro.analysis.leaderboard import Chance, Leaderboard, best_values, comparable
-from recrepro.analysis.per_user import UserValues, by_model
-from recrepro.analysis.significance import PairedTests, bootstrap_intervals
+from recrepro.analysis.per_user import by_model
+from recrepro.analysis.reference import best_on_validation, records_of
+from recrepro.analysis.significance import PairedTests
 from recrepro.errors import UnknownName
 from recrepro.store.results import Result
 
@@ -32,9 +33,10 @@ def with_chance(
     results : iterable of Result
         The same.
     reference : str, optional
-        A model that the others are compared with, beside the best of each column.
+        A model that the others are compared with, beside the best of each column; by default
+        the best on validation, if a model was tuned.
     n_resamples : int
-        Bootstrap samples, and draws of the randomisation test.
+        Bootstrap samples, and draws of the tests.
     seed : int
         Of both.
 
@@ -61,38 +63,31 @@ def _add(
     if not values:
         return board
     columns = set.intersection(
-        *(
-            set(fit.columns)
-            for found in values.values()
-            for fits in found.fits.values()
-            for fit in fits
-        )
+        *(set(fit) for found in values.values() for fits in found.fits.values() for fit in fits)
     )
     metrics = [metric for metric in board.metrics if metric in columns]
-    values = {
-        model: UserValues(
-            {repeat: [fit[metrics] for fit in fits] for repeat, fits in found.fits.items()},
-            found.deterministic,
-        )
-        for model, found in values.items()
-    }
     best = {
         metric: next(row.model for row in board.rows if row.means.get(metric) == value)
         for metric, value in best_values(board).items()
         if metric in metrics
     }
+    chosen_by: Literal["name", "validation"] = "name"
+    if reference is None and (chosen := best_on_validation(records_of(results))):
+        reference, chosen_by = chosen[0], "validation"
     tests = PairedTests(values, n_resamples, seed)
-    p_best = {metric: tests.randomised(metric, model) for metric, model in best.items()}
+    p_best = {
+        metric: tests.corrected_t(metric, model, best_on_test=True)
+        for metric, model in best.items()
+    }
     against = reference if reference in values else None
-    p_reference = {metric: tests.randomised(metric, against) for metric in metrics if against}
-    means = {model: found.means[metrics].to_numpy(np.float64) for model, found in values.items()}
-    intervals = bootstrap_intervals(means, n_resamples, seed) if metrics else {}
+    p_reference = {metric: tests.corrected_t(metric, against) for metric in metrics if against}
+    intervals = mean_intervals(values, metrics, n_resamples, seed) if metrics else {}
     rows = []
     for row in board.rows:
         chance = {}
-        for metric, low, high in zip(metrics, *intervals.get(row.model, ((), ())), strict=False):
+        for metric, (low, high) in intervals.get(row.model, {}).items():
             first, _ = p_best.get(metric, {}).get(row.model, (None, False))
             second, higher = p_reference.get(metric, {}).get(row.model, (None, False))
-            chance[metric] = Chance(float(low), float(high), first, second, higher)
+            chance[metric] = Chance(low, high, first, second, higher)
         rows.append(replace(row, chance=chance))
-    return replace(board, rows=rows, reference=against)
+    return replace(board, rows=rows, reference=against, chosen_by=chosen_by if against else None)

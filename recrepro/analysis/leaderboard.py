@@ -26,17 +26,18 @@ from recrepro.store.results import Result
 
 @dataclass(frozen=True)
 class Chance:
-    """How much of a value the choice of users explains.
+    """How much of a value the choice of users explains, and that of seeds and splits.
 
     Parameters
     ----------
     low, high : float
-        95 % bootstrap interval over users.
+        95 % interval.
     p_best : float or None
-        P-value of the paired randomisation test against the best of the column, corrected by Holm
-        for the models in the column; None for the best itself, and where more is not better.
+        P-value of the paired t-test against the best of the column, corrected for all pairs of
+        models in the column; None for the best itself, and where more is not better.
     p_reference : float or None
-        The same against the reference; None without one, and for the reference itself.
+        The same against the reference, corrected by Holm for the models that are compared with it;
+        None without one, and for the reference itself.
     higher : bool
         Whether it is higher than that of the reference, on the users that both have.
     """
@@ -115,6 +116,8 @@ class Leaderboard:
         Fingerprint of what all rows share: data, split, metrics, ranking; None without a result.
     reference : str or None
         The model that `Chance.p_reference` compares with.
+    chosen_by : {"name", "validation"} or None
+        How: it was asked for, or it is the best on validation.
     """
 
     dataset: str
@@ -127,6 +130,7 @@ class Leaderboard:
     notes: tuple[str, ...] = ()
     protocol: str | None = None
     reference: str | None = None
+    chosen_by: Literal["name", "validation"] | None = None
 
 
 @dataclass(frozen=True)

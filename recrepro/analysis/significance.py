@@ -1,99 +1,21 @@
-"""Intervals and tests from values of each user: whether a difference is more than chance."""
+"""Paired tests of models: whether their difference is more than chance."""
 
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from recrepro.analysis.inference import Inference, infer, seeds_part
+from recrepro.analysis.families import AllPairs, covariance_of_means, holm
+from recrepro.analysis.inference import SMALLEST_P, Estimate, Part, estimate_difference
 from recrepro.analysis.per_user import UserValues, paired
-from recrepro.compute.compiling import compiled
-from recrepro.compute.threads import default_threads
 from recrepro.randomness import generator
 
 Values = NDArray[np.float64]
 
 BLOCK_CELLS = 2_000_000
-"""Resampled users held at once by each thread, 16 bytes each."""
-
-
-def bootstrap_means(
-    values: Values, n_resamples: int, rng: np.random.Generator, *, threads: int | None = None
-) -> Values:
-    """Return the means of samples of users, drawn with return (Efron 1979).
-
-    All columns share each sample, so that differences between them can be taken.
-
-    Parameters
-    ----------
-    values : array of float64, shape (n_users, n_columns)
-        One row a user.
-    n_resamples : int
-        How many samples, each of n_users users.
-    rng : numpy.random.Generator
-        The outcome depends on its seed, not on the number of threads.
-    threads : int, optional
-        By default as in the evaluator.
-
-    Returns
-    -------
-    array of float64, shape (n_resamples, n_columns)
-    """
-    n_users = len(values)
-    size = max(1, min(n_resamples, BLOCK_CELLS // n_users))
-    sizes = [min(size, n_resamples - start) for start in range(0, n_resamples, size)]
-
-    def block(n: int, child: np.random.Generator) -> Values:
-        drawn = child.integers(n_users, size=(n, n_users), dtype=np.int32)
-        means: Values = count_rows(drawn) @ values / n_users
-        return means
-
-    with ThreadPoolExecutor(threads or default_threads()) as pool:
-        return np.concatenate(list(pool.map(block, sizes, rng.spawn(len(sizes)))))
-
-
-def interval(means: Values, level: float = 0.95) -> tuple[Values, Values]:
-    """Return the percentile interval of resampled means, for each column."""
-    tail = (1 - level) / 2
-    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
-    return low, high
-
-
-def bootstrap_intervals(
-    models: Mapping[str, Values], n_resamples: int, seed: int
-) -> dict[str, tuple[Values, Values]]:
-    """Return the 95 % percentile interval of each model's means over users.
-
-    Models with as many users share the samples: one matrix product serves them all.
-
-    Parameters
-    ----------
-    models : mapping of str to array of float64, shape (n_users, n_columns)
-        Values of users, by model.
-    n_resamples : int
-        How many samples.
-    seed : int
-        The interval of a model depends on it, not on the other models.
-
-    Returns
-    -------
-    dict of str to (low, high)
-        Arrays of shape (n_columns,).
-    """
-    found: dict[str, tuple[Values, Values]] = {}
-    for n_users in {len(values) for values in models.values()}:
-        alike = {name: values for name, values in models.items() if len(values) == n_users}
-        rng = generator(seed, "interval")
-        low, high = interval(bootstrap_means(np.hstack(list(alike.values())), n_resamples, rng))
-        ends = np.cumsum([values.shape[1] for values in alike.values()])[:-1]
-        found |= zip(
-            alike, zip(np.split(low, ends), np.split(high, ends), strict=True), strict=True
-        )
-    return found
+"""Signs of users held at once, 8 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -105,14 +27,22 @@ class Comparison:
     difference : float
         Mean of first - second.
     low, high : float
-        95 % bootstrap interval of it.
+        95 % interval of it, for chance of users, seeds and repeats; infinite for one user.
     effect : float
         Cohen's d for paired values: the mean difference over its standard deviation over users;
         0 if no user differs.
     better, worse : float
         Shares of users for whom the first is better, or worse.
-    t, wilcoxon, randomisation : float
-        Two-sided p-values.
+    t : float
+        Two-sided p-value that accounts for users, seeds and repeats.
+    wilcoxon, randomisation : float
+        Two-sided p-values that account for users only.
+    parts : tuple of Part
+        Sources of chance that are in the interval and in `t`; empty in records that were archived
+        before they were told apart.
+    seeds_known : bool
+        False if a model that is not deterministic was fitted once: interval and `t` then leave out
+        the chance of its seed.
     """
 
     difference: float
@@ -124,95 +54,106 @@ class Comparison:
     t: float
     wilcoxon: float
     randomisation: float
+    parts: tuple[Part, ...] = ()
+    seeds_known: bool = False
+
+    @property
+    def estimate(self) -> Estimate:
+        """The difference with its chance: standard error, tests of equivalence."""
+        return Estimate(self.difference, self.parts, self.seeds_known)
 
 
 def compare(
-    first: Values, second: Values, rng: np.random.Generator, *, n_resamples: int = 10_000
+    first: UserValues,
+    second: UserValues,
+    metric: str,
+    rng: np.random.Generator,
+    *,
+    n_resamples: int = 10_000,
 ) -> Comparison:
     """Compare two models by the values of the same users.
 
-    Paired t-test; Wilcoxon's signed-rank test, differences of 0 split between the signs; and the
-    randomisation test, which swaps the two models for each user at random (Smucker et al., CIKM
-    2007). All p-values are 1 if no user differs.
+    Paired t-test, with the chance of seeds and repeats (`recrepro.analysis.inference`); Wilcoxon's
+    signed-rank test, zeros ranked (Pratt 1959); and the randomisation test, which swaps the two
+    models for each user at random (Smucker et al., CIKM 2007). All p-values are 1 if no user
+    differs.
 
     Parameters
     ----------
-    first, second : array of float64, shape (n_users,)
-        Values of the two models, user by user.
+    first, second : UserValues
+        Of the two models, as `recrepro.analysis.per_user.paired` returns them.
+    metric : str
+        One of their columns.
     rng : numpy.random.Generator
-        Of the bootstrap and the randomisation test.
+        Of the randomisation test.
     n_resamples : int
-        How many samples, and how many randomisations.
+        How many randomisations.
     """
-    differences = first - second
-    mean = float(differences.mean())
-    means = bootstrap_means(differences[:, None], n_resamples, rng)
-    low, high = (float(bound[0]) for bound in interval(means))
-    better, worse = float((differences > 0).mean()), float((differences < 0).mean())
-    if not differences.any():
-        return Comparison(mean, low, high, 0.0, better, worse, 1.0, 1.0, 1.0)
-    deviation = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
-    constant = deviation <= 1e-12 * abs(mean)  # the same for everybody: no spread to test against
+    differences: Values = (first.means[metric] - second.means[metric]).to_numpy(np.float64)
+    estimate = estimate_difference(first, second, metric)
+    low, high = estimate.interval
+    effect = 0.0
+    if estimate.users_vary:
+        effect = estimate.value / float(differences.std(ddof=1))
+    elif estimate.value:
+        effect = float(np.copysign(np.inf, estimate.value))
+    randomisation = randomisation_test(differences, n_resamples, rng)
+    t = estimate.p
+    if not estimate.users_vary:  # there is no spread over users to test against
+        t = max(t, randomisation) if estimate.error else randomisation
     return Comparison(
-        mean,
+        estimate.value,
         low,
         high,
-        float(np.copysign(np.inf, mean)) if constant else mean / deviation,
-        better,
-        worse,
-        0.0 if constant else float(stats.ttest_1samp(differences, 0.0).pvalue),
-        float(stats.wilcoxon(differences, zero_method="zsplit", method="approx").pvalue),
-        randomisation_test(differences, n_resamples, rng),
+        effect,
+        float((differences > 0).mean()),
+        float((differences < 0).mean()),
+        t,
+        wilcoxon_test(differences),
+        randomisation,
+        estimate.parts,
+        estimate.seeds_known,
     )
+
+
+def wilcoxon_test(differences: Values) -> float:
+    """Return the two-sided p-value of Wilcoxon's signed-rank test; 1 if no user differs.
+
+    Differences of 0 are ranked, then left out (Pratt 1959). Split between the signs, they would
+    drown those of the users who differ where most users have no hit from either model.
+    """
+    if not differences.any():
+        return 1.0
+    found = stats.wilcoxon(differences, zero_method="pratt")
+    return max(float(found.pvalue), SMALLEST_P)
 
 
 def randomisation_test(differences: Values, n_draws: int, rng: np.random.Generator) -> float:
     """Return the two-sided p-value of a mean difference when the signs are drawn at random.
 
     The data count as one of the draws, so that no p-value is 0 (Phipson & Smyth 2010).
-    """
-    return float(randomisation_tests(differences[:, None], n_draws, rng)[0])
-
-
-def randomisation_tests(differences: Values, n_draws: int, rng: np.random.Generator) -> Values:
-    """Return what `randomisation_test` does for each column; all columns share the signs.
 
     Parameters
     ----------
-    differences : array of float64, shape (n_users, n_columns)
-        One row a user.
+    differences : array of float64, shape (n_users,)
+        Of two models.
     n_draws : int
         How often signs are drawn.
     rng : numpy.random.Generator
         Draws them.
-
-    Returns
-    -------
-    array of float64, shape (n_columns,)
     """
     # scipy.stats.permutation_test does the same and takes minutes where there are many users.
     n_users = len(differences)
-    whole = differences.sum(axis=0)
-    smallest = np.abs(whole) - 1e-12 * np.abs(differences).sum(axis=0)
-    n_extreme = np.zeros(differences.shape[1])
+    whole = differences.sum()
+    smallest = np.abs(whole) - 1e-12 * np.abs(differences).sum()
+    n_extreme = 0
     size = max(1, BLOCK_CELLS // n_users)
     for start in range(0, n_draws, size):
         n = min(size, n_draws - start)
         bits = rng.integers(256, size=(n, -(-n_users // 8)), dtype=np.uint8)
         kept = np.unpackbits(bits, axis=1, count=n_users).astype(np.float64)
-        n_extreme += (np.abs(2 * (kept @ differences) - whole) >= smallest).sum(axis=0)
-    p_values: Values = (n_extreme + 1) / (n_draws + 1)
-    return p_values
-
-
-def holm(p_values: Values) -> Values:
-    """Correct p-values for their number (Holm 1979): adjusted ones, in the same order."""
-    from statsmodels.stats.multitest import multipletests  # takes a second to import
-
-    if not len(p_values):
-        return p_values
-    adjusted: Values = multipletests(p_values, method="holm")[1]
-    return adjusted
+        n_extreme += int((np.abs(2 * (kept @ differences) - whole) >= smallest).sum())
+    return (n_extreme + 1) / (n_draws + 1)
 
 
 TESTS = ("t", "wilcoxon", "randomisation")
@@ -229,15 +170,12 @@ class PairedTest:
         Number of these users.
     comparison : Comparison or None
         Model less reference; None without common users, and for the reference itself.
-    inference : Inference or None
-        The same difference, with what chance in the seeds explains of it.
     corrected : dict of str to float
-        P-values by test, corrected by Holm for the number of models that are compared.
+        P-values by test, corrected for the number of tests.
     """
 
     users: int
     comparison: Comparison | None = None
-    inference: Inference | None = None
     corrected: dict[str, float] = field(default_factory=dict)
 
 
@@ -250,94 +188,86 @@ class PairedTests:
     Parameters
     ----------
     values : dict of str to UserValues
-        Values of users, by model.
+        Values of users, by model: all models of a table, if a reference is the best of it on test.
     n_resamples : int
-        Bootstrap samples, and draws of the randomisation test.
+        Draws of the randomisation test, and of the correction for all pairs.
     seed : int
-        Seed of the samples and the draws.
+        Seed of the draws.
     """
 
     def __init__(self, values: dict[str, UserValues], n_resamples: int, seed: int) -> None:
         self._values = values
         self._n_resamples = n_resamples
         self._seed = seed
-        self._pairs: dict[tuple[str, str], tuple[pd.DataFrame, pd.DataFrame]] = {}
-        self._randomised: dict[tuple[str, str], dict[str, tuple[float, bool]]] = {}
+        self._pairs: dict[tuple[str, str], tuple[UserValues, UserValues]] = {}
 
-    def compare(self, models: Iterable[str], against: str, metric: str) -> dict[str, PairedTest]:
-        """Compare models with a reference, by all tests; the reference itself is not tested."""
+    def compare(
+        self, models: Iterable[str], against: str, metric: str, *, best_on_test: bool = False
+    ) -> dict[str, PairedTest]:
+        """Compare models with a reference, by all tests; the reference itself is not tested.
+
+        Parameters
+        ----------
+        models : iterable of str
+            Models that are compared with it.
+        against : str
+            The reference.
+        metric : str
+            What is compared.
+        best_on_test : bool
+            Whether the reference was chosen by the values that are compared. P-values are then
+            corrected for all pairs of models; else by Holm for the number of `models`.
+        """
         found: dict[str, PairedTest] = {}
         for model in models:
-            first, second = self._pair(model, against)
-            comparison = inference = None
-            if model != against and len(first):
-                one, other = (frame[metric].to_numpy(np.float64) for frame in (first, second))
-                rng = generator(self._seed, "compare", model)
-                comparison = compare(one, other, rng, n_resamples=self._n_resamples)
-                inference = self._infer(model, against, metric)
-            found[model] = PairedTest(len(first), comparison, inference)
+            users = len(self._pair(model, against)[0].means)
+            comparison = (
+                self._compare(model, against, metric) if model != against and users else None
+            )
+            found[model] = PairedTest(users, comparison)
         tested = {model: test.comparison for model, test in found.items() if test.comparison}
+        correct = self._correction(metric, best_on_test=best_on_test)
         for name in TESTS:
-            adjusted = holm(np.array([getattr(c, name) for c in tested.values()]))
+            adjusted = correct(np.array([getattr(c, name) for c in tested.values()]))
             for model, p in zip(tested, adjusted.tolist(), strict=True):
                 found[model].corrected[name] = p
         return found
 
-    def randomised(self, metric: str, against: str) -> dict[str, tuple[float, bool]]:
-        """Return corrected p-values of the randomisation test alone, by model.
+    def corrected_t(
+        self, metric: str, against: str, *, best_on_test: bool = False
+    ) -> dict[str, tuple[float, bool]]:
+        """Return corrected p-values of the t-test of all models, as `compare` gives them.
 
         Beside each stands whether the model is higher than the reference. Models without a common
         user are left out.
         """
-        found = {
-            model: tested[metric]
-            for model in self._values
-            if model != against and (tested := self._randomise(model, against))
-        }
-        adjusted = holm(np.array([p for p, _ in found.values()]))
+        p_values, higher = {}, {}
+        for model in self._values:
+            first, second = self._pair(model, against)
+            if model == against or first.means.empty:
+                continue
+            estimate = estimate_difference(first, second, metric)
+            varies = estimate.users_vary
+            p_values[model] = estimate.p if varies else self._compare(model, against, metric).t
+            higher[model] = estimate.value > 0
+        correct = self._correction(metric, best_on_test=best_on_test)
+        adjusted = correct(np.array(list(p_values.values())))
         return {
-            model: (p, higher)
-            for (model, (_, higher)), p in zip(found.items(), adjusted.tolist(), strict=True)
+            model: (p, higher[model]) for model, p in zip(p_values, adjusted.tolist(), strict=True)
         }
 
-    def _infer(self, model: str, against: str, metric: str) -> Inference:
-        """Return the difference over users and seeds, from the repeats that both have."""
-        pair = paired(self._values[model], self._values[against])
-        means = [
-            [[float(frame[metric].mean()) for frame in fits] for fits in values.fits.values()]
-            for values in pair
-        ]
-        repeats = [np.mean(one) - np.mean(other) for one, other in zip(*means, strict=True)]
-        first, second = (frame[metric] for frame in self._pair(model, against))
-        users = (first - second).to_numpy(np.float64)
-        return infer(users, [seeds_part(fits) for fits in means], np.array(repeats))
-
-    def _pair(self, model: str, against: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def _pair(self, model: str, against: str) -> tuple[UserValues, UserValues]:
         if (model, against) not in self._pairs:
-            one, other = paired(self._values[model], self._values[against])
-            self._pairs[model, against] = one.means, other.means.loc[one.means.index]
+            self._pairs[model, against] = paired(self._values[model], self._values[against])
         return self._pairs[model, against]
 
-    def _randomise(self, model: str, against: str) -> dict[str, tuple[float, bool]]:
-        """Test all metrics at once; they share the signs. Empty without common users."""
-        if (model, against) not in self._randomised:
-            first, second = self._pair(model, against)
-            answer: dict[str, tuple[float, bool]] = {}
-            if len(first):
-                differences = (first - second).to_numpy(np.float64)
-                rng = generator(self._seed, "compare", model)
-                p_values = randomisation_tests(differences, self._n_resamples, rng).tolist()
-                higher = (differences.mean(axis=0) > 0).tolist()
-                answer = dict(zip(first.columns, zip(p_values, higher, strict=True), strict=True))
-            self._randomised[model, against] = answer
-        return self._randomised[model, against]
+    def _compare(self, model: str, against: str, metric: str) -> Comparison:
+        rng = generator(self._seed, "compare", model)
+        return compare(*self._pair(model, against), metric, rng, n_resamples=self._n_resamples)
 
-
-@compiled
-def count_rows(drawn: NDArray[np.int64]) -> Values:
-    """Count how often each user was drawn, row by row."""
-    counts = np.zeros(drawn.shape)
-    for row in range(drawn.shape[0]):
-        for user in drawn[row]:
-            counts[row, user] += 1
-    return counts
+    def _correction(self, metric: str, *, best_on_test: bool) -> Callable[[Values], Values]:
+        if not best_on_test:
+            return holm
+        covariance = covariance_of_means(self._values, metric)
+        rng = generator(self._seed, "all pairs")
+        return AllPairs(covariance, self._n_resamples, rng).adjust

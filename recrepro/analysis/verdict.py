@@ -8,10 +8,12 @@ from typing import Literal
 import numpy as np
 
 from recrepro.analysis import evidence
-from recrepro.analysis.inference import Inference
+from recrepro.analysis.families import holm
+from recrepro.analysis.inference import LEVEL
 from recrepro.analysis.leaderboard import comparable
 from recrepro.analysis.per_user import by_model
-from recrepro.analysis.significance import Comparison, PairedTests, holm
+from recrepro.analysis.reference import best_on_validation, records_of
+from recrepro.analysis.significance import Comparison, PairedTests
 from recrepro.errors import UsageError
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.models import Role, default_role
@@ -23,9 +25,6 @@ Outcome = Literal["better", "worse", "equivalent", "not enough evidence"]
 OUTCOMES: tuple[Outcome, ...] = ("better", "worse", "equivalent", "not enough evidence")
 
 Clock = Literal["processor", "wall"]
-
-LEVEL = 0.05
-"""Corrected p-values below this count as shown."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +67,7 @@ class ModelVerdict:
     users : int
         Those that it shares with the baseline.
     comparison : Comparison or None
-        Model less baseline, over users. None if they share no users.
-    inference : Inference or None
-        The difference with its standard error over users and seeds, and what follows from it.
+        Model less baseline, with its chance over users and seeds. None if they share no users.
     p : float or None
         P-value of no difference, corrected by Holm for the models that are judged in this table.
     p_equivalent : float or None
@@ -94,7 +91,6 @@ class ModelVerdict:
     reference: Reference | None = None
     users: int = 0
     comparison: Comparison | None = None
-    inference: Inference | None = None
     p: float | None = None
     p_equivalent: float | None = None
     fit_ratio: float | None = None
@@ -194,10 +190,7 @@ class _Table:
         self._metric = experiment.selection_metric
         self._margin = experiment.verdict.margin
         self._n_resamples, self._seed = n_resamples, seed
-        self._records: dict[str, list[Record]] = {}
-        for result in results:
-            if result.record:
-                self._records.setdefault(result.name.model, []).append(result.record)
+        self._records = records_of(results)
         given = {
             title: experiment.roles.get(title) or _role(found[0])
             for title, found in self._records.items()
@@ -207,7 +200,7 @@ class _Table:
 
     def verdicts(self) -> tuple[ModelVerdict, ...]:
         found = [self._compared(title) for title in self._judged]
-        compared = [verdict for verdict in found if verdict.inference is not None]
+        compared = [verdict for verdict in found if verdict.p is not None]
         for name in ("p", "p_equivalent"):
             corrected = holm(np.array([getattr(verdict, name) for verdict in compared]))
             compared = [
@@ -244,11 +237,10 @@ class _Table:
         values = by_model(needed, [self._metric])
         tests = PairedTests(values, self._n_resamples, self._seed)
         test = tests.compare([title], reference.model, self._metric)[title]
-        inference = test.inference
         p = p_equivalent = None
-        if inference is not None:
-            value = fmean(record.metrics[self._metric] for record in baseline)
-            p, p_equivalent = inference.p, inference.p_equivalent(self._margin * abs(value))
+        if test.comparison is not None:
+            margin = self._margin * abs(fmean(record.metrics[self._metric] for record in baseline))
+            p, p_equivalent = test.comparison.t, test.comparison.estimate.equivalence(margin)
         return ModelVerdict(
             title,
             family,
@@ -257,7 +249,6 @@ class _Table:
             reference,
             test.users,
             test.comparison,
-            inference,
             p,
             p_equivalent,
             fit,
@@ -274,14 +265,8 @@ def _role(record: Record) -> Role:
 
 def _best_baseline(pool: Mapping[str, Sequence[Record]], metric: str) -> Reference | None:
     """Choose by the value on validation among what was tuned; else by that on test."""
-    validation = {
-        title: fmean(values)
-        for title, found in pool.items()
-        if len(values := _validation(found)) == len(found)
-    }
-    if any(pool[title][0].model.status == "tuned" for title in validation):
-        best = max(validation, key=lambda title: validation[title])
-        return Reference(best, "validation", validation[best])
+    if chosen := best_on_validation(pool):
+        return Reference(chosen[0], "validation", chosen[1])
     test = {title: fmean(r.metrics[metric] for r in found) for title, found in pool.items()}
     if not test:
         return None
@@ -289,14 +274,8 @@ def _best_baseline(pool: Mapping[str, Sequence[Record]], metric: str) -> Referen
     return Reference(best, "test", test[best])
 
 
-def _validation(records: Sequence[Record]) -> list[float]:
-    """Return the validation values of the best trials, of records that have some."""
-    best = (record.tuning.best.value for record in records if record.tuning)
-    return [value for value in best if value is not None]
-
-
 def _outcome(verdict: ModelVerdict) -> Outcome:
-    found = verdict.inference
+    found = verdict.comparison
     if verdict.missing or found is None or verdict.p is None or verdict.p_equivalent is None:
         return "not enough evidence"
     if verdict.p_equivalent < LEVEL:

@@ -1,6 +1,7 @@
 """`recrepro compare`: intervals of models, and paired tests against one of them."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from recrepro.tables import markdown
 from recrepro.tables.cells import p_text
 from recrepro.tables.console import plain_table
 from recrepro.tables.verdicts import plain_boards
+from recrepro.text.words import count
 
 COLUMNS = (
-    *("model", "mean", "95 % interval", "difference", "95 % interval", "effect"),
+    *("model", "mean", "95 % interval", "difference", "95 % interval", "detectable", "effect"),
     *("better / worse", "p (t)", "p (Wilcoxon)", "p (randomisation)"),
 )
 
@@ -30,7 +32,7 @@ COLUMNS = (
 @workspace_option
 @mlflow_option
 @click.option("--metric", help="What to compare.  [default: the one that was tuned for]")
-@click.option("--reference", help="Compare with this model.  [default: the best of each table]")
+@click.option("--reference", help="Compare with this model.  [default: the best on validation]")
 @format_option("md", "json")
 def compare(
     experiment: Path,
@@ -61,12 +63,13 @@ def _cells(board: ComparedBoard) -> Iterator[tuple[str, ...]]:
         other = row.comparison
         if other is None:
             what = "reference" if row.model == board.reference else "no users in common"
-            yield (*own, what, *[""] * 6)
+            yield (*own, what, *[""] * 7)
             continue
         yield (
             *own,
             f"{other.difference:+.4f}",
             f"{other.low:+.4f} to {other.high:+.4f}",
+            "-" if math.isnan(seen := other.estimate.detectable) else f"{seen:.4f}",
             f"{other.effect:+.2f}",
             f"{other.better:.0%} / {other.worse:.0%}",
             *(p_text(row.corrected[test]) for test in TESTS),
@@ -80,11 +83,32 @@ def _heading(board: ComparedBoard) -> str:
 
 
 EXPLANATION = (
-    "Intervals: bootstrap over users. Effect: mean difference over its standard deviation. "
-    "P-values: paired, two-sided, corrected by Holm for the models in the table. They say what "
-    "chance in the users explains; another split can give another answer: look at the spread over "
-    "seeds."
+    "Intervals and p (t) account for the choice of users; for seeds of the fit where there are "
+    "several fits; for splits where there are three or more seeds or folds. p (Wilcoxon) and "
+    "p (randomisation) account for users only. Detectable: difference that is found with a power "
+    "of 80 %. Effect: mean difference over its standard deviation over users. P-values are paired "
+    "and two-sided. Each table is a family of its own."
 )
+
+
+def _notes(board: ComparedBoard) -> list[str]:
+    """Say how p-values are corrected, and of which models the chance of the seed is unknown."""
+    compared = sum(row.comparison is not None for row in board.models)
+    holm = f"P-values are corrected by Holm for {count(compared, 'comparison')} with"
+    notes = [
+        {
+            "name": f"{holm} {board.reference}.",
+            "validation": f"{holm} {board.reference}, which is the best on validation.",
+            "test": "No model was tuned, so that the reference is the best on test: p-values are "
+            f"corrected for all pairs of the {len(board.models)} models.",
+        }[board.chosen_by]
+    ]
+    once = [row.model for row in board.models if not row.seeds_known]
+    if once:
+        notes.append(
+            f"Fitted once, with an unknown chance of the seed that is left out: {', '.join(once)}."
+        )
+    return notes
 
 
 def show_comparison(console: Console, boards: list[ComparedBoard]) -> None:
@@ -97,6 +121,8 @@ def show_comparison(console: Console, boards: list[ComparedBoard]) -> None:
             table.add_row(*(Text(cell) for cell in cells))
         console.print()
         console.print(table)
+        for note in _notes(board):
+            console.print(Text(note), style="dim", soft_wrap=True)
     console.print(EXPLANATION, style="dim", soft_wrap=True)
 
 
@@ -105,10 +131,11 @@ def to_markdown(boards: list[ComparedBoard]) -> str:
     lines = []
     for board in boards:
         table = markdown.table(COLUMNS, _cells(board), right=range(1, len(COLUMNS)))
-        lines += [f"### {_heading(board)}", "", *table, ""]
+        notes = [markdown.escape(note) for note in _notes(board)]
+        lines += [f"### {_heading(board)}", "", *table, "", *notes, ""]
     return "\n".join([*lines, EXPLANATION])
 
 
 def to_json(boards: list[ComparedBoard]) -> str:
-    """Write everything, unrounded; an infinite effect is null."""
+    """Write everything, unrounded; what is infinite or not a number is null."""
     return json.dumps(plain_boards(boards), indent=1, allow_nan=False)

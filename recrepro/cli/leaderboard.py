@@ -19,7 +19,9 @@ from recrepro.tables.terminal import show_groups, show_leaderboard
 @workspace_option
 @mlflow_option
 @format_option(*formats.FORMATS)
-@click.option("--reference", help="Mark what differs from this model, beside the best.")
+@click.option(
+    "--reference", help="Mark what differs from this model.  [default: the best on validation]"
+)
 @click.option(
     "--intervals/--no-intervals",
     default=True,

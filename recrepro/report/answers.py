@@ -72,7 +72,7 @@ def _judged(name: str, board: BoardVerdict) -> Table:
 
 
 def _row(model: ModelVerdict) -> tuple[TableCell, ...]:
-    found = model.inference
+    found = model.comparison
     return (
         TableCell(model.model, below=model.family),
         TableCell("", badges=((KINDS[model.outcome], model.outcome),)),
@@ -80,7 +80,7 @@ def _row(model: ModelVerdict) -> tuple[TableCell, ...]:
         number(None if found is None else found.difference, "+.4f"),
         TableCell("-" if found is None else f"{found.low:+.4f} to {found.high:+.4f}"),
         p_value(model.p),
-        number(None if found is None else found.detectable, ".4f"),
+        number(None if found is None else found.estimate.detectable, ".4f"),
         number(model.users, ","),
         _times(model.fit_ratio, f"{model.clock} seconds"),
         _times(model.tune_ratio, f"{model.clock} seconds"),

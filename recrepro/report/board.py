@@ -152,7 +152,7 @@ def intervals(board: Board) -> Section:
         )
         for row in rows
     ]
-    head = columns(["model"], ["mean", "95 % from", "to", "p, against the best (Holm)"])
+    head = columns(["model"], ["mean", "95 % from", "to", "p, against the best (all pairs)"])
     cells = tuple(
         (TableCell(p.model), number(p.value), number(p.low), number(p.high), p_value(c.p_best))
         for p, c in zip(points, (row.chance[metric] for row in rows), strict=True)
@@ -160,8 +160,9 @@ def intervals(board: Board) -> Section:
     caption = f"{metric}: means over users and 95 % intervals"
     numbers = Table(f"{section}-table", caption, head, cells, folded="Numbers")
     why = (
-        "Percentile bootstrap over users. It knows one source of chance, the users: another split "
-        "or another seed is another one."
+        "Intervals and p-values account for the choice of users; for seeds of the fit where there "
+        "are several fits; for splits where there are three or more seeds or folds. P-values are "
+        "corrected for all pairs of models in this table and metric."
     )
     drawn = charts.intervals(f"{section}-svg", points, metric)
     chart = Chart(f"{board.title}: {metric} with 95 % intervals", drawn, numbers)
@@ -213,7 +214,7 @@ def ranks(board: Board) -> Section:
     title = "Critical differences over users"
     found = [r for r in board.results if r.record]
     values = values_of_users(found, metric) if any(r.chance for r in board.table.rows) else None
-    test = None if values is None else rank_test(values)
+    test = None if values is None else rank_test(values, "wilcoxon")
     if test is None:
         why = "Not drawn: this takes two models with values of the same users in the same repeats."
         return Section(section, title, (why,))
@@ -241,10 +242,13 @@ def values_of_users(results: Iterable[Result], metric: str) -> pd.DataFrame | No
 
 def rank_sentences(test: RankTest) -> tuple[str, ...]:
     """Say which tests were made, and what Friedman's found."""
-    pairs = (
-        "Bars join models of which no two differ (Wilcoxon's signed-rank test of each pair, Holm's "
-        "correction for all pairs, p of 0.05 or more)."
-    )
+    how = "Wilcoxon's signed-rank test of each pair, Holm's correction for all pairs"
+    if test.critical_difference is not None:
+        how = (
+            f"Nemenyi's test of all pairs, critical difference {test.critical_difference:.2f} of "
+            "mean ranks"
+        )
+    pairs = f"Bars join models of which no two differ ({how}, p of 0.05 or more)."
     if test.friedman is None:
         return (pairs,)
     p = p_value(test.friedman).text

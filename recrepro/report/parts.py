@@ -1,5 +1,6 @@
 """What the page is made of: sections with tables and charts, as plain data."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -110,8 +111,10 @@ def columns(words: Iterable[str], numbers: Iterable[str] = ()) -> tuple[Column, 
 
 
 def number(value: float | None, form: str = ".4f") -> TableCell:
-    """Return a number as a cell; a dash if there is none."""
-    return TableCell("-") if value is None else TableCell(f"{value:{form}}", float(value))
+    """Return a number as a cell; a dash if there is none, or it is not one."""
+    if value is None or math.isnan(value):
+        return TableCell("-")
+    return TableCell(f"{value:{form}}", float(value))
 
 
 def p_value(p: float | None) -> TableCell:

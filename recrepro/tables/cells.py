@@ -107,13 +107,23 @@ def legend(board: Leaderboard) -> list[str]:
     """Say what intervals and marks are; empty if the table has none."""
     if not any(row.chance for row in board.rows):
         return []
-    text = "95 % intervals: bootstrap over users. † differs from the best of its column"
-    if board.reference is not None:
-        text += f"; ↑ ↓ higher or lower than {board.reference}"
-    test = (
-        "paired randomisation test, p < 0.05 after Holm's correction for the models of the column"
+    sources = (
+        "95 % intervals and tests account for the choice of users; for seeds of the fit where "
+        "there are several fits; for splits where there are three or more seeds or folds"
     )
-    return [f"{text} ({test})"]
+    notes = [sources]
+    if any(c.p_best is not None for row in board.rows for c in row.chance.values()):
+        notes.append(
+            "† differs from the best of its column (paired t-test, p < 0.05 after correction for "
+            "all pairs of models in the column)"
+        )
+    if board.reference is not None:
+        which = " (best on validation)" if board.chosen_by == "validation" else ""
+        notes.append(
+            f"↑ ↓ higher or lower than {board.reference}{which} (paired t-test, p < 0.05 after "
+            "Holm's correction for the models of the column that are compared with it)"
+        )
+    return notes
 
 
 def status_text(row: Row) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from recrepro.analysis.comparison import ComparedBoard
+from recrepro.analysis.comparison import ComparedBoard, ComparedModel
 from recrepro.analysis.verdict import OUTCOMES, BoardVerdict, ModelVerdict, tally
 from recrepro.tables.cells import p_text
 
@@ -35,7 +35,7 @@ def against(verdict: ModelVerdict) -> str:
 def sentence(verdict: ModelVerdict) -> str:
     """Write a verdict as one line: outcome, what is missing, difference, test, cost."""
     parts = [f"{verdict.model}: {verdict.outcome}", *verdict.missing]
-    found = verdict.inference
+    found = verdict.comparison
     if found is not None and verdict.p is not None:
         p = p_text(verdict.p)
         p = f"p {p}" if p.startswith("<") else f"p = {p}"
@@ -43,8 +43,8 @@ def sentence(verdict: ModelVerdict) -> str:
             f"difference from {against(verdict)} {found.difference:+.4f} ({found.low:+.4f} to "
             f"{found.high:+.4f}), {p}"
         )
-        if found.detectable is not None:
-            parts.append(f"{found.detectable:.4f} would be seen with 80 % power")
+        if np.isfinite(found.estimate.detectable):
+            parts.append(f"{found.estimate.detectable:.4f} would be found with 80 % power")
     clock = f" in {verdict.clock} seconds"
     costs = [
         what.format(times(ratio))
@@ -87,17 +87,31 @@ EXPLANATION = (
 
 
 def plain_boards(boards: Iterable[BoardVerdict | ComparedBoard]) -> list[dict[str, Any]]:
-    """Return plain values; an infinite effect (the same difference for every user) is null."""
-    written = []
+    """Return plain values, with the standard error of each difference and what follows from it.
+
+    Null is what is infinite or not a number, as is the effect where the difference is the same for
+    every user, and all that is said of the chance of one user.
+    """
+    written: list[dict[str, Any]] = []
     for board in boards:
-        plain = asdict(board)
-        for model, content in zip(board.models, plain["models"], strict=True):
-            if content["comparison"] and not np.isfinite(content["comparison"]["effect"]):
-                content["comparison"]["effect"] = None
-            if isinstance(model, ModelVerdict) and model.inference is not None:
-                content["inference"] = model.inference.to_json()
-        written.append(plain)
-    return written
+        written.append(asdict(board))
+        models: tuple[ModelVerdict | ComparedModel, ...] = board.models
+        for model, row in zip(models, written[-1]["models"], strict=True):
+            if model.comparison is not None:
+                estimate = model.comparison.estimate
+                row["comparison"]["error"] = estimate.error
+                row["comparison"]["degrees"] = estimate.degrees
+                row["comparison"]["detectable"] = estimate.detectable
+    plain: list[dict[str, Any]] = _finite(written)
+    return plain
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def as_json(boards: Iterable[BoardVerdict]) -> dict[str, Any]:

@@ -1,66 +1,30 @@
-"""Intervals and tests against scipy, exact enumeration, and what must hold whatever the data."""
+"""Paired tests against scipy, exact enumeration, and what must hold whatever the data."""
 
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from recrepro.analysis import significance
-from recrepro.analysis.significance import (
-    bootstrap_means,
-    compare,
-    holm,
-    interval,
-    randomisation_test,
-)
+from recrepro.analysis.per_user import UserValues
+from recrepro.analysis.significance import randomisation_test, wilcoxon_test
 
 
 def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def test_the_interval_is_that_of_scipy():
-    values = rng(1).gamma(1.0, size=200)
-    ours = interval(bootstrap_means(values[:, None], 20_000, rng()))
-    theirs = stats.bootstrap(
-        (values,), np.mean, n_resamples=20_000, method="percentile", rng=rng(5)
-    ).confidence_interval
-    # The deviation of one resampled mean is 0.07, that of an end of the interval some 0.001.
-    np.testing.assert_allclose(np.ravel(ours), [theirs.low, theirs.high], atol=0.006)
-
-
-def test_resampled_means_have_the_mean_and_the_spread_that_theory_gives():
-    values = rng(1).random((50, 3)) * [1, 2, 5]
-    means = bootstrap_means(values, 20_000, rng())
-    spread = values.std(axis=0) / np.sqrt(50)
-    np.testing.assert_allclose(means.mean(axis=0), values.mean(axis=0), atol=4 * spread.max() / 141)
-    np.testing.assert_allclose(means.std(axis=0), spread, rtol=0.03)
-
-
-def test_columns_share_their_samples():
-    values = rng(1).random((40, 1))
-    means = bootstrap_means(np.hstack([values, 2 * values]), 100, rng())
-    np.testing.assert_allclose(means[:, 1], 2 * means[:, 0])
-
-
-def test_equal_seeds_give_equal_means_with_any_number_of_threads(monkeypatch):
-    monkeypatch.setattr(significance, "BLOCK_CELLS", 300)
-    values = rng(1).random((100, 2))
-    one = bootstrap_means(values, 50, rng(3), threads=1)
-    assert one.tobytes() == bootstrap_means(values, 50, rng(3), threads=4).tobytes()
-    assert one.tobytes() != bootstrap_means(values, 50, rng(4), threads=1).tobytes()
-
-
-def test_an_interval_holds_the_truth_as_often_as_it_says():
-    held = 0
-    for seed in range(300):
-        values = rng(seed).exponential(size=(80, 1))
-        low, high = interval(bootstrap_means(values, 500, rng(seed + 1000)))
-        held += bool(low[0] <= 1 <= high[0])
-    assert 270 <= held <= 297  # 285 of 300; skewed data lose some
+def compare(first, second, generator, **options):
+    """Compare two deterministic models by arrays of their users' values."""
+    one, other = (
+        UserValues({"seed 1": [pd.DataFrame({"m": values})]}, deterministic=True)
+        for values in (first, second)
+    )
+    return significance.compare(one, other, "m", generator, **options)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -69,7 +33,7 @@ def test_the_p_values_are_those_of_scipy(seed):
     second = np.where(rng(seed + 9).random(60) < 0.3, first, rng(seed + 50).random(60) - 0.1)
     found = compare(first, second, rng(), n_resamples=9999)
     assert found.t == pytest.approx(stats.ttest_rel(first, second).pvalue)
-    by_scipy = stats.wilcoxon(first, second, zero_method="zsplit", method="asymptotic").pvalue
+    by_scipy = stats.wilcoxon(first, second, zero_method="pratt", method="asymptotic").pvalue
     assert found.wilcoxon == pytest.approx(by_scipy)
     theirs = stats.permutation_test(
         (first - second,),
@@ -102,10 +66,47 @@ def test_no_p_value_is_zero_and_equal_models_do_not_differ():
     assert (same.difference, same.low, same.high, same.effect) == (0, 0, 0, 0)
 
 
-def test_a_constant_difference_has_no_spread():
-    found = compare(np.full(20, 0.75), np.full(20, 0.5), rng(), n_resamples=99)
-    assert (found.effect, found.t) == (np.inf, 0.0)
-    assert (found.low, found.high) == (0.25, 0.25)
+@pytest.mark.parametrize("n", [1, 2, 20, 5000])
+def test_equal_differences_leave_the_t_test_the_p_value_of_the_randomisation_test(n):
+    found = compare(np.full(n, 0.75), np.full(n, 0.5), rng(), n_resamples=99)
+    assert found.effect == np.inf
+    assert found.t == found.randomisation >= 0.01
+    assert 0 < found.wilcoxon <= 1
+    exact = {1: 1.0, 2: 0.5, 20: 2**-19}.get(n)  # all signs alike
+    if exact is not None:
+        assert found.wilcoxon == pytest.approx(exact)
+        assert found.randomisation == pytest.approx(max(exact, 0.01), abs=0.15)
+
+
+def test_one_user_says_nothing_of_others_and_equal_differences_have_an_interval_of_one_value():
+    one = compare(np.array([0.75]), np.array([0.5]), rng(), n_resamples=99)
+    assert (one.low, one.high) == (-np.inf, np.inf)
+    assert np.isnan(one.estimate.detectable)
+    all_alike = compare(np.full(20, 0.75), np.full(20, 0.5), rng(), n_resamples=99)
+    assert (all_alike.low, all_alike.high) == (0.25, 0.25)
+
+
+def test_no_p_value_is_zero_however_many_users_agree():
+    better = rng(1).random(20_000) + 5
+    found = compare(better, np.zeros(20_000), rng(), n_resamples=9)
+    assert 0 < found.t < 1e-200
+    assert 0 < found.wilcoxon < 1e-200
+
+
+def hits(seed, rates, users=600):
+    """Whether each of two models has a hit for each user, whom it is easier or harder to please."""
+    draws = rng(seed)
+    ease = draws.gamma(1.0, size=users)
+    return [draws.random(users) < np.minimum(rate * ease, 1) for rate in rates]
+
+
+def test_wilcoxons_test_tells_models_apart_where_nine_users_in_ten_have_no_hit():
+    def found(rates):
+        pairs = (hits(seed, rates) for seed in range(400))
+        return sum(wilcoxon_test(one * 1.0 - other * 1.0) < 0.05 for one, other in pairs)
+
+    assert stats.binomtest(found((0.06, 0.06)), 400, 0.05, alternative="greater").pvalue > 0.01
+    assert found((0.06, 0.09)) > 0.4 * 400  # zeros that were split found none of them
 
 
 def test_swapping_the_models_swaps_the_signs():
@@ -115,9 +116,3 @@ def test_swapping_the_models_swaps_the_signs():
     assert one.effect == -other.effect
     assert one.t == pytest.approx(other.t)
     assert (one.low, one.high) == pytest.approx((-other.high, -other.low))
-
-
-def test_holm_of_a_worked_example():
-    # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1; none below the one before it.
-    np.testing.assert_allclose(holm(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02])
-    assert holm(np.array([])).tolist() == []
