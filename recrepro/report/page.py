@@ -132,9 +132,7 @@ def _across_datasets(boards: Sequence[board.Board]) -> Section | None:
         }
         values = pd.DataFrame.from_dict(means, orient="index").dropna(axis=1)
         if len(found) < MIN_DATASETS:
-            why = (
-                f"Too few data sets for a test of ranks: {len(found)}. It takes {MIN_DATASETS}."
-            )
+            why = f"Too few data sets for a test of ranks: {len(found)}. It takes {MIN_DATASETS}."
             parts.append(Section(name, split, (why,)))
         elif (test := rank_test(values, "nemenyi")) is None:
             parts.append(Section(name, split, ("No two models have results on all of them.",)))
