@@ -7,6 +7,7 @@ parts' half-widths (Banerjee 1960). Satterthwaite's approximation is narrower, a
 differences that are not there in 8 % of tests at the 5 % level with three seeds.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -101,8 +102,8 @@ class Estimate:
 
     def half_width(self, level: float) -> float:
         """Return how far a two-sided interval reaches that misses at most `level` of truths."""
-        return float(
-            np.sqrt(sum(p.variance * stdtrit(p.degrees, level / 2) ** 2 for p in self.parts))
+        return math.hypot(
+            *(np.sqrt(p.variance) * stdtrit(p.degrees, level / 2) for p in self.parts)
         )
 
     @property

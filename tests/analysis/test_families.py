@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from recrepro.analysis.families import AllPairs, covariance_of_means, holm
 from recrepro.analysis.per_user import UserValues
@@ -19,6 +20,13 @@ def test_holm_of_a_worked_example():
     # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1; none below the one before it.
     np.testing.assert_allclose(holm(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02])
     assert holm(np.array([])).tolist() == []
+
+
+@pytest.mark.parametrize("k", [1, 2, 7, 30])
+def test_holm_is_that_of_statsmodels(k):
+    p_values = np.random.default_rng(k).random(k).round(1) * 0.2  # some are equal
+    expected = multipletests(p_values, method="holm")[1]
+    np.testing.assert_allclose(holm(p_values), expected)
 
 
 @pytest.mark.parametrize("k", [2, 5, 15])

@@ -72,10 +72,10 @@ def test_equal_differences_leave_the_t_test_the_p_value_of_the_randomisation_tes
     assert found.effect == np.inf
     assert found.t == found.randomisation >= 0.01
     assert 0 < found.wilcoxon <= 1
-    exact = {1: 1.0, 2: 0.5, 20: 2**-19}.get(n)  # all signs alike
-    if exact is not None:
+    exact = 2.0 ** (1 - n)  # all signs alike
+    if n < 20:  # scipy takes a normal approximation for more users with ties
         assert found.wilcoxon == pytest.approx(exact)
-        assert found.randomisation == pytest.approx(max(exact, 0.01), abs=0.15)
+    assert found.randomisation == pytest.approx(max(exact, 0.01), abs=0.15)
 
 
 def test_one_user_says_nothing_of_others_and_equal_differences_have_an_interval_of_one_value():

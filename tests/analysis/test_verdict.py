@@ -121,8 +121,8 @@ def test_outcomes_are_those_of_the_t_test_corrected_by_holm():
     raw = {m: stats.ttest_1samp(noise + shift, 0.0) for m, shift in shifts.items()}
     for model, test in raw.items():
         low, high = test.confidence_interval()
-        assert found[model].inference.low == pytest.approx(low)
-        assert found[model].inference.high == pytest.approx(high)
+        assert found[model].comparison.low == pytest.approx(low)
+        assert found[model].comparison.high == pytest.approx(high)
     p_values = sorted(test.pvalue for test in raw.values())
     corrected = np.maximum.accumulate([3 * p_values[0], 2 * p_values[1], p_values[2]])
     assert sorted(v.p for v in found.values()) == pytest.approx(corrected.tolist())
@@ -156,7 +156,7 @@ def test_a_difference_that_is_shown_to_be_below_the_margin_is_none(margin, shift
         verdict={"margin": margin},
     )
     assert found.outcome == outcome
-    assert found.inference.difference == pytest.approx(shift)
+    assert found.comparison.difference == pytest.approx(shift)
     # Two one-sided t tests against the margin, as a share of the baseline's 0.5.
     one_sided = [
         stats.ttest_1samp(noise + shift, sign * margin * 0.5, alternative=side).pvalue
@@ -172,7 +172,7 @@ def test_with_too_few_seeds_nothing_is_shown_and_it_is_said():
     two = one(base, *fits[:2])
     assert two.outcome == "not enough evidence"
     assert two.missing == ("net has 2 seeds of the final fit, of 3 at least (evaluate.fits)",)
-    assert two.inference.difference == pytest.approx(0.3015)
+    assert two.comparison.difference == pytest.approx(0.3015)
     three = one(base, *fits)
     assert (three.outcome, three.missing) == ("better", ())
 
@@ -198,14 +198,16 @@ def test_seeds_are_averaged_and_only_shared_ones_are_compared():
         mine("other", [0.5, 0.2], seed=4),
     )
     net, other = board.models
-    assert net.inference.difference == pytest.approx(((0.5 - 0.2) + (0.1 - 0.3)) / 2)
-    assert (other.outcome, other.users, other.inference) == ("not enough evidence", 0, None)
+    assert net.comparison.difference == pytest.approx(((0.5 - 0.2) + (0.1 - 0.3)) / 2)
+    assert (other.outcome, other.users, other.comparison) == ("not enough evidence", 0, None)
 
 
-def test_equal_differences_for_all_users_show_nothing():
+def test_equal_differences_for_all_users_have_no_spread_to_test_against():
     found = one(stored("ease", users(1), validation=0.5), mine("net", users(1, shift=0.3)))
-    assert found.outcome == "not enough evidence"
-    assert found.p == found.p_equivalent == 1.0
+    assert found.p == 1 / 1000  # the randomisation test's, of 999 draws
+    assert found.p_equivalent > 0.05
+    alone = one(stored("ease", [0.1], validation=0.5), mine("net", [0.4]))
+    assert (alone.outcome, alone.p) == ("not enough evidence", 1.0)
 
 
 def test_tables_are_apart_and_counted():
@@ -228,8 +230,9 @@ def test_tables_are_apart_and_counted():
     assert written[-1] == "net is better in 1 of 2 tables, worse in 1"
     assert written[0] == ("x · s: better than the best baseline that uses as much, in ndcg@10?")
     content = json.loads(judgements.to_json(boards))
-    inference = content["boards"][0]["models"][0]["inference"]
-    assert inference["low"] < inference["difference"] < inference["high"]
+    comparison = content["boards"][0]["models"][0]["comparison"]
+    assert comparison["low"] < comparison["difference"] < comparison["high"]
+    assert 0 < comparison["error"] < comparison["detectable"]
 
 
 def test_costs_are_told_where_both_models_know_them():
@@ -240,7 +243,12 @@ def test_costs_are_told_where_both_models_know_them():
     model = one(simple, mine("net", **slow, joules=100.0))
     assert (model.fit_ratio, model.tune_ratio, model.energy_ratio) == (250.0, 1.0, 2.5)
     told = judgements.sentence(model)
-    assert "fit 250 times as long; tuning 1 times as long; energy of the machine 2.5 times" in told
+    for cost in (
+        "fit 250 times as long",
+        "tuning 1 times as long",
+        "energy of the machine 2.5 times",
+    ):
+        assert cost in told
 
 
 def test_a_run_file_is_compared_and_nothing_is_shown():

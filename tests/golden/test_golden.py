@@ -11,7 +11,6 @@ skipped unless the versions are those of constraints.txt.
 """
 
 import difflib
-import gc
 import hashlib
 import importlib.metadata
 import itertools
@@ -216,9 +215,7 @@ def workspace(patched, data):
     call("run", data / RUN.name, "--jobs", "1", *place)
     call("evaluate", data / "theirs.tsv", "--on", data / RUN.name, "--seed", "1", *place)
     inject(data / "runs" / "ledger.db")
-    gc.freeze()  # statsmodels collects garbage in each call: 0.2 s with torch and all others loaded
     yield data / "runs"
-    gc.unfreeze()
 
 
 @pytest.fixture
