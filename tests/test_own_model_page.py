@@ -29,6 +29,7 @@ MODELS = {
     "by_epochs.py": "TwoTower",
     "implicit_bpr.py": "fit",
     "svd.py": "fit",
+    "decay.py": "RecentPopularity",
 }
 
 
@@ -74,7 +75,9 @@ def test_the_experiment_ends_in_a_verdict_on_the_model(folder):
     needs_torch(FILES["two_tower.py"])
     done = call_here(["run", "experiment.toml"], folder, {"COLUMNS": "200"})
     assert done.returncode == 0, done.stdout
-    assert re.search("two_tower: (yes|no|not shown); difference", done.stdout)
+    # The outcome is that of the data; nothing that a verdict needs is missing.
+    outcomes = "better|worse|equivalent|not enough evidence"
+    assert re.search(f"two_tower: ({outcomes}); difference", done.stdout)
 
 
 @pytest.mark.slow  # starts pytest

@@ -43,8 +43,8 @@ def test_a_wheel_leads_from_an_empty_folder_to_a_verdict(installed):
     for arguments, said in (
         (["init"], "Wrote experiment.toml and model.py."),
         (["check-model", "model.py:fit"], "0 notes, 0 failed."),
-        (["run", "experiment.toml"], "my-model: no; difference -"),
-        (["leaderboard", "experiment.toml"], "my-model: no; difference -"),
+        (["run", "experiment.toml"], "my-model: worse; difference from itemknn"),
+        (["leaderboard", "experiment.toml"], "my-model: worse; difference from itemknn"),
     ):
         done = installed("recrepro", *arguments)
         assert done.returncode == 0, (arguments, done.stderr)

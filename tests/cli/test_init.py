@@ -20,8 +20,8 @@ def started(tmp_path_factory):
 @pytest.mark.slow  # 31 trials
 def test_the_experiment_ends_in_a_verdict_on_the_model(started):
     folder, _, ran = started
-    assert "better than the best tuned baseline" in ran.stdout
-    assert "my-model: no; difference -" in ran.stdout
+    assert "better than the best baseline that uses as much" in ran.stdout
+    assert "my-model: worse; difference from itemknn (chosen on validation) -" in ran.stdout
     board = call_here(
         ["leaderboard", "mine/experiment.toml", "--format", "json"], folder, {"COLUMNS": "200"}
     )

@@ -176,7 +176,7 @@ def test_hashes_that_were_made_to_fit_give_another_content_hash(write):
         ("leaderboard.tex", "\\textbf", "\\textit"),
         ("leaderboard.html", "<strong", "<i><strong"),
         ("leaderboard.json", '"repeats": 1', '"repeats": 2'),
-        ("verdict.json", '"not shown"', '"yes"'),
+        ("verdict.json", '"not enough evidence"', '"better"'),
     ],
 )
 def test_tables_that_do_not_follow_from_the_results_are_found(write, name, old, new):
