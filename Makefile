@@ -8,6 +8,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # One process for each core. The tests of a file stay together, because they share what is costly to make; files with
 # slow tests start first (tests/conftest.py), so that no core is idle in the end.
 PYTEST := $(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
+# A test that hangs ends the run after ten minutes, with the stacks of all threads. The longest takes less than one.
+HANGS := -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true --max-worker-restart=0
 # What recrepro imports at run time, and what the pins are: a change of either means a new install.
 INPUTS := pyproject.toml constraints.txt
 
@@ -18,7 +20,7 @@ quickstart: $(VENV)/quickstart.installed
 
 # What every push has to pass. The same examples each time, so that a failure can be repeated.
 test: $(VENV)/dev.installed
-	$(PYTEST) -m "not nightly"
+	$(PYTEST) -m "not nightly" $(HANGS)
 
 # What takes minutes for one test: random kills, sweeps of full disks, published values on real data, new
 # environments; and all properties again, with 200 new examples each. Which guarantee is checked where: docs/testing.md.

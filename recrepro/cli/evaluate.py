@@ -154,9 +154,8 @@ def evaluate_on_experiment(
         planned = [(one.member, one.identity) for one in plan.cells]
         ledger.plan(experiment_file.stem, experiment.grid_hash, source, planned)
         ledger.add_external(experiment_file.stem, record)
-        mirror = BackgroundMirror(
-            MlflowMirror(ledger, place, experiment_file.stem, experiment.grid_hash, source)
-        )
-        mirror.poke()
-        print_leaderboard(console, experiment, experiment_file.stem, ledger, place)
-        finish_mirror(console, mirror, place, workspace)
+        copied = MlflowMirror(ledger, place, experiment_file.stem, experiment.grid_hash, source)
+        with BackgroundMirror(copied) as mirror:
+            mirror.poke()
+            print_leaderboard(console, experiment, experiment_file.stem, ledger, place)
+            finish_mirror(console, mirror, place, workspace)

@@ -104,12 +104,17 @@ def run_experiment(
         _check_cluster(scheduler, ledger_url or address_of_file(workspace / "ledger.db"))
     experiment, plan = _read(console, path, data_dir, device)
     place = Workspace.create(workspace)
-    with contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger:
+    source = path.read_text(encoding="utf-8")
+    with (
+        contextlib.closing(Ledger.in_workspace(place.root, ledger_url)) as ledger,
+        BackgroundMirror(
+            MlflowMirror(ledger, place, path.stem, experiment.grid_hash, source)
+        ) as mirror,
+    ):
         executor: Executor | None = None
         n_threads = 1 if threads == "auto" else threads
         if scheduler is not None:
             executor = _cluster(console, scheduler, place, n_threads)
-        source = path.read_text(encoding="utf-8")
         members = [(cell.member, cell.identity) for cell in plan.cells]
         ledger.plan(path.stem, experiment.grid_hash, source, members)
         if inline:
@@ -117,9 +122,6 @@ def run_experiment(
             ledger.add_unlisted({cell.key: cell.identity for cell in plan.cells})
             executor = Inline(ledger.address.secrets)
         again = cells_to_reopen(reopen, plan.cells, ledger.states())
-        mirror = BackgroundMirror(
-            MlflowMirror(ledger, place, path.stem, experiment.grid_hash, source)
-        )
         copy = None if inline else mirror
         progress = _announce(console, plan, ledger, place, path.stem, copy, again)
         budget = None

@@ -1,7 +1,7 @@
 """Copying to MLflow beside the run."""
 
 import threading
-from typing import Protocol
+from typing import Protocol, Self
 
 from recrepro.compute.patience import THREAD
 
@@ -16,6 +16,9 @@ class Mirror(Protocol):
 class BackgroundMirror:
     """Brings MLflow up to date beside the run, so that a slow or dead server holds up nothing.
 
+    A context: its thread starts with the first copy and ends with the context, in which an error or
+    Ctrl-C leaves what is not copied yet to the next run.
+
     Parameters
     ----------
     mirror : Mirror
@@ -26,10 +29,19 @@ class BackgroundMirror:
         self._mirror = mirror
         self._wanted = threading.Event()
         self._closing = False
+        self._left = False
         self._working = False
         self._thread = threading.Thread(target=self._work, name=THREAD, daemon=True)
         self.error: Exception | None = None
-        self._thread.start()
+
+    def __enter__(self) -> Self:
+        """Wait for something to copy."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the thread, after a copy that it is busy with; wait for nothing."""
+        self._left = True
+        self._wanted.set()
 
     @property
     def busy(self) -> bool:
@@ -39,6 +51,8 @@ class BackgroundMirror:
     def poke(self) -> None:
         """Say that there may be something to copy."""
         self._wanted.set()
+        if self._thread.ident is None:
+            self._thread.start()
 
     def close(self, seconds: float | None = None) -> bool:
         """Copy what is left and stop.
@@ -55,13 +69,15 @@ class BackgroundMirror:
             half done is made again by the next copy.
         """
         self._closing = True
-        self._wanted.set()
+        self.poke()
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def _work(self) -> None:
         while True:
             self._wanted.wait()
+            if self._left:
+                return
             self._working = True
             # Cleared before the question whether it was the last time: a `close` in between
             # wakes us once more, instead of never.

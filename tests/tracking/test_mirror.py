@@ -598,6 +598,35 @@ def test_a_close_at_the_worst_moment_still_ends_the_thread(mirror, monkeypatch):
     assert not background._thread.is_alive()
 
 
+def test_an_error_ends_the_thread_without_another_copy_and_no_copy_needs_none():
+    class Counting:
+        copies = 0
+
+        def sync(self):
+            self.copies += 1
+            copied.set()
+            return 0
+
+    copied, mirror = threading.Event(), Counting()
+    background = BackgroundMirror(mirror)
+
+    def interrupted():
+        with background:
+            background.poke()
+            copied.wait()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    background._thread.join(timeout=30)
+    assert not background._thread.is_alive()
+    assert mirror.copies == 1
+    before = threading.active_count()
+    with BackgroundMirror(mirror):
+        assert threading.active_count() == before
+    assert mirror.copies == 1
+
+
 def test_the_pages_of_the_ui_show_tested_models_only(mirror, workspace):
     mirror.sync()
     pages = runs_pages(workspace, "http://127.0.0.1:5000")

@@ -60,6 +60,7 @@ class Dripping(BaseHTTPRequestHandler):
 @pytest.fixture
 def dripping(monkeypatch):
     """An MLflow server that never comes to the end of an answer."""
+    before = set(threading.enumerate())
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setattr("recrepro.tracking.client.CALL_TIMEOUTS", 0.2)
     with ThreadingHTTPServer(("127.0.0.1", 0), Dripping) as running:
@@ -71,7 +72,7 @@ def dripping(monkeypatch):
         running.over.set()
         running.shutdown()
         serving.join()
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - before:
         if thread.name == THREAD:
             thread.join()
 

@@ -289,6 +289,7 @@ def test_a_file_that_disappears_meanwhile(server, tmp_path):
     "name", ["drips-body", "drips-chunks", "drips-headers", "drips-redirected"]
 )
 def test_a_server_that_drips_is_given_up(server, tmp_path, monkeypatch, name):
+    before = set(threading.enumerate())
     monkeypatch.setattr(module, "WINDOW_S", 0.2)
     with pytest.raises(DataError, match=r"less than 60,000 bytes came in 0\.2 s"):
         get(server, name, tmp_path)
@@ -296,7 +297,7 @@ def test_a_server_that_drips_is_given_up(server, tmp_path, monkeypatch, name):
     left = {path: path.read_bytes() for path in tmp_path.glob("*") if path.is_file()}
     # What comes afterwards is not for us: another process may be writing to the files.
     server.over.set()
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - before:
         if thread.name == THREAD:
             thread.join()
     assert {path: path.read_bytes() for path in tmp_path.glob("*") if path.is_file()} == left
