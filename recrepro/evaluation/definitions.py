@@ -96,7 +96,7 @@ def _accuracy() -> list[Definition]:
             "ndcg",
             m.ndcg,
             f"{ideal}min(k, R) hits in front",
-            "RecBole, Cornac, RecPack, RePlay, irspack, ranx, ir_measures",
+            "RecBole, Cornac, RecPack, RePlay, irspack, ranx, ir_measures, OmniRec (1.1)",
         ),
         Definition(
             "ndcg[recsys2019]", m.ndcg_uncut_ideal, f"{ideal}all R hits in front, not cut", STUDY
@@ -105,7 +105,7 @@ def _accuracy() -> list[Definition]:
             "ndcg[rectools]",
             m.ndcg_full_ideal,
             f"{ideal}k hits in front, even if R < k",
-            "RecTools (its default), OmniRec",
+            "RecTools (its default), OmniRec (0.1)",
         ),
         Definition(
             "ndcg[daisyrec]",
@@ -117,7 +117,7 @@ def _accuracy() -> list[Definition]:
             "ndcg[lenskit]",
             m.ndcg_flat_start,
             "as ndcg, with log2(max(i, 2)) for log2(i+1)",
-            "LensKit (its default up to 2026.3)",
+            "LensKit (its default up to 2026.4)",
         ),
         Definition(
             "ndcg[linear]",
