@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -227,10 +227,6 @@ class Interactions:
         places = np.minimum(np.searchsorted(theirs, mine), len(theirs) - 1)
         common: NDArray[np.bool_] = theirs[places] == mine
         return common
-
-    def without_times(self) -> Self:
-        """Return the same interactions without their times."""
-        return self if self.times is None else replace(self, times=None)
 
     def binarised(self) -> Self:
         """Return the same pairs, each with the value 1."""

@@ -6,7 +6,7 @@ belong to the evaluator. A model never sees validation or test data.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -280,8 +280,9 @@ class IterativeRecommender(Recommender):
 
 def training_data(model: Recommender, train: Interactions) -> Interactions:
     """Return what a model is fitted on: without times, unless it says that it uses them."""
-    used = set(model.information())
-    return train if used & {"order", "times"} else train.without_times()
+    if train.times is None or {"order", "times"} & set(model.information()):
+        return train
+    return replace(train, times=None)
 
 
 def answer_fault(answer: Any, shape: tuple[int, int]) -> str | None:

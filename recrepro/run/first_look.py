@@ -126,7 +126,6 @@ class Subject:
         features = self.features and self.features.aligned(train.user_ids, train.item_ids)
         model = self.model(self.config).with_features(features)
         rng = generator(1, "first look", "fit")
-        train = training_data(model, train)
         if isinstance(model, IterativeRecommender):
             next(model.fit_epochs(train, rng))
         else:
@@ -137,7 +136,8 @@ class Subject:
         """Return a copy of the data, of which the model may change nothing."""
         train = self.train
         copy = train.select(np.ones(len(train), bool))
-        return replace(copy, user_ids=train.user_ids.copy(), item_ids=train.item_ids.copy())
+        copy = replace(copy, user_ids=train.user_ids.copy(), item_ids=train.item_ids.copy())
+        return training_data(self.model(self.config), copy)
 
 
 def look_at(subject: Subject) -> list[str] | None:

@@ -27,6 +27,8 @@ def stored(model, values, *, validation=None, seconds=(1.0, 10.0), joules=None, 
     laps = {} if seconds is None else dict(zip(("fit", "tune"), seconds, strict=True))
     changes = {"times": {lap: {"wall_s": wall} for lap, wall in laps.items()}}
     changes["metrics"] = {"ndcg@10": float(np.mean(values))}
+    if validation is not None:
+        changes["tuning"] = {"trials": 10}
     changes["model"] = {"deterministic": True} | more.pop("model_changes", {})
     if "fit" in more:
         changes["titles"] = {"fit": more.pop("fit")}

@@ -117,6 +117,8 @@ def test_times_of_parquet_are_exact(tmp_path, column, expected, unit):
         (["4000000000000000000", "0.5"], "both do not fit"),
         (["2020-05-01T10:00:00.1234567891"], "finer than a nanosecond"),
         (["2020-05-01", "soon"], "line 3: the time 'soon' is not a date"),
+        (["12", "0x1F", "13"], "line 3: the time '0x1F' is not a finite number"),
+        (["0x10", "0X11"], "line 2: the time '0x10' is not a finite number or a date"),
     ],
 )
 def test_times_that_would_be_cut_are_refused(times, message):

@@ -215,7 +215,7 @@ def workspace(patched, data):
     call("run", data / RUN.name, "--jobs", "1", *place)
     call("evaluate", data / "theirs.tsv", "--on", data / RUN.name, "--seed", "1", *place)
     inject(data / "runs" / "ledger.db")
-    yield data / "runs"
+    return data / "runs"
 
 
 @pytest.fixture

@@ -307,7 +307,8 @@ def test_some_users_are_few_and_each_has_an_item():
 
 
 def test_a_copy_shares_no_array():
-    one = Subject(None, None, TRAIN)
+    timed = SimpleNamespace(information=lambda: ["times"])
+    one = Subject(lambda _: timed, None, TRAIN)
     copy = one.copy()
     for name in ("users", "items", "values", "times", "user_ids", "item_ids"):
         assert not np.shares_memory(getattr(copy, name), getattr(one.train, name))

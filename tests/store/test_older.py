@@ -56,7 +56,7 @@ def test_its_tables_are_printed_and_nothing_is_added(older, place_here):
     before = content(older)
     where = ("--workspace", str(older))
     table = place_here.call("leaderboard", str(place_here.file), *where, "--no-intervals")
-    assert re.search(r"ease +0\.4549 +tuned", table.stdout), table.stderr
+    assert re.search(r"ease +0\.4549 +searched", table.stdout), table.stderr
     shown = place_here.call("show", "small/random-holdout/ease", *where)
     assert "2 trials each (TPE)" in shown.stdout, shown.stderr
     done = place_here.run()

@@ -149,7 +149,7 @@ def make_record(
         },
         "tuning": {
             "metric": "ndcg@10",
-            "trials": 10,
+            "trials": 1,
             "failed": 0,
             "pruned": 0,
             "seconds": 1.0,

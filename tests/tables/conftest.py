@@ -62,7 +62,7 @@ def results():
             "ndcg@10": easy + shift + noise,
             "novelty@10": 5 + noise,
         }
-        changes = {"metrics": {"coverage@10": 0.5}}
+        changes = {"metrics": {"coverage@10": 0.5}, "tuning": {"trials": 10}}
         more = {"family": family, "validation": 0.5 + shift, "changes": changes}
         found.append(make_result(model, values, **more))
     return [*found, unfinished("lost", "failed", "out of memory")]
@@ -89,9 +89,18 @@ def hostile_content(content, hostile):
     ]
     board = replace(board, dataset=hostile, rows=rows, notes=(hostile,), reference=hostile)
     one = expected[0].expected.model_copy(update={"source": hostile, "note": hostile})
-    models = tuple(replace(model, model=hostile) for model in judged[0].models)
+    models = tuple(
+        replace(
+            model,
+            model=hostile,
+            reference=replace(model.reference, model=hostile),
+            missing=(hostile,),
+            notes=(hostile,),
+        )
+        for model in judged[0].models
+    )
     return (
         [board],
         [replace(expected[0], expected=one)],
-        [replace(judged[0], dataset=hostile, baseline=hostile, models=models)],
+        [replace(judged[0], dataset=hostile, models=models, notes=(hostile,))],
     )

@@ -10,6 +10,8 @@ from support.results import make_result
 from recrepro.analysis.comparison import compare_models
 from recrepro.analysis.intervals import with_chance
 from recrepro.analysis.leaderboard import build
+from recrepro.analysis.per_user import by_model
+from recrepro.analysis.significance import PairedTests
 from recrepro.errors import UnknownName
 from recrepro.tables import formats
 from recrepro.tables.cells import interval, legend, marks
@@ -20,13 +22,21 @@ def chances(content, metric):
 
 
 def test_intervals_and_p_values_are_those_of_compare(content, results):
-    for reference in (None, "knn"):
-        (board,) = compare_models(results, "ndcg@10", reference)
-        for model in board.models:
-            mine = chances(content, "ndcg@10")[model.model]
-            assert (mine.low, mine.high) == pytest.approx((model.low, model.high), abs=1e-12)
-            p = mine.p_best if reference is None else mine.p_reference
-            assert p == model.corrected.get("randomisation")
+    (board,) = compare_models(results, "ndcg@10", "knn")
+    for model in board.models:
+        mine = chances(content, "ndcg@10")[model.model]
+        assert (mine.low, mine.high) == pytest.approx((model.low, model.high), abs=1e-12)
+        assert mine.p_reference == model.corrected.get("t")
+
+
+def test_the_best_of_a_column_is_the_best_on_test_and_p_values_say_so(content, results):
+    values = by_model(result for result in results if result.record)
+    tests = PairedTests(values, 10_000, 0)
+    for metric in ("ndcg@10", "recall@5"):
+        found = tests.compare(values, "ease", metric, best_on_test=True)
+        for model, chance in chances(content, metric).items():
+            if chance is not None:
+                assert chance.p_best == found[model].corrected.get("t")
 
 
 def test_intervals_are_those_of_scipy_within_the_error_of_resampling(content, results):
@@ -38,22 +48,14 @@ def test_intervals_are_those_of_scipy_within_the_error_of_resampling(content, re
     assert (mine.low, mine.high) == pytest.approx(theirs, abs=0.01)
 
 
-def test_p_values_are_corrected_by_holm_in_each_column(content, results):
-    first, second = (
-        stats.permutation_test(
-            (results[0].per_user()["ndcg@10"] - results[place].per_user()["ndcg@10"],),
-            np.mean,
-            permutation_type="samples",
-            n_resamples=9999,
-            rng=np.random.default_rng(2),
-        ).pvalue
-        for place in (1, 2)
-    )
+def test_p_values_against_the_reference_are_those_of_scipy_corrected_by_holm(content, results):
+    ease, knn, net = (result.per_user()["ndcg@10"] for result in results[:3])
+    larger, smaller = (stats.ttest_rel(other, knn).pvalue for other in (ease, net))
+    assert smaller < larger
     found = chances(content, "ndcg@10")
-    assert found["ease"].p_best is None
-    assert second < first
-    assert found["net"].p_best == pytest.approx(2 * second, abs=0.001)
-    assert found["knn"].p_best == pytest.approx(max(first, 2 * second), abs=0.02)
+    assert found["knn"].p_reference is None
+    assert found["net"].p_reference == pytest.approx(2 * smaller)
+    assert found["ease"].p_reference == pytest.approx(larger)
 
 
 def test_marks_say_what_differs(content):
@@ -62,7 +64,7 @@ def test_marks_say_what_differs(content):
     assert marks(rows["knn"], "recall@5") == "†"
     assert marks(rows["net"], "recall@5") == "†↓"
     assert interval(rows["lost"], "recall@5") == marks(rows["lost"], "recall@5") == ""
-    assert "higher or lower than knn" in legend(content[0][0])[0]
+    assert "higher or lower than knn" in legend(content[0][0])[-1]
 
 
 def test_no_model_is_best_where_more_is_not_better_and_one_value_for_all_has_no_interval(content):

@@ -24,7 +24,9 @@ def test_every_value_is_there_unrounded(content, results):
     board = written["leaderboards"][0]
     assert board["rows"][2]["chance"]["ndcg@10"]["p_best"] == float(row["p_best"])
     assert board["reference"] == "knn"
-    assert written["verdicts"]["boards"][0]["models"][0]["answer"] == "no"
+    (judged,) = written["verdicts"]["boards"][0]["models"]
+    assert (judged["model"], judged["outcome"]) == ("net", "not enough evidence")
+    assert "has not met the values that its paper prints" in " ".join(judged["missing"])
 
 
 def test_no_text_is_a_formula_and_no_number_a_text(hostile_content):

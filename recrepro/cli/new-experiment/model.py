@@ -25,7 +25,9 @@ def fit(train, rng, *, damping: Damping = 0.5):
 
 
 fit.inductive = True  # a history is enough: it can score users that are not in train
-fit.deterministic = True  # rng is not used: one fit is enough; delete this line if you draw anything
+fit.deterministic = (
+    True  # rng is not used: one fit is enough; delete this line if you draw anything
+)
 
 # With PyTorch: call torch.manual_seed(int(rng.integers(2**31))) first, train as you are used to, on
 # train.users and train.items, and let score return scores.detach().cpu().numpy(). Hyperparameters

@@ -83,7 +83,9 @@ def _read(
     kinds = {names[at]: _LABELS for ours, at in chosen.items() if ours in {"user", "item"}}
     if fmt in _STEAM:
         kinds["2"] = pa.string()
-    times = (pa.int64(), EXACT, pa.string()) if "time" in chosen else (pa.string(),)
+    times = [pa.int64(), EXACT, pa.string()] if "time" in chosen else [pa.string()]
+    if b"0x" in text or b"0X" in text:  # pyarrow takes 0x10 for 16, of integers only
+        times = times[1:] or times
     for value, time in (*product((pa.float64(),), times), (pa.string(), pa.string())):
         others = {"value": value, "time": time}
         types = {names[at]: others[ours] for ours, at in chosen.items() if ours in others} | kinds
