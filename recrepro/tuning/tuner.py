@@ -190,8 +190,7 @@ class Tuner:
         return None if folder is None else Checkpoint(folder / f"trial-{number}.npz")
 
     def _defaults(self) -> dict[str, Any] | None:
-        declared = self._model.Config.model_fields
-        defaults = {name: declared[name].default for name in self._space}
+        defaults = {name: self._model.Config.model_fields[name].default for name in self._space}
         inside = all(contains(self._space[name], value) for name, value in defaults.items())
         return defaults if inside else None
 
@@ -201,7 +200,7 @@ class Tuner:
         clock = _Clock(spent)
         curve: list[dict[str, float]] = []
         try:
-            config = make_config(self._model, self._spec.title, self._all(params))
+            config = make_config(self._model, self._spec.title, {**self._spec.params, **params})
             model = self._model(config).with_features(self._features)
             rng = generator(self._seed, "trial", number, "fit")
             if isinstance(model, IterativeRecommender):
@@ -226,9 +225,6 @@ class Tuner:
             curve,
             end.stopped,
         )
-
-    def _all(self, params: dict[str, Any]) -> dict[str, Any]:
-        return {**self._spec.params, **params}
 
     def _train(
         self,
@@ -270,8 +266,7 @@ class Tuner:
             if validated and self.budget.ends_trial(number, stats.epoch, clock.all):
                 stopped = stats.epoch
                 break
-            notes = {"best": best, "misses": misses, "curve": curve, "seconds": clock.own}
-            model.keep(notes)
+            model.keep({"best": best, "misses": misses, "curve": curve, "seconds": clock.own})
         if best is None:
             raise RecreproError(f"{type(model).__name__} ended before its first evaluation.")
         return _End(*best, pruned, stopped)
@@ -281,8 +276,7 @@ class Tuner:
         evaluation = self._evaluator.evaluate(
             model, view.train, view.histories, view.validation, view.validation_negatives
         )
-        value = evaluation.means[self._metric]
-        if not isfinite(value):
+        if not isfinite(value := evaluation.means[self._metric]):
             raise RecreproError(f"the validation value of {self._metric} is {value}.")
         return evaluation.means
 
