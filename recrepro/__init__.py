@@ -1,4 +1,4 @@
-"""Benchmark harness that asks whether a recommender beats well-tuned simple ones.
+"""Benchmark harness that asks whether a recommender is better than well-tuned simple ones.
 
 The command line is the way in (``recrepro --help``); see docs/ for the library.
 """

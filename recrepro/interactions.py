@@ -195,14 +195,8 @@ class Interactions:
     def select(self, rows: NDArray[np.bool_]) -> Self:
         """Return the interactions where `rows` is true, with the labels of the whole."""
         times = None if self.times is None else self.times[rows]
-        return type(self)(
-            self.users[rows],
-            self.items[rows],
-            self.values[rows],
-            times,
-            self.user_ids,
-            self.item_ids,
-        )
+        users, items, values = self.users[rows], self.items[rows], self.values[rows]
+        return replace(self, users=users, items=items, values=values, times=times)
 
     def union(self, other: Self) -> Self:
         """Return all interactions of both, which share their labels; on a repeat `other` wins."""
@@ -230,8 +224,7 @@ class Interactions:
 
     def binarised(self) -> Self:
         """Return the same pairs, each with the value 1."""
-        ones = np.ones(len(self), np.float32)
-        return type(self)(self.users, self.items, ones, self.times, self.user_ids, self.item_ids)
+        return replace(self, values=np.ones(len(self), np.float32))
 
     def without_unused_labels(self) -> Self:
         """Return the same interactions with only those users and items that have some."""

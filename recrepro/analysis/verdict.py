@@ -1,4 +1,4 @@
-"""Is a model better than the best tuned baseline, worse, equivalent, or is that not shown."""
+"""Is a model better than the best tuned baseline, worse, equivalent, or is evidence missing."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

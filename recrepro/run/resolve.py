@@ -1,5 +1,6 @@
 """Resolves the names of an experiment and refuses what cannot be meant, before data are loaded."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from recrepro.spec.explain import refusal
 from recrepro.splits import SPLITS
 from recrepro.splits.base import Splitter
 from recrepro.tuning.suggestions import check_sampler
-from recrepro.tuning.tuner import search_space, validate_metric
+from recrepro.tuning.tuner import search_space
 
 
 def check_names(
@@ -62,6 +63,20 @@ def check_names(
             with at("datasets", dataset.name, "filters", number):
                 make_filter(filter_spec, f"data set {dataset.name!r}")
     return models, {spec.title: _splitter(spec) for spec in experiment.splits}
+
+
+def validate_metric(name: str, evaluated: Sequence[str]) -> None:
+    """Refuse a selection metric that does not exist, cannot be maximised, or is not evaluated."""
+    if parse_metric(name).definition.kind == "lists":
+        raise UsageError(
+            f"tuning cannot maximise {name!r}, which describes lists and does not say how good "
+            "they are. Set tune.metric to an accuracy metric, such as 'ndcg@10'."
+        )
+    if name not in evaluated:
+        raise UsageError(
+            f"tune.metric is {name!r}, which is not under evaluate.metrics, {list(evaluated)}: add "
+            "it there, or choose one of them."
+        )
 
 
 def on_device(experiment: Experiment, models: dict[str, type[Recommender]]) -> Experiment:

@@ -1,30 +1,36 @@
 """The page of a study: each paper's verdict, from records that are kept beside the study."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
 
-from recrepro.analysis.verdict import OUTCOMES, BoardVerdict, ModelVerdict, Outcome
-from recrepro.study.records import StudyModel, StudyRecord
-from recrepro.study.spec import Loaded, Paper
+from recrepro.analysis.verdict import BoardVerdict, ModelVerdict, Outcome
+from recrepro.spec.experiment import Experiment
+from recrepro.study.records import StudyModel, StudyRecord, split_in_words
+from recrepro.study.spec import Loaded, Paper, Stage, quick
 from recrepro.text.templates import render as render_template
 from recrepro.text.words import count
 
 
 @dataclass(frozen=True)
 class StudyRow:
-    """A paper with its verdict.
+    """A paper on one split, with its verdict.
 
     Parameters
     ----------
     paper : Paper
         The paper.
+    stage : Stage or None
+        The experiment in which everything is tuned; None if the paper has none.
+    split : str
+        The split of that experiment, as its record says, or its file where there is no record.
     outcome : str
         What the verdict shows, or "not run".
+    changed : bool
+        Whether the experiment was changed after the record was made.
     tuned : StudyRecord or None
-        Record of the experiment in which everything is tuned; None if there is no verdict.
+        Record of that experiment; None if there is no verdict.
     board : BoardVerdict or None
         The verdicts of that experiment.
     verdict : ModelVerdict or None
@@ -34,7 +40,10 @@ class StudyRow:
     """
 
     paper: Paper
-    outcome: Outcome | Literal["not run"]
+    stage: Stage | None = None
+    split: str = ""
+    outcome: Outcome | Literal["not run"] = "not run"
+    changed: bool = False
     tuned: StudyRecord | None = None
     board: BoardVerdict | None = None
     verdict: ModelVerdict | None = None
@@ -42,8 +51,9 @@ class StudyRow:
 
     @property
     def marks(self) -> str:
-        """Mark of a weaker verdict: a quick run (Q)."""
-        return " Q" if self.tuned is not None and self.tuned.quick else ""
+        """Marks beside the verdict: a quick run (Q), an experiment that was changed since (†)."""
+        small = self.tuned is not None and self.tuned.quick
+        return (" Q" if small else "") + (" †" if self.changed else "")
 
     @property
     def simple(self) -> StudyModel | None:
@@ -65,18 +75,40 @@ class StudyRow:
         return sorted(models, key=lambda model: -model.metrics[metric])
 
 
-def find(paper: Paper, records: Mapping[str, StudyRecord]) -> StudyRow:
-    """Look up the verdict on a paper's method; of variants, that on the best one on validation."""
-    tuned = records.get(paper.tuned.name) if paper.tuned else None
-    if tuned is None:
-        return StudyRow(paper, "not run")
-    (board,) = tuned.verdicts
-    judged = [m for m in board.models if m.model in paper.models]
+def find(
+    paper: Paper, stage: Stage, experiment: Experiment, records: Mapping[str, StudyRecord]
+) -> StudyRow:
+    """Look up the verdict on a paper's method; of variants, that on the best one on validation.
+
+    Parameters
+    ----------
+    paper : Paper
+        The paper.
+    stage : Stage
+        One of the experiments in which everything is tuned.
+    experiment : Experiment
+        That experiment as its file is now.
+    records : mapping of str to StudyRecord
+        By name of the experiment.
+    """
+    tuned = records.get(stage.name)
+    judged = [m for m in tuned.verdicts[0].models if m.model in paper.models] if tuned else []
+    if tuned is None or not judged:
+        return StudyRow(paper, stage, split_in_words(experiment.splits[0]))
     rows = {m.model: m for m in tuned.models}
-    best = max(judged, key=lambda m: rows[m.model].validation or 0.0, default=None)
-    if best is None:
-        return StudyRow(paper, "not run")
-    return StudyRow(paper, best.outcome, tuned, board, best, rows[best.model])
+    best = max(judged, key=lambda m: rows[m.model].validation or 0.0)
+    current = quick(experiment) if tuned.quick else experiment
+    return StudyRow(
+        paper,
+        stage,
+        tuned.split,
+        best.outcome,
+        tuned.grid != current.grid_hash,
+        tuned,
+        tuned.verdicts[0],
+        best,
+        rows[best.model],
+    )
 
 
 def render(loaded: Loaded, records: Mapping[str, StudyRecord]) -> str:
@@ -89,18 +121,24 @@ def render(loaded: Loaded, records: Mapping[str, StudyRecord]) -> str:
     records : mapping of str to StudyRecord
         By name of the experiment.
     """
-    rows = [find(paper, records) for paper in loaded.study.papers]
+    rows = [
+        [find(paper, stage, loaded.experiments[stage.file], records) for stage in paper.tuned]
+        or [StudyRow(paper)]
+        for paper in loaded.study.papers
+    ]
+    every = [row for of_paper in rows for row in of_paper]
     page = render_template(
         files("recrepro.study") / "page.md.j2",
         file=loaded.path.name,
         folder=loaded.path.parent.name,
         study=loaded.study,
         rows=rows,
-        counts=Counter(row.outcome for row in rows),
-        hours=sum({r.tuned.experiment: r.tuned.hours for r in rows if r.tuned}.values()),
-        outcomes=OUTCOMES,
+        primary=[of_paper[0] for of_paper in rows],
+        others=[row for of_paper in rows for row in of_paper[1:]],
+        every=every,
+        hours=sum({r.tuned.experiment: r.tuned.hours for r in every if r.tuned}.values()),
         published=[_published(loaded, paper, records) for paper in loaded.study.papers],
-        hindsight=list(dict.fromkeys(_hindsight(rows))),
+        hindsight=list(dict.fromkeys(_hindsight(every))),
         count=count,
     )
     return page.rstrip("\n") + "\n"
@@ -135,4 +173,4 @@ def _hindsight(rows: Iterable[StudyRow]) -> Iterable[tuple[Any, ...]]:
             if model.model in row.paper.models and seen and seen.gain is not None:
                 chosen, best = ("metric", "value", "epoch"), ("best_value", "best_epoch", "gain")
                 values = (getattr(seen, name) for name in (*chosen, *best, "epochs"))
-                yield (row.paper.dataset, model.model, *values)
+                yield (row.paper.dataset, row.split, model.model, *values)

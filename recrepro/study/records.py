@@ -10,12 +10,11 @@ from pydantic import Field
 from recrepro.analysis.leaderboard import Row
 from recrepro.analysis.verdict import BoardVerdict
 from recrepro.durable import new_file
-from recrepro.spec.experiment import Experiment
+from recrepro.spec.experiment import Experiment, SplitSpec
 from recrepro.spec.identity import Plain
 from recrepro.store.records import Hindsight, Provenance, Record
 from recrepro.store.results import Result
 from recrepro.tables import formats
-from recrepro.tables import verdicts as judgements
 
 
 class StudyModel(Plain):
@@ -57,8 +56,10 @@ class StudyValue(Plain):
 class StudyRecord(Plain):
     """What an experiment with one data set and one split came to.
 
-    The fields from `seeds` on are set where the experiment was tuned; `hours` are those of one
-    core, `quick` marks a run on few users.
+    `split` is its title with its options. The fields from `seeds` on are set where the experiment
+    was tuned: `fits` counts the final fits of each search, `grid` is the hash of the experiment
+    that was run (None in records older than the field), `hours` are those of one core, and `quick`
+    marks a run on few users.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -75,6 +76,8 @@ class StudyRecord(Plain):
     models: list[StudyModel]
     values: list[StudyValue]
     seeds: list[int] = Field([])
+    fits: int = 1
+    grid: str | None = None
     tuning: list[str] = Field([])
     audit: str | None = None
     hours: float = 0.0
@@ -83,10 +86,8 @@ class StudyRecord(Plain):
 
     def write(self, path: Path) -> None:
         """Write the record to its file."""
-        content = self.to_json()
-        if self.verdicts:  # an infinite effect size has no place in JSON
-            content["verdicts"] = judgements.as_json(self.verdicts)["boards"]
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        # Infinite values, such as the effect size where all users differ alike, are constants.
+        text = json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n"
         with new_file(path) as draft:
             draft.write_text(text, encoding="utf-8")
 
@@ -95,6 +96,12 @@ def read_records(folder: Path) -> dict[str, StudyRecord]:
     """Return the records in a folder, by the name of their experiment."""
     found = [StudyRecord.model_validate_json(path.read_bytes()) for path in folder.glob("*.json")]
     return {record.experiment: record for record in sorted(found, key=lambda r: r.experiment)}
+
+
+def split_in_words(split: SplitSpec) -> str:
+    """Return the title of a split with the options that its experiment gives it."""
+    options = ", ".join(f"{name} = {value}" for name, value in split.options.items())
+    return f"{split.title} ({options})" if options else split.title
 
 
 def archived(
@@ -135,6 +142,8 @@ def archived(
         seconds = sum(lap.wall_s for cell in cells for lap in cell.times.values())
         more |= {
             "seeds": sorted({cell.name.seed for cell in cells}),
+            "fits": experiment.evaluate.fits,
+            "grid": experiment.grid_hash,
             "tuning": [note for note in board.notes if note.startswith("Tuned")],
             "audit": board.audit,
             "hours": round(seconds / 3600, 2),
@@ -146,7 +155,7 @@ def archived(
         claim=experiment.claim,
         command=command,
         dataset=board.dataset,
-        split=board.split,
+        split=split_in_words(experiment.splits[0]),
         users=board.users or 0,
         ranking="sampled" if board.sampled else "full",
         recrepro=_distinct(origin.recrepro for origin in origins),

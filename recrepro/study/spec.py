@@ -47,11 +47,11 @@ class Paper(TomlTable):
     """A paper on one data set, as the study counts them.
 
     `models` are titles of its method, and its variants, in `tuned`; `printed` are those in
-    `published`, where they differ. `published` are
-    experiments with published hyperparameters and expected values; `tuned` is one in which the
-    method and simple models are tuned with equal budgets, on a split without leaks. `study_says`
-    is what the original study found; `flaws` what a reader has to know of the published protocol;
-    `needs` what has to be brought before it can be run.
+    `published`, where they differ. `published` are experiments with published hyperparameters and
+    expected values. `tuned` are experiments in which the method and simple models are tuned with
+    equal budgets, each on one split; the first one is the primary one. `study_says` is what the
+    original study found; `flaws` what a reader has to know of the published protocol; `needs` what
+    has to be brought before it can be run.
     """
 
     name: Name
@@ -61,15 +61,22 @@ class Paper(TomlTable):
     models: Annotated[tuple[str, ...], Field(min_length=1)]
     printed: tuple[str, ...] = ()
     published: tuple[Stage, ...] = ()
-    tuned: Stage | None = None
+    tuned: tuple[Stage, ...] = ()
     study_says: str = ""
     flaws: tuple[str, ...] = ()
     needs: str = ""
 
+    @model_validator(mode="after")
+    def _distinct_experiments(self) -> "Paper":
+        twice = first_repeat(stage.file for stage in self.stages)
+        if twice is not None:
+            raise ValueError(f"the experiment {twice!r} is listed twice")
+        return self
+
     @property
     def stages(self) -> tuple[Stage, ...]:
         """All of its experiments."""
-        return (*self.published, *([self.tuned] if self.tuned else []))
+        return (*self.published, *self.tuned)
 
 
 class Study(TomlTable):
@@ -118,7 +125,7 @@ class Loaded:
 
     def is_tuned(self, stage: Stage) -> bool:
         """Say whether models are tuned in an experiment."""
-        return any(p.tuned is not None and p.tuned.file == stage.file for p in self.study.papers)
+        return any(stage.file == s.file for paper in self.study.papers for s in paper.tuned)
 
     def expected(self, paper: Paper) -> tuple[Stage, Expected] | None:
         """Return the first published value of a paper's method, and where it is expected."""
@@ -146,7 +153,7 @@ def load_study(path: Path) -> Loaded:
     files = {stage.file for paper in study.papers for stage in paper.stages}
     loaded = Loaded(path, study, {f: load_experiment(path.parent / f) for f in sorted(files)})
     for paper in study.papers:
-        for stage in [paper.tuned] if paper.tuned else []:
+        for stage in paper.tuned:
             titles = [model.title for model in loaded.experiments[stage.file].models]
             for model in paper.models:
                 if model not in titles:
@@ -158,7 +165,7 @@ def load_study(path: Path) -> Loaded:
 
 
 def quick(experiment: Experiment) -> Experiment:
-    """Return an experiment with few users, a budget of seconds, one seed, no look back at test."""
+    """Return an experiment with few users, a budget of seconds, one fit, no look back at test."""
     few = FilterSpec.model_validate({"name": "sample-users", "users": QUICK_USERS})
     datasets = tuple(
         d.model_copy(update={"filters": (*d.filters, few)}) for d in experiment.datasets
@@ -166,10 +173,12 @@ def quick(experiment: Experiment) -> Experiment:
     splits = tuple(s.model_copy(update={"seeds": s.seeds[:1]}) for s in experiment.splits)
     tune = experiment.tune
     if tune is not None:
-        small = {"trials": QUICK_TRIALS, "seconds": QUICK_SECONDS, "hindsight": False}
+        budget = {"trials": QUICK_TRIALS, "seconds": QUICK_SECONDS, "hindsight": False}
         # Time is looked at after a validation: with one an epoch, no trial lasts much longer.
-        tune = tune.model_copy(update={**small, "evaluate_every": 1})
-    return experiment.model_copy(update={"datasets": datasets, "splits": splits, "tune": tune})
+        tune = tune.model_copy(update={**budget, "evaluate_every": 1})
+    once = experiment.evaluate.model_copy(update={"fits": 1})
+    small = {"datasets": datasets, "splits": splits, "tune": tune, "evaluate": once}
+    return experiment.model_copy(update=small)
 
 
 def write_experiment(experiment: Experiment, path: Path) -> None:

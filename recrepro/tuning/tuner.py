@@ -16,7 +16,6 @@ from pydantic import ValidationError
 
 from recrepro.compute.checkpoint import Checkpoint
 from recrepro.errors import DataError, RecreproError, UsageError, at, blame
-from recrepro.evaluation.definitions import parse_metric
 from recrepro.evaluation.evaluator import Evaluator
 from recrepro.features import Features
 from recrepro.model import (
@@ -334,17 +333,3 @@ def chosen_params(
         if best.epochs is not None:
             params["epochs"] = best.epochs
     return make_config(model, spec.title, params)
-
-
-def validate_metric(name: str, evaluated: Sequence[str]) -> None:
-    """Refuse a selection metric that does not exist, cannot be maximised, or is not evaluated."""
-    if parse_metric(name).definition.kind == "lists":
-        raise UsageError(
-            f"tuning cannot maximise {name!r}, which describes lists and does not say how good "
-            "they are. Set tune.metric to an accuracy metric, such as 'ndcg@10'."
-        )
-    if name not in evaluated:
-        raise UsageError(
-            f"tune.metric is {name!r}, which is not under evaluate.metrics, {list(evaluated)}: add "
-            "it there, or choose one of them."
-        )

@@ -367,3 +367,50 @@ def test_validation_is_drawn_where_none_is_published(log):
     assert len(parts.validation) == 6
     with pytest.raises(UsageError, match="has no published validation part"):
         split(Published(validation="published"), whole, published=published)
+
+
+@given(ROWS, st.booleans(), st.integers(0, 9))
+def test_last_holds_out_the_latest_of_each_user_that_is_not_test(log, made, has_validation, seed):
+    whole = log(made)
+    turn = np.arange(len(whole)) % 3
+    train, middle, test = (whole.select(turn == part) for part in range(3))
+    published = (
+        PublishedSplit(train, test, None, middle)
+        if has_validation
+        else PublishedSplit(train.union(middle), test)
+    )
+    drawn = Published(validation="last").split(
+        Dataset("d", whole, published), np.random.default_rng(0), np.random.default_rng(seed)
+    )
+    given_to_learn = rows(whole) - rows(test)
+    held = rows(drawn.validation)
+    assert held <= given_to_learn
+    assert rows(drawn.train) == given_to_learn - held
+    of_user = Counter(user for user, _, _ in given_to_learn)
+    assert Counter(user for user, _, _ in held) == {user: 1 for user, n in of_user.items() if n > 1}
+    for user, _, time in held:
+        assert time == max(t for u, _, t in given_to_learn if u == user)
+
+
+def test_last_leaves_it_to_the_seed_which_of_equally_late_ones_is_held_out(log):
+    whole = log((0, item, min(item, 3)) for item in range(7))
+    published = PublishedSplit(whole.select(whole.items < 6), whole.select(whole.items == 6))
+    held = Counter(
+        Published(validation="last")
+        .split(Dataset("d", whole, published), None, np.random.default_rng(seed))
+        .validation.items.item()
+        for seed in range(300)
+    )
+    assert held.keys() == {3, 4, 5}
+    assert min(held.values()) > 60
+
+
+@pytest.mark.parametrize("known", [0, 7])
+def test_last_is_refused_where_the_order_is_not_known(log, known):
+    pairs = [(user, item) for user in range(3) for item in range(9)]
+    timed = [(u, i, i if at < known else None) for at, (u, i) in enumerate(pairs)]
+    whole = log(timed, times=known > 0)
+    published = PublishedSplit(whole.select(whole.items < 8), whole.select(whole.items == 8))
+    with pytest.raises(DataError, match=rf"{24 - known} of 24 have none in the data set 'd'"):
+        split(Published(validation="last"), whole, published=published)
+    split(Published(validation="leave-one-out"), whole, published=published)

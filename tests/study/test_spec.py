@@ -1,13 +1,15 @@
 """The study of this repository, and the pages of made-up ones."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from recrepro.analysis.evidence import FEWEST_SEEDS
 from recrepro.cli.study import Options, cannot_run
 from recrepro.run.resolve import check_names
-from recrepro.study.page import StudyRow, render
-from recrepro.study.records import StudyModel, read_records
+from recrepro.study.page import find, render
+from recrepro.study.records import read_records
 from recrepro.study.spec import QUICK_HOURS, QUICK_SECONDS, QUICK_USERS, load_study, quick
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -25,10 +27,28 @@ def test_the_study_of_this_repository_can_be_meant(loaded):
         assert len(experiment.datasets) == len(experiment.splits) == 1, file
     for paper in loaded.study.papers:
         assert paper.tuned or paper.published or paper.needs, paper.name
-        if paper.tuned:
-            tune = loaded.experiments[paper.tuned.file].tune
-            assert tune.hindsight
-            assert tune.trials == 20
+        for stage in paper.tuned:
+            experiment = loaded.experiments[stage.file]
+            assert experiment.tune.hindsight
+            assert experiment.tune.trials == 20
+            (split,) = experiment.splits
+            assert len(split.seeds) * experiment.evaluate.fits >= FEWEST_SEEDS
+
+
+def test_a_cut_in_time_comes_first_and_stands_beside_another_split(loaded):
+    several = [paper for paper in loaded.study.papers if len(paper.tuned) > 1]
+    assert len(several) > 10
+    for paper in loaded.study.papers:
+        names = [loaded.experiments[stage.file].splits[0].name for stage in paper.tuned]
+        assert [name == "temporal" for name in names] == [
+            paper in several and place == 0 for place in range(len(names))
+        ]
+
+
+@pytest.mark.parametrize("paper", ["ncf", "neurec", "delf"])
+def test_where_the_last_interaction_is_tested_the_one_before_is_for_validation(loaded, paper):
+    (split,) = loaded.experiments[f"study/movielens-1m-{paper}.toml"].splits
+    assert split.options == {"validation": "last"}
 
 
 def test_the_twelve_papers_are_there(loaded):
@@ -50,17 +70,58 @@ def test_minutes_of_an_experiment_are_the_same_for_all_of_its_papers(loaded):
     assert len(told) == len(loaded.experiments)
 
 
-@pytest.mark.parametrize(
-    ("trials", "quick", "marks"),
-    [(1, False, " †"), (4, False, " †"), (5, False, ""), (3, True, " Q"), (None, False, "")],
-)
-def test_a_verdict_on_a_method_with_few_trials_is_marked(loaded, trials, quick, marks):
-    told = {"model": "m", "name": "m", "params": {}, "fit_s": 1.0, "score_s": 1.0, "metrics": {}}
-    model = StudyModel(**told, trials=trials)
-    (tuned, *_) = read_records(EXPERIMENTS / "records").values()
-    tuned = tuned.model_copy(update={"quick": quick})
-    paper = loaded.study.papers[0]
-    assert StudyRow(paper, "beaten", tuned, None, None, model).marks == marks
+def tables(page):
+    """Return the rows of both tables of verdicts, by the anchor of the paper."""
+    first = page.partition("## Verdicts on the primary split\n")[2].partition("\n## ")[0]
+    second = page.partition("## Verdicts on other splits\n")[2].partition("\n## ")[0]
+    rows = [
+        re.findall(r"^\| \[.*?\]\(#(.*?)\) \| (.*) \|$", text, re.MULTILINE)
+        for text in (first, second)
+    ]
+    return [{name: row.split(" | ") for name, row in found} for found in rows]
+
+
+def test_the_verdict_on_the_primary_split_is_apart_from_that_on_another(loaded):
+    (first, second) = next(p for p in loaded.study.papers if p.name == "ncf-movielens-1m").tuned
+    other = read_records(EXPERIMENTS / "records")[second.name]
+    primary = other.model_copy(
+        update={
+            "experiment": first.name,
+            "split": "temporal (fraction = 0.2)",
+            "grid": loaded.experiments[first.file].grid_hash,
+        }
+    )
+    both = tables(render(loaded, {first.name: primary, second.name: other}))
+    assert [found.keys() for found in both] == [{"ncf-movielens-1m"}] * 2
+    assert [found["ncf-movielens-1m"][:2] for found in both] == [
+        ["temporal (fraction = 0.2)", "**not enough evidence**"],
+        ["published (validation = leave-one-out)", "**not enough evidence** †"],
+    ]
+    (alone, none) = tables(render(loaded, {first.name: primary}))
+    assert alone == both[0]
+    assert none == {}
+    page = render(loaded, {second.name: other})
+    assert tables(page) == [{}, both[1]]
+    line = (
+        "| [NeuMF, MovieLens 1M](#ncf-movielens-1m) | temporal (fraction = 0.2) | not run | not yet"
+    )
+    assert line in page
+
+
+@pytest.mark.parametrize(("small", "marks"), [(True, " Q"), (False, "")])
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_quick_run_and_an_experiment_that_was_changed_since_are_marked(
+    loaded, small, marks, changed
+):
+    paper = next(p for p in loaded.study.papers if p.name == "cmn-citeulike-a")
+    (stage,) = paper.tuned
+    experiment = loaded.experiments[stage.file]
+    ran = quick(experiment) if small else experiment
+    grid = "another" if changed else ran.grid_hash
+    record = read_records(EXPERIMENTS / "records")[stage.name]
+    record = record.model_copy(update={"quick": small, "grid": grid})
+    row = find(paper, stage, experiment, {stage.name: record})
+    assert row.marks == marks + (" †" if changed else "")
 
 
 def test_a_quick_experiment_has_another_hash_and_a_budget_of_seconds(loaded):
@@ -69,6 +130,7 @@ def test_a_quick_experiment_has_another_hash_and_a_budget_of_seconds(loaded):
     assert small.grid_hash != whole.grid_hash
     assert small.tune.seconds == QUICK_SECONDS
     assert [len(split.seeds) for split in small.splits] == [1]
+    assert (whole.evaluate.fits, small.evaluate.fits) == (3, 1)
     assert not small.tune.hindsight
     assert small.tune.evaluate_every == 1
     (dataset,) = small.datasets
@@ -100,10 +162,11 @@ def test_a_page_without_records_says_that_nothing_was_run(loaded):
     page = render(loaded, {})
     assert f"Of {len(loaded.study.papers)} pairs of a paper and a data set, 0 were run" in page
     verdicts = page.partition("## Without a verdict")[2].partition("## As published")[0]
-    only = sum(bool(p.published) and p.tuned is None for p in loaded.study.papers)
+    rows = sum(max(len(paper.tuned), 1) for paper in loaded.study.papers)
+    only = sum(bool(p.published) and not p.tuned for p in loaded.study.papers)
     assert only > 0
     assert verdicts.count("| only as published |") == only
-    assert verdicts.count("| not run |") == len(loaded.study.papers) - only
+    assert verdicts.count("| not run |") == rows - only
     for paper in loaded.study.papers:
         assert paper.needs in verdicts
         assert f"### {paper.name}\n" in page

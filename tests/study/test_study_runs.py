@@ -52,7 +52,7 @@ dataset = "toy"
 models = ["gmf"]
 printed = ["gmf-article"]
 published = [{ file = "published.toml", minutes = 1 }]
-tuned = { file = "tuned.toml", minutes = 2 }
+tuned = [{ file = "tuned.toml", minutes = 2 }]
 flaws = ["It has a flaw."]
 [[papers]]
 name = "elsewhere"
@@ -60,7 +60,7 @@ method = "GMF"
 citation = "He et al., WWW 2017"
 dataset = "Epinions"
 models = ["gmf"]
-tuned = { file = "elsewhere.toml", minutes = 2 }
+tuned = [{ file = "elsewhere.toml", minutes = 2 }]
 needs = "Epinions has to be brought."
 """
 
@@ -102,17 +102,18 @@ def test_a_study_from_its_files_to_its_page(study):
     (value,) = published["values"]
     page = (study.workspace / "study" / "verdicts.md").read_text()
     (verdict,) = tuned["verdicts"][0]["models"]
-    outcome = {"no": "beaten", "yes": "better", "not shown": "no difference shown"}
     lines = page.splitlines()
-    (row,) = (line for line in lines if line.startswith("| [GMF, toy](#gmf-toy) | **"))
-    assert f"**{outcome[verdict['answer']]}**" in row
+    (row,) = (line for line in lines if line.startswith("| [GMF, toy](#gmf-toy) | random-"))
+    assert f"| random-holdout | **{verdict['outcome']}** |" in row
+    assert verdict["missing"][0] == "gmf has 2 complete trials, of 5 at least"
+    assert row.endswith(f"| {'; '.join(verdict['missing'])} |")
     assert f"{models['gmf']['metrics']['ndcg@10']:.4f}" in row
-    beaten = int(verdict["answer"] == "no")
-    assert f"**beaten in {beaten} of 1**" in page
+    assert "1 pair of 2 was run" in page
+    assert "**There is not enough evidence in 1.**" in page
     (row,) = (line for line in lines if "ndcg@10 of gmf-article" in line)
     assert "0.4321" in row
     assert f"{value['got']:.4f} | 1 of 1" in row
-    assert "| [GMF, Epinions](#elsewhere) | not run |" in page
+    assert "| [GMF, Epinions](#elsewhere) | random-holdout | not run |" in page
     assert "- It has a flaw." in page
     assert "- A trap." in page
     assert "Not run here: Epinions has to be brought." in page

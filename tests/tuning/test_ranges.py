@@ -8,9 +8,10 @@ from annotated_types import Gt
 
 from recrepro.errors import UsageError
 from recrepro.model import ModelConfig, Recommender
+from recrepro.run.resolve import validate_metric
 from recrepro.space import Choice, IntRange, LogUniform, OnlyWhere, Uniform
 from recrepro.spec.experiment import ModelSpec
-from recrepro.tuning.tuner import search_space, validate_metric
+from recrepro.tuning.tuner import search_space
 
 
 class Ridge(Recommender):
