@@ -2,11 +2,12 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.text import Text
 
 from recrepro.analysis.comparison import ComparedBoard, compare_models
@@ -116,7 +117,9 @@ def show_comparison(console: Console, boards: list[ComparedBoard]) -> None:
     for board in boards:
         table = plain_table(_heading(board))
         for place, column in enumerate(COLUMNS):
-            table.add_column(column, justify="left" if place == 0 else "right", no_wrap=True)
+            column = re.sub(r" (?=\(|interval|/)", "\n", column)  # noqa: PLW2901 - heads of two lines
+            justify: JustifyMethod = "left" if place == 0 else "right"
+            table.add_column(column, justify=justify, no_wrap=place == 0, overflow="fold")
         for cells in _cells(board):
             table.add_row(*(Text(cell) for cell in cells))
         console.print()
