@@ -107,12 +107,13 @@ def test_what_is_detectable_is_found_with_a_power_of_80_percent():
     assert found.detectable == pytest.approx(size * differences.std(ddof=1), rel=0.01)
 
 
-def test_counts_of_patterns_say_what_values_of_users_say():
-    simulation = Simulation(users=300, fits=3, spread=0.1, gains=(1.0, 0.4))
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_counts_of_patterns_say_what_values_of_users_say(seeds):
+    simulation = Simulation(users=300, fits=3, spread=0.1, gains=(1.0, 0.4), seeds=seeds)
     counts = simulation.draw(np.random.default_rng(1))
     values = np.repeat(simulation.patterns, counts, axis=0)
-    baseline = model([values[:, 0]], deterministic=True)
-    from_users = estimate_difference(model([*values[:, 1:].T]), baseline, "m")
+    baseline = model([*values[:, :seeds].T], deterministic=seeds == 1)
+    from_users = estimate_difference(model([*values[:, seeds:].T]), baseline, "m")
     from_counts = simulation.estimate(counts)
     assert from_users.value == pytest.approx(from_counts.value)
     for one, other in zip(from_users.parts, from_counts.parts, strict=True):
@@ -147,6 +148,15 @@ def test_a_lead_that_is_more_than_chance_is_found():
 @pytest.mark.parametrize("spread", [0.0, 0.04, 0.1])
 def test_seeds_do_not_make_differences_at_any_size(gains, fits, n, spread):
     simulation = Simulation(n, fits, spread, gains)
+    assert is_at_most_5_percent(simulation.found(5000, 1, by_all), 5000)
+
+
+@pytest.mark.nightly  # thousands of samples
+@pytest.mark.parametrize("fits", [3, 5])
+@pytest.mark.parametrize("n", [500, 6_000, 100_000])
+@pytest.mark.parametrize("spread", [0.0, 0.04, 0.1])
+def test_seeds_of_both_models_do_not_make_differences(fits, n, spread):
+    simulation = Simulation(n, fits, spread, seeds=fits)
     assert is_at_most_5_percent(simulation.found(5000, 1, by_all), 5000)
 
 

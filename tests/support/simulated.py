@@ -1,8 +1,9 @@
 """Comparisons of two models of which the truth is known, as counts of users.
 
-A deterministic baseline and a model with seeds: each user has a chance of a hit of their own, and
-a hit has one of a few values, as NDCG has. Users with the same values are alike to a test, so that
-the counts of each pattern of values are all there is to know: 100,000 users cost as much as 500.
+A baseline, deterministic or with seeds, and a model with seeds: each user has a chance of a hit of
+their own, and a hit has one of a few values, as NDCG has. Users with the same values are alike to a
+test, so that the counts of each pattern of values are all there is to know: 100,000 users cost as
+much as 500.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ class Simulation:
 
     `gains` are the values of a hit and `rate` is the mean chance of one; `spread` is the standard
     deviation between seeds as a share of the value, `lead` that of the model over the baseline.
+    The baseline has `seeds` fits; with one, it is deterministic.
     """
 
     users: int
@@ -30,21 +32,24 @@ class Simulation:
     gains: tuple[float, ...] = (1.0,)
     rate: float = 0.1
     lead: float = 0.0
+    seeds: int = 1
 
     @property
     def patterns(self):
-        """All values that the baseline (first) and the fits can have, one row a pattern."""
-        return np.array(list(product((0.0, *self.gains), repeat=self.fits + 1)))
+        """All values that the fits of the baseline (first) and of the model can have, as rows."""
+        return np.array(list(product((0.0, *self.gains), repeat=self.seeds + self.fits)))
 
     def draw(self, rng):
         """Return how many users have each pattern."""
-        factors = 1 + self.lead + self.spread * rng.standard_normal(self.fits)
-        factors = np.concatenate([[1.0], np.maximum(factors, 0)])
+        factors = 1 + self.spread * rng.standard_normal(self.seeds + self.fits)
+        factors[self.seeds :] += self.lead
+        if self.seeds == 1:
+            factors[0] = 1.0
         chances = 0.0
         for share, likely in GROUPS:
             whole = np.ones(1)
             for factor in factors:
-                hit = min(1.0, self.rate * likely * factor)
+                hit = np.clip(self.rate * likely * factor, 0.0, 1.0)
                 each = [1 - hit, *[hit / len(self.gains)] * len(self.gains)]
                 whole = np.outer(whole, each).ravel()
             chances = chances + share * whole
@@ -52,16 +57,17 @@ class Simulation:
 
     def estimate(self, counts):
         """Return the difference with its chance, as `estimate_difference` finds it in the users."""
-        values = self.patterns
-        difference = values[:, 1:].mean(axis=1) - values[:, 0]
+        models = np.split(self.patterns, [self.seeds], axis=1)
+        difference = models[1].mean(axis=1) - models[0].mean(axis=1)
         mean = counts @ difference / self.users
         variance = counts @ (difference - mean) ** 2 / (self.users - 1)
-        means = counts @ values[:, 1:] / self.users
-        parts = (
-            Part("users", float(variance / self.users), self.users - 1),
-            Part("seeds", float(means.var(ddof=1) / self.fits), self.fits - 1),
-        )
-        return Estimate(float(mean), parts, seeds_known=True)
+        parts = [Part("users", float(variance / self.users), self.users - 1)]
+        for values in reversed(models):
+            n_fits = values.shape[1]
+            if n_fits > 1:
+                means = counts @ values / self.users
+                parts.append(Part("seeds", float(means.var(ddof=1) / n_fits), n_fits - 1))
+        return Estimate(float(mean), tuple(parts), seeds_known=True)
 
     def found(self, runs, seed, detects):
         """Return the share of runs in which a test finds a difference."""
