@@ -30,4 +30,7 @@ MODELS: dict[str, str] = {
     "bprmf": "recrepro.baselines.bprmf:BPRMF",
     "funksvd": "recrepro.baselines.funksvd:FunkSVD",
     "asysvd": "recrepro.baselines.asysvd:AsymmetricSVD",
+    "associationrules": "recrepro.baselines.associationrules:AssociationRules",
+    "markovchain": "recrepro.baselines.markovchain:MarkovChain",
+    "sequentialrules": "recrepro.baselines.sequentialrules:SequentialRules",
 }
