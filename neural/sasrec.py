@@ -67,6 +67,7 @@ class SASRec(FactorModel):
     RecSys 2023), and are to be named as variants.
     """
 
+    version = 2
     needs_times = True
     uses = ("order",)
 

@@ -19,7 +19,6 @@ from scipy.sparse import csr_array
 
 from recrepro.errors import DataError, ModelError
 from recrepro.labels import index_labels, joined, packed, unpacked
-from recrepro.randomness import generator
 
 UNKNOWN_TIME = np.iinfo(np.int64).min
 """Stands for a time that the data does not give; it sorts before every known one."""
@@ -281,9 +280,9 @@ class Interactions:
 class Sequences:
     """The items of each user in the order of time.
 
-    Items of a user at the same time are in random order, always the same for the same data: in the
-    order of their numbers they would have a pattern that says nothing of the user. Unknown times
-    come before all others.
+    Items of a user at the same time are in an order of the user's own, by a hash of both labels: in
+    the order of their numbers they would have a pattern that says nothing of the user. Unknown
+    times come before all others.
 
     Parameters
     ----------
@@ -303,8 +302,7 @@ class Sequences:
     def __init__(self, train: Interactions) -> None:
         if train.times is None:
             raise ModelError("sequences need the times of the interactions, and these have none.")
-        ties = generator(0, "ties").permutation(len(train))
-        order = sorting_order(train.users, train.times, ties)
+        order = sorting_order(train.users, train.times, _hashes(train))
         self.items = train.items[order]
         self.starts = train.matrix.indptr
         self.lengths = train.user_counts
@@ -332,6 +330,18 @@ class Sequences:
         back = np.arange(longest, 0, -1)
         places = np.maximum(ends[:, None] - back, 0)
         return np.where(back <= lengths[:, None], self.items[places] + np.int32(1), np.int32(0))
+
+
+def _hashes(train: Interactions) -> NDArray[np.int64]:
+    """Return a number for each interaction that depends on the labels of its user and its item."""
+    user, item = (
+        pd.util.hash_array(np.asarray(ids, ids.dtype if ids.dtype.kind == "i" else object))
+        for ids in (train.user_ids, train.item_ids)
+    )
+    mixed = user[train.users] ^ (item[train.items] * np.uint64(0x9E3779B97F4A7C15))
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)  # as in SplitMix64
+    return mixed.view(np.int64)
 
 
 def sorting_order(*keys: NDArray[Any]) -> NDArray[np.int64]:
