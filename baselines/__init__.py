@@ -33,4 +33,7 @@ MODELS: dict[str, str] = {
     "associationrules": "recrepro.baselines.associationrules:AssociationRules",
     "markovchain": "recrepro.baselines.markovchain:MarkovChain",
     "sequentialrules": "recrepro.baselines.sequentialrules:SequentialRules",
+    "sknn": "recrepro.baselines.sknn:SKNN",
+    "vsknn": "recrepro.baselines.vsknn:VSKNN",
+    "stan": "recrepro.baselines.stan:STAN",
 }

@@ -1,6 +1,6 @@
 """Sequential rules."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -9,9 +9,8 @@ from pydantic import FiniteFloat
 
 from recrepro.space import Choice, IntRange, Uniform
 
+from ._order import Falling, falling_weights
 from ._rules import RulesConfig, RulesModel
-
-Weighting = Literal["same", "linear", "reciprocal", "logarithmic", "quadratic"]
 
 
 class SequentialRules(RulesModel):
@@ -46,7 +45,7 @@ class SequentialRules(RulesModel):
         window: Annotated[int, Ge(1), IntRange(1, 30)] = 10
         """How many places later an item may follow."""
         weighting: Annotated[
-            Weighting, Choice("same", "linear", "reciprocal", "logarithmic", "quadratic")
+            Falling, Choice("same", "linear", "reciprocal", "logarithmic", "quadratic")
         ] = "reciprocal"
         """How the weight of a rule falls with the distance."""
         source_exponent: Annotated[FiniteFloat, Ge(0), Uniform(0.0, 1.0)] = 0.0
@@ -60,15 +59,7 @@ class SequentialRules(RulesModel):
 
     def after(self) -> NDArray[np.float64]:
         """Weigh items by their distance."""
-        distance = np.arange(1, self.config.window + 1, dtype=np.float64)
-        weights: dict[str, NDArray[np.float64]] = {
-            "same": np.ones_like(distance),
-            "linear": 1 - (distance - 1) / len(distance),
-            "reciprocal": 1 / distance,
-            "logarithmic": 1 / np.log10(distance + 1.7),
-            "quadratic": distance**-2,
-        }
-        return weights[self.config.weighting]
+        return falling_weights(self.config.weighting, self.config.window)
 
     def exponents(self) -> tuple[float, float]:
         """Divide by powers of popularity."""
