@@ -180,7 +180,6 @@ def rule_rows(
     places,
     items,
     ends,
-    before,
     after,
     row_factors,
     column_factors,
@@ -189,12 +188,11 @@ def rule_rows(
     values,
     counts,
 ):
-    """Keep the largest weights of rules from one item to those near it in sequences.
+    """Keep the largest weights of rules from one item to those that follow it in sequences.
 
     `places` are those of each item in `items`, all sequences one after the other; `ends` has the
     end of the sequence of each place. An item that follows d places later adds ``after[d - 1]``,
-    one that comes d places earlier ``before[d - 1]``; what is further away adds nothing. The sum
-    is divided by row factor * column factor.
+    what is further away adds nothing. The sum is divided by row factor * column factor.
     """
     n_items = len(column_factors)
     sums = np.zeros(n_items, np.float64)
@@ -206,10 +204,6 @@ def rule_rows(
             place = places[at]
             for d in range(1, min(len(after), ends[place] - place - 1) + 1):
                 sums[items[place + d]] += after[d - 1]
-            for d in range(1, min(len(before), place) + 1):
-                if ends[place - d] != ends[place]:
-                    break
-                sums[items[place - d]] += before[d - 1]
         for j in range(n_items):
             row[j] = np.float32(sums[j] / (row_factors[i] * column_factors[j]))
             sums[j] = 0

@@ -68,7 +68,7 @@ class SessionModel(Recommender):
         known = np.where(train.times == UNKNOWN_TIME, 0, train.times).astype(np.float64)
         self.ends = np.zeros(train.n_users)
         np.maximum.at(self.ends, train.users, known)
-        order = np.lexsort((np.arange(train.n_users), self.ends))
+        order = np.argsort(self.ends, kind="stable")
         self.recency = np.empty(train.n_users, np.int64)
         self.recency[order] = np.arange(train.n_users)
         self._places = sorting_order(self.sequences.items)

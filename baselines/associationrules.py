@@ -1,11 +1,12 @@
 """Association rules of two items."""
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-from recrepro.interactions import Interactions
+from recrepro.interactions import Interactions, Sequences
 
 from ._rules import RulesModel
+from ._similarity import Divisor, as_ones, largest_products
 
 
 class AssociationRules(RulesModel):
@@ -28,19 +29,10 @@ class AssociationRules(RulesModel):
     confidence of the rule, changes no ranking.
     """
 
-    def fit(self, train: Interactions, rng: np.random.Generator) -> "AssociationRules":
-        """Count pairs in whole histories; nothing is random."""
-        self._longest = int(train.user_counts.max(initial=1))
-        return super().fit(train, rng)
-
-    def after(self) -> NDArray[np.float64]:
-        """Count each later item once."""
-        return np.ones(self._longest)
-
-    def before(self) -> NDArray[np.float64]:
-        """Count each earlier item once."""
-        return np.ones(self._longest)
-
-    def exponents(self) -> tuple[float, float]:
-        """Divide by the popularity of the item that a rule starts from."""
-        return 1.0, 0.0
+    def learn_rules(self, sequences: Sequences, train: Interactions) -> csr_array:  # noqa: ARG002
+        """Count pairs in whole histories, whatever their order."""
+        ones = as_ones(train.matrix)
+        confidence = Divisor(
+            0.0, train.item_counts.clip(1).astype(np.float64), np.ones(train.n_items)
+        )
+        return largest_products(ones.T.tocsr(), ones, self.config.n_neighbors, confidence)

@@ -2,23 +2,10 @@
 
 import numpy as np
 import pytest
+from support.logs import in_time
 
 from recrepro.errors import ModelError
-from recrepro.interactions import UNKNOWN_TIME, Interactions, Sequences
-
-
-def in_time(rows, n_items, n_users=None):
-    """Make interactions of (user, item, time)."""
-    users, items, times = np.array(sorted(rows), np.int64).reshape(-1, 3).T
-    n_users = users.max() + 1 if n_users is None else n_users
-    return Interactions(
-        users.astype(np.int32),
-        items.astype(np.int32),
-        np.ones(len(users), np.float32),
-        times,
-        np.arange(n_users),
-        np.arange(n_items),
-    )
+from recrepro.interactions import UNKNOWN_TIME, Sequences
 
 
 def test_items_come_in_the_order_of_time_at_the_right_end():

@@ -1,30 +1,24 @@
 """Association rules, Markov chains and sequential rules against counts made in other ways."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.logs import in_time
 
 from recrepro.baselines.associationrules import AssociationRules
 from recrepro.baselines.markovchain import MarkovChain
 from recrepro.baselines.sequentialrules import SequentialRules
 from recrepro.errors import ModelError
-from recrepro.interactions import Interactions
 
 
 def in_order(sequences, n_items):
     """Interactions of users whose items are given from the first to the latest."""
-    rows = sorted((u, i, t) for u, items in enumerate(sequences) for t, i in enumerate(items))
-    users, items, times = np.array(rows, np.int64).reshape(-1, 3).T
-    return Interactions(
-        users.astype(np.int32),
-        items.astype(np.int32),
-        np.ones(len(users), np.float32),
-        times,
-        np.arange(len(sequences)),
-        np.arange(n_items),
-    )
+    rows = [(u, i, t) for u, items in enumerate(sequences) for t, i in enumerate(items)]
+    return in_time(rows, n_items, len(sequences))
 
 
 def fitted(model, sequences, n_items):
@@ -143,14 +137,7 @@ def test_the_largest_rules_are_kept_and_of_equal_ones_those_to_lower_items():
 def test_users_without_items_score_nothing_and_times_are_needed():
     made = scores(SequentialRules(), [[0, 1], []], 2)
     np.testing.assert_array_equal(made[1], [0, 0])
-    timeless = Interactions(
-        np.zeros(2, np.int32),
-        np.arange(2, dtype=np.int32),
-        np.ones(2, np.float32),
-        None,
-        np.arange(1),
-        np.arange(2),
-    )
+    timeless = replace(in_order([[0, 1]], 2), times=None)
     with pytest.raises(ModelError, match="need the times"):
         MarkovChain().fit(timeless, np.random.default_rng(0))
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.logs import in_time
 
 from recrepro.baselines.sknn import SKNN
 from recrepro.baselines.stan import STAN
 from recrepro.baselines.vsknn import VSKNN
-from recrepro.interactions import Interactions
 
 N_ITEMS = 8
 DAY = 86_400
@@ -16,20 +16,12 @@ DAY = 86_400
 
 def in_order(sequences, ends):
     """Interactions of users: items from the first to the latest, an hour apart, up to an end."""
-    rows = sorted(
+    rows = [
         (user, item, end - 3600 * (len(items) - 1 - at))
         for user, (items, end) in enumerate(zip(sequences, ends, strict=True))
         for at, item in enumerate(items)
-    )
-    users, items, times = np.array(rows, np.int64).reshape(-1, 3).T
-    return Interactions(
-        users.astype(np.int32),
-        items.astype(np.int32),
-        np.ones(len(users), np.float32),
-        times,
-        np.arange(len(sequences)),
-        np.arange(N_ITEMS),
-    )
+    ]
+    return in_time(rows, N_ITEMS, len(sequences))
 
 
 def scores(model, sequences, ends):
