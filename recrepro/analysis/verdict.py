@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import fmean
 from typing import Literal
 
@@ -198,6 +199,15 @@ class _Table:
         self._judged = [title for title, role in given.items() if role == "judged"]
         self._baselines = {t: r for t, r in self._records.items() if given[t] == "baseline"}
 
+    @cached_property
+    def _tests(self) -> PairedTests:
+        """Tests on the values of the judged models and their references, each read once."""
+        pools = (evidence.peers(self._baselines, self._records[title]) for title in self._judged)
+        references = {r.model for pool in pools if (r := _best_baseline(pool, self._metric))}
+        needed = [r for r in self._results if r.name.model in {*self._judged, *references}]
+        values = by_model(needed, [self._metric])
+        return PairedTests(values, self._n_resamples, self._seed)
+
     def verdicts(self) -> tuple[ModelVerdict, ...]:
         found = [self._compared(title) for title in self._judged]
         compared = [verdict for verdict in found if verdict.p is not None]
@@ -217,7 +227,6 @@ class _Table:
         pool = evidence.peers(self._baselines, own)
         every = [record for found in self._records.values() for record in found]
         missing = [
-            *evidence.missing_of_model(own, title),
             *evidence.missing_of_gate(own),
             *evidence.missing_of_split(every),
             *evidence.missing_of_pool(own, self._baselines, pool),
@@ -225,18 +234,27 @@ class _Table:
         family = own[0].model.family
         reference = _best_baseline(pool, self._metric)
         if reference is None:
+            missing = [*evidence.missing_of_model(own, title), *missing]
             return ModelVerdict(title, family, "not enough evidence", tuple(missing))
         if reference.chosen_by == "test":
             missing.append("no baseline was tuned")
-        baseline = pool[reference.model]
-        missing += evidence.missing_of_model(baseline, f"the baseline {reference.model}")
+        # The comparison is made on the repeats that both have: other repeats are no evidence in it.
+        own, baseline = _in_shared_repeats(own, pool[reference.model])
+        if not own:
+            nothing = (
+                f"{title} and the baseline {reference.model} share no seed or fold of the split"
+            )
+            missing = [nothing, *missing]
+            return ModelVerdict(title, family, "not enough evidence", tuple(missing), reference)
+        missing = [
+            *evidence.missing_of_model(own, title),
+            *missing,
+            *evidence.missing_of_model(baseline, f"the baseline {reference.model}"),
+        ]
         clock: Clock = "processor" if all(map(_has_processor_time, [*own, *baseline])) else "wall"
         costs = (_seconds("fit", clock), _seconds("tune", clock), lambda r: r.energy_joules)
         fit, tune, joules = (_ratio(own, baseline, cost) for cost in costs)
-        needed = [r for r in self._results if r.name.model in (title, reference.model)]
-        values = by_model(needed, [self._metric])
-        tests = PairedTests(values, self._n_resamples, self._seed)
-        test = tests.compare([title], reference.model, self._metric)[title]
+        test = self._tests.compare([title], reference.model, self._metric)[title]
         p = p_equivalent = None
         if test.comparison is not None:
             margin = self._margin * abs(fmean(record.metrics[self._metric] for record in baseline))
@@ -261,6 +279,14 @@ class _Table:
 
 def _role(record: Record) -> Role:
     return record.model.role or default_role(record.model.family)
+
+
+def _in_shared_repeats(
+    first: Sequence[Record], second: Sequence[Record]
+) -> tuple[list[Record], list[Record]]:
+    shared = {r.name.repeat for r in first} & {r.name.repeat for r in second}
+    one, other = ([r for r in found if r.name.repeat in shared] for found in (first, second))
+    return one, other
 
 
 def _best_baseline(pool: Mapping[str, Sequence[Record]], metric: str) -> Reference | None:

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import DescrStatsW
-from support.simulated import Simulation, by_all, by_satterthwaite, by_users
+from support.simulated import MEAN_FACTOR, Simulation, by_all, by_satterthwaite, by_users
 
 from recrepro.analysis.inference import Estimate, Part, estimate_difference, estimate_mean
 from recrepro.analysis.per_user import UserValues
@@ -139,6 +139,20 @@ def test_seeds_do_not_make_differences(spread):
 def test_a_lead_that_is_more_than_chance_is_found():
     assert Simulation(100_000, 5, 0.0, lead=0.05).found(200, 1, by_all) > 0.95
     assert Simulation(100_000, 5, 0.04, lead=0.2).found(200, 1, by_all) > 0.95
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.04])
+def test_a_lead_of_the_margin_itself_is_not_called_equivalent(spread):
+    simulation = Simulation(1_000_000, 3, spread, lead=0.02)
+    margin = 0.02 * simulation.rate * MEAN_FACTOR
+
+    def calls_equivalent(estimate):
+        return estimate.equivalence(margin) < 0.05
+
+    assert is_at_most_5_percent(simulation.found(1000, 1, calls_equivalent), 1000)
+    if not spread:  # and it can be shown where the lead is well below the margin
+        equal = Simulation(1_000_000, 3, 0.0, lead=0.002)
+        assert equal.found(200, 1, calls_equivalent) > 0.8
 
 
 @pytest.mark.nightly  # the whole table of docs/comparing.md

@@ -10,6 +10,7 @@ from support.results import make_result
 from recrepro.analysis import verdict
 from recrepro.errors import UsageError
 from recrepro.spec.experiment import Experiment
+from recrepro.store.results import Result
 from recrepro.tables import verdicts as judgements
 
 FILE = {
@@ -202,6 +203,32 @@ def test_seeds_are_averaged_and_only_shared_ones_are_compared():
     net, other = board.models
     assert net.comparison.difference == pytest.approx(((0.5 - 0.2) + (0.1 - 0.3)) / 2)
     assert (other.outcome, other.users, other.comparison) == ("not enough evidence", 0, None)
+
+
+def test_seeds_that_only_one_of_the_two_models_has_are_no_evidence():
+    random = {"model_changes": {"deterministic": False}}
+    seeds = [mine("net", users(2, shift=0.1), seed=seed, **random) for seed in (1, 2, 3)]
+    base = [stored("ease", users(1), validation=0.5, seed=seed) for seed in (1, 2, 3)]
+    whole, part = one(*base, *seeds), one(base[0], *seeds)
+    assert not [reason for reason in whole.missing if "seed" in reason]
+    assert "net has 1 seed of the final fit, of 3 at least (evaluate.fits)" in part.missing
+    assert part.outcome == "not enough evidence"
+    apart = one(base[0], mine("net", users(2), seed=2))
+    assert "net and the baseline ease share no seed or fold of the split" in apart.missing
+
+
+def test_values_of_a_baseline_are_read_once_for_all_models(monkeypatch):
+    read = []
+    of_users = Result.per_user
+    monkeypatch.setattr(
+        Result, "per_user", lambda self: read.append(self.name.model) or of_users(self)
+    )
+    judge(
+        stored("ease", users(1), validation=0.5),
+        stored("weak", users(5), validation=0.1),
+        *(mine(f"net{number}", users(number)) for number in (2, 3, 4)),
+    )
+    assert sorted(read) == ["ease", "net2", "net3", "net4"]
 
 
 def test_equal_differences_for_all_users_have_no_spread_to_test_against():

@@ -14,14 +14,17 @@ import numpy as np
 from recrepro.analysis.inference import Estimate, Part
 
 GROUPS = ((0.55, 0.3), (0.3, 1.0), (0.15, 3.0))
-"""Shares of users, and how many times as likely as the mean a hit is for them."""
+"""Shares of users, and how many times `rate` the chance of a hit is for them."""
+
+MEAN_FACTOR = sum(share * likely for share, likely in GROUPS)
+"""Of all users: the mean chance of a hit is 0.915 times `rate`."""
 
 
 @dataclass(frozen=True)
 class Simulation:
     """What is drawn.
 
-    `gains` are the values of a hit and `rate` is the mean chance of one; `spread` is the standard
+    `gains` are the values of a hit and `rate` times `MEAN_FACTOR` is the mean chance of one; `spread` is the standard
     deviation between seeds as a share of the value, `lead` that of the model over the baseline.
     The baseline has `seeds` fits; with one, it is deterministic.
     """
