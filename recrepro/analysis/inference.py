@@ -3,8 +3,8 @@
 Each source of chance is a part of the variance, estimated with its own degrees of freedom: many for
 users, two for three seeds. An interval adds them up so that it holds the truth at least as often
 as it says, whatever their sizes: the square of its half-width is the sum of the squares of the
-parts' half-widths (Banerjee 1960). Satterthwaite's approximation is narrower: with three seeds, up to
-7.5 % of tests at the 5 % level find a difference that is not there.
+parts' half-widths (Banerjee 1960). Satterthwaite's approximation is narrower: with three
+seeds, up to 7.5 % of tests at the 5 % level find a difference that is not there.
 """
 
 import math

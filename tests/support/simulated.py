@@ -24,9 +24,9 @@ MEAN_FACTOR = sum(share * likely for share, likely in GROUPS)
 class Simulation:
     """What is drawn.
 
-    `gains` are the values of a hit and `rate` times `MEAN_FACTOR` is the mean chance of one; `spread` is the standard
-    deviation between seeds as a share of the value, `lead` that of the model over the baseline.
-    The baseline has `seeds` fits; with one, it is deterministic.
+    `gains` are the values of a hit; `rate` times `MEAN_FACTOR` is its mean chance; `spread` is the
+    standard deviation between seeds as a share of the value, `lead` that of the model over the
+    baseline. The baseline has `seeds` fits; with one, it is deterministic.
     """
 
     users: int
