@@ -1,6 +1,6 @@
 """Is a model better than the best tuned baseline, worse, equivalent, or is evidence missing."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from recrepro.analysis import evidence
+from recrepro.analysis import costs, evidence
+from recrepro.analysis.costs import Clock
 from recrepro.analysis.families import holm
 from recrepro.analysis.inference import LEVEL
 from recrepro.analysis.leaderboard import comparable
@@ -24,8 +25,6 @@ from recrepro.store.results import Result
 
 Outcome = Literal["better", "worse", "equivalent", "not enough evidence"]
 OUTCOMES: tuple[Outcome, ...] = ("better", "worse", "equivalent", "not enough evidence")
-
-Clock = Literal["processor", "wall"]
 
 
 @dataclass(frozen=True)
@@ -251,9 +250,7 @@ class _Table:
             *missing,
             *evidence.missing_of_model(baseline, f"the baseline {reference.model}"),
         ]
-        clock: Clock = "processor" if all(map(_has_processor_time, [*own, *baseline])) else "wall"
-        costs = (_seconds("fit", clock), _seconds("tune", clock), lambda r: r.energy_joules)
-        fit, tune, joules = (_ratio(own, baseline, cost) for cost in costs)
+        (fit, tune, joules), clock = costs.ratios(own, baseline)
         test = self._tests.compare([title], reference.model, self._metric)[title]
         p = p_equivalent = None
         if test.comparison is not None:
@@ -272,8 +269,8 @@ class _Table:
             fit,
             tune,
             joules,
-            tuple(_notes(own, baseline)),
-            None if fit is tune is None else clock,
+            tuple(costs.notes(own, baseline)),
+            clock,
         )
 
 
@@ -309,46 +306,6 @@ def _outcome(verdict: ModelVerdict) -> Outcome:
     if verdict.p < LEVEL:
         return "better" if found.difference > 0 else "worse"
     return "not enough evidence"
-
-
-def _has_processor_time(record: Record) -> bool:
-    """Say whether processor seconds tell what a cell took: they were kept, and no GPU worked."""
-    laps = [record.times[lap] for lap in ("fit", "tune") if lap in record.times]
-    return not _used_gpu(record) and all(lap.cpu_s is not None for lap in laps)
-
-
-def _used_gpu(record: Record) -> bool:
-    device = record.model.params.get("device", "auto")
-    if device == "auto":  # or no such hyperparameter: recrepro's simple models use none
-        return bool(record.provenance.gpus) and record.model.family != "simple"
-    return bool(device != "cpu")
-
-
-def _seconds(lap: str, clock: Clock) -> Callable[[Record], float | None]:
-    def seconds(record: Record) -> float | None:
-        spent = record.times.get(lap)
-        if spent is None:
-            return None
-        return spent.cpu_s if clock == "processor" else spent.wall_s
-
-    return seconds
-
-
-def _ratio(
-    records: Sequence[Record], baseline: Sequence[Record], cost: Callable[[Record], float | None]
-) -> float | None:
-    own, other = ([known for r in found if (known := cost(r))] for found in (records, baseline))
-    if len(own) < len(records) or len(other) < len(baseline):
-        return None
-    return fmean(own) / fmean(other)
-
-
-def _notes(records: Sequence[Record], baseline: Sequence[Record]) -> Iterable[str]:
-    if records[0].state != "external" and any(map(_used_gpu, [*records, *baseline])):
-        yield "times are wall seconds, as a GPU was used"
-    machines = {r.provenance.processor for r in [*records, *baseline]}
-    if len(machines) > 1 and records[0].state != "external":
-        yield "times are from different machines"
 
 
 def tally(boards: Iterable[BoardVerdict]) -> dict[str, dict[Outcome, int]]:
