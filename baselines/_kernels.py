@@ -216,6 +216,9 @@ def session_rows(
     first,
     last,
     users,
+    session_starts,
+    session_items,
+    session_times,
     starts,
     items,
     place_starts,
@@ -234,12 +237,13 @@ def session_rows(
 ):
     """Write scores by the histories that share items with the latest items of users.
 
-    `places` are those of each item in `items`, the histories one after the other; `owners` has the
-    user of each place. Of those who share an item, the `n_candidates` with the highest `recency`
-    are compared: the weights of the items in common times `factors`, times exp of `per_time` times
-    the time between the ends of both histories. The items of the `n_neighbors` most similar ones
-    get the similarity times the match weight of the user's latest item in common, times exp of
-    `per_place` times the distance from the other's latest item in common.
+    The latest items are those of `session_items`; `items` are those of the histories, one after the
+    other, with the `places` of each item in them and the user of each place in `owners`. Of those
+    who share an item, the `n_candidates` with the highest `recency` are compared: the weights of
+    the items in common times `factors`, times exp of `per_time` times the time between the ends of
+    both histories. The items of the `n_neighbors` most similar ones get the similarity times the
+    match weight of the user's latest item in common, times exp of `per_place` times the distance
+    from the other's latest item in common.
     """
     n_users = len(factors)
     shared = np.zeros(n_users, np.float64)
@@ -248,11 +252,12 @@ def session_rows(
     touched = np.empty(n_users, np.int64)
     for row in range(first, last):
         user = users[row]
-        end = starts[user + 1]
+        end = session_starts[user + 1]
+        n_latest = min(session_weights.shape[1], end - session_starts[user])
         n_found = 0
-        for back in range(min(session_weights.shape[1], end - starts[user])):
-            item = items[end - 1 - back]
-            weight = session_weights[min(end - starts[user], session_weights.shape[1]) - 1, back]
+        for back in range(n_latest):
+            item = session_items[end - 1 - back]
+            weight = session_weights[n_latest - 1, back]
             for at in range(place_starts[item], place_starts[item + 1]):
                 other = owners[places[at]]
                 if other == user:
@@ -271,7 +276,7 @@ def session_rows(
         similarity = np.empty(len(found), np.float64)
         for place in range(len(found)):
             other = found[place]
-            apart = np.abs(times[user] - times[other])
+            apart = np.abs(session_times[user] - times[other])
             similarity[place] = shared[other] * factors[other] * np.exp(per_time * apart)
         order = np.argsort(-similarity, kind="mergesort")[:n_neighbors]
         for place in order:

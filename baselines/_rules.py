@@ -36,7 +36,6 @@ class RulesModel(Recommender):
     deterministic = True
     needs_times = True
     uses = ("order",)
-    inductive = False
 
     Config = RulesConfig
 
@@ -59,10 +58,14 @@ class RulesModel(Recommender):
         self.latest = self._latest(sequences, train.n_items)
         return self
 
+    def set_histories(self, histories: Interactions) -> None:
+        """Take the latest items of each user from here."""
+        self.latest = self._latest(Sequences(histories), histories.n_items)
+
     def score(
         self,
         users: NDArray[np.int32],
-        histories: csr_array,  # noqa: ARG002  # they have no order
+        histories: csr_array,  # noqa: ARG002  # rows have no order: see set_histories
     ) -> NDArray[np.float32]:
         """Multiply the latest items with the rules."""
         return dense(self.fitted("latest")[users] @ self.rules)

@@ -32,15 +32,16 @@ class SessionModel(Recommender):
     Attributes
     ----------
     sequences : Sequences
-        Histories in the order of time.
+        Histories of the training data in the order of time: the possible neighbours.
     ends : array of float64, shape (n_users,)
         When each of them ended, in the unit of the times; 0 for users without interactions.
+    sessions : Sequences
+        Histories whose latest items are the sessions; those of the training data after `fit`.
     """
 
     deterministic = True
     needs_times = True
     uses = ("times",)
-    inductive = False
 
     Config = SessionConfig
 
@@ -63,11 +64,8 @@ class SessionModel(Recommender):
 
     def fit(self, train: Interactions, rng: np.random.Generator) -> Self:  # noqa: ARG002
         """Order the histories; nothing is random."""
-        self.sequences = Sequences(train)
-        assert train.times is not None
-        known = np.where(train.times == UNKNOWN_TIME, 0, train.times).astype(np.float64)
-        self.ends = np.zeros(train.n_users)
-        np.maximum.at(self.ends, train.users, known)
+        self.sequences, self.ends = Sequences(train), _ends(train)
+        self.sessions, self._session_ends = self.sequences, self.ends
         order = np.argsort(self.ends, kind="stable")
         self.recency = np.empty(train.n_users, np.int64)
         self.recency[order] = np.arange(train.n_users)
@@ -77,20 +75,25 @@ class SessionModel(Recommender):
         self._n_items = train.n_items
         return self
 
+    def set_histories(self, histories: Interactions) -> None:
+        """Take the latest items of each user from here."""
+        self.sessions, self._session_ends = Sequences(histories), _ends(histories)
+
     def score(
         self,
         users: NDArray[np.int32],
-        histories: csr_array,  # noqa: ARG002  # they have no order
+        histories: csr_array,  # noqa: ARG002  # rows have no order: see set_histories
     ) -> NDArray[np.float32]:
         """Find the neighbours of each user and add up their items."""
-        sequences = self.fitted("sequences")
+        sequences, sessions = self.fitted("sequences"), self.sessions
         c = self.config
         weights = np.zeros((c.n_latest, c.n_latest))
         for n in range(1, c.n_latest + 1):
             weights[n - 1, :n] = self.session_weights(n)
         found = np.zeros((len(users), self._n_items), np.float32)
         fixed = (
-            *(users.astype(np.int64), sequences.starts, sequences.items),
+            *(users.astype(np.int64), sessions.starts, sessions.items, self._session_ends),
+            *(sequences.starts, sequences.items),
             *(self._place_starts, self._places, self._owners),
             *(weights, self.match_weights(), self.factors(sequences.lengths)),
             *(self.ends, self.recency, *(-rate for rate in self.decays())),
@@ -98,3 +101,12 @@ class SessionModel(Recommender):
         )
         share_rows(lambda first, last: session_rows(first, last, *fixed), len(users))
         return found
+
+
+def _ends(histories: Interactions) -> NDArray[np.float64]:
+    """Return when each user's history ended; 0 without interactions."""
+    assert histories.times is not None
+    known = np.where(histories.times == UNKNOWN_TIME, 0, histories.times).astype(np.float64)
+    ends = np.zeros(histories.n_users)
+    np.maximum.at(ends, histories.users, known)
+    return ends

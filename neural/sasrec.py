@@ -46,8 +46,7 @@ class SASRec(FactorModel):
     Notes
     -----
     The order is that of the times in the training data. Unknown times come first. Items of a user
-    at the same time are in a random order, always the same for the same data. Items of a history
-    that are not in the training data are ignored: nothing says when they come. Users without items
+    at the same time are in a random order, always the same for the same data. Users without items
     get zeros. Values are ignored. An item occurs once in a sequence, where the paper's may repeat.
 
     Blocks are those of the released code, by which the results were found: both residual
@@ -70,6 +69,7 @@ class SASRec(FactorModel):
     version = 2
     needs_times = True
     uses = ("order",)
+    inductive = True
 
     class Config(NeuralConfig):
         """Hyperparameters."""
@@ -115,6 +115,10 @@ class SASRec(FactorModel):
         c = self.config
         sizes = (train.n_items, c.max_length, c.n_factors, c.n_blocks, c.n_heads)
         return SASRecNetwork(*sizes, c.dropout, pre_norm=c.pre_norm)
+
+    def set_histories(self, histories: Interactions) -> None:
+        """Take the latest items of each user from here."""
+        self._sequences, self._vectors = Sequences(histories), None
 
     def make_optimizers(self) -> list[torch.optim.Optimizer]:
         """Return Adam with the paper's second momentum, or what is asked for."""

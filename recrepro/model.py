@@ -144,6 +144,22 @@ class Recommender(ABC):
         """
         return 0
 
+    def set_histories(self, histories: Interactions) -> None:
+        """Take the histories that users are scored by, where these are not what was fitted.
+
+        `score` gets each user's history as a row of a matrix, which has no order. A model that
+        scores by the order or the times of a history replaces here what `fit` has kept of it. The
+        evaluator calls this before `score` if users have more interactions than the model was
+        fitted on, or if it was not fitted on these users at all. The next `fit` forgets it.
+
+        Parameters
+        ----------
+        histories : Interactions
+            The interactions of all users, with times if the model uses them (`uses`). Not to be
+            changed.
+        """
+        del histories  # the rows that `score` is given say enough where nothing depends on order
+
     @abstractmethod
     def score(self, users: NDArray[np.int32], histories: csr_array) -> NDArray[np.float32]:
         """Score every item for some users.

@@ -10,6 +10,7 @@ from recrepro.analysis.notes import (
     budget_notes,
     notes_on_results,
     notes_on_runs,
+    ranking_notes,
     sampled_notes,
     split_notes,
     trials_made,
@@ -248,6 +249,7 @@ def _board(
         (
             *(budget_notes(models) if records else ()),
             *(split_notes(records) if records else ()),
+            *(ranking_notes(records[0]) if records else ()),
             *(sampled_notes(records[0], metrics) if records else ()),
             *withdrawn_notes(models),
         ),

@@ -160,6 +160,25 @@ def split_notes(records: list[Record]) -> tuple[str, ...]:
     return (*notes, note)
 
 
+RANKING_NOTES = {
+    ("items", "train"): "only items with a training interaction may be recommended",
+    ("items", "cold"): "only items without a training interaction may be recommended",
+    ("outside", "ignored"): "held-out items that may not be recommended are not looked for",
+    ("seen", "kept"): "items that a user has seen may be recommended again",
+    ("validation", "history"): (
+        "final models do not learn from the validation part; histories contain it"
+    ),
+    ("validation", "unused"): "final models neither learn from the validation part nor see it",
+}
+"""What a table says of each choice under `[evaluate]` that is not the usual one."""
+
+
+def ranking_notes(record: Record) -> tuple[str, ...]:
+    """Say how the final models were fitted and ranked, where this is not the usual way."""
+    chosen = record.identity.ranking.items()
+    return tuple(note for choice in chosen if (note := RANKING_NOTES.get(choice)) is not None)
+
+
 def sampled_notes(record: Record, metrics: Sequence[str]) -> tuple[str, ...]:
     """Say how full ranking can be estimated, where it can and is not."""
     kinds = {parse_metric(metric).definition.kind for metric in metrics}

@@ -18,11 +18,14 @@ from recrepro.evaluation.rankings import Evaluation, Rankings
 from recrepro.evaluation.topk import Ranked, Task, rank, tie_keys
 from recrepro.interactions import Interactions
 from recrepro.labels import as_text, places
-from recrepro.model import Recommender, answer_fault
+from recrepro.model import Recommender, answer_fault, training_data
 
 BLOCK_CELLS = 4_000_000
 """Scores held at once: a block of users is as large as this allows (16 MB; in larger ones the
 memory of each block is new to the process, which costs more than the scores)."""
+
+Seen = Literal["removed", "kept"]
+"""Whether items of a user's history are left out of the lists, or may be recommended again."""
 
 Outside = Literal["missed", "ignored"]
 """What becomes of held-out items that may not be recommended: no model can find them, and they
@@ -37,8 +40,9 @@ class Evaluator:
     """Ranks a model's scores and measures the lists, in blocks of bounded memory, in one pass.
 
     Candidates of a user are all items that are not in the user's history, or, given `negatives`,
-    the user's held-out items and negatives less those in the history. Users without held-out
-    items are not evaluated.
+    the user's held-out items and negatives less those in the history. With ``seen = "kept"``,
+    items of the history are candidates like all others. Users without held-out items are not
+    evaluated.
 
     Parameters
     ----------
@@ -47,11 +51,13 @@ class Evaluator:
     tie_seed : int
         Seed of what decides between equal scores: a random order of the items for each user, the
         same for every model. So a constant scorer lands at chance in a single run.
-    items : {"all", "train"} or collection of str
-        What may be recommended at all: every item, those with a train interaction, or those
-        with these labels.
+    items : {"all", "train", "cold"} or collection of str
+        What may be recommended at all: every item, those with a train interaction (warm), those
+        without one (cold), or those with these labels.
     outside : {"missed", "ignored"}
         What becomes of held-out items that may not be.
+    seen : {"removed", "kept"}
+        Whether items of the history may be recommended.
     block_cells : int
         Number of scores held at once.
     threads : int, optional
@@ -63,8 +69,9 @@ class Evaluator:
         metrics: Sequence[Metric],
         *,
         tie_seed: int,
-        items: Literal["all", "train"] | Collection[str] = "all",
+        items: Literal["all", "train", "cold"] | Collection[str] = "all",
         outside: Outside = "missed",
+        seen: Seen = "removed",
         block_cells: int = BLOCK_CELLS,
         threads: int | None = None,
     ) -> None:
@@ -72,6 +79,7 @@ class Evaluator:
         self._tie_seed = tie_seed
         self._items = items
         self._outside = outside
+        self.seen = seen
         self._block_cells = block_cells
         self._threads = threads or default_threads()
         of_lists = [m.k for m in self.metrics if m.definition.kind == "lists" and m.k]
@@ -81,23 +89,26 @@ class Evaluator:
         self,
         model: Recommender,
         train: Interactions,
-        histories: csr_array,
+        histories: Interactions,
         holdout: Interactions,
         negatives: csr_array | None = None,
         features: csr_array | None = None,
+        *,
+        seen: Interactions | None = None,
     ) -> Evaluation:
         """Rank with a fitted model, and measure the rankings: see `rank` and `measure`."""
-        rankings = self.rank(model, train, histories, holdout, negatives)
+        rankings = self.rank(model, train, histories, holdout, negatives, seen=seen)
         return self.measure(rankings, train, features)
 
     def rank(
         self,
         model: Recommender,
         train: Interactions,
-        histories: csr_array,
+        histories: Interactions,
         holdout: Interactions,
         negatives: csr_array | None = None,
         *,
+        seen: Interactions | None = None,
         keep: bool = False,
     ) -> Rankings:
         """Rank the held-out items of each user with a fitted model.
@@ -108,12 +119,14 @@ class Evaluator:
             Fitted.
         train : Interactions
             What it was fitted on: which items may be recommended.
-        histories : csr_array of float32, shape (n_users, n_items)
-            What the model is shown of each user; these items are not recommended.
+        histories : Interactions
+            What the model is shown of each user.
         holdout : Interactions
             The items to be found.
         negatives : csr_array of bool, shape (n_users, n_items), optional
             Sampled ranking: the items that each user's held-out items are ranked against.
+        seen : Interactions, optional
+            What is not recommended, unless seen items are kept; by default the histories.
         keep : bool
             True to also list what is needed to add metrics later: `kept_depth` items a user.
 
@@ -130,8 +143,13 @@ class Evaluator:
         users = np.flatnonzero(holdout.user_counts)
         if not len(users):
             raise DataError("no user has a held-out item, so there is nothing to evaluate.")
+        if histories is not train:
+            model.set_histories(training_data(model, histories))
+        removed = (histories if seen is None else seen).matrix
+        if self.seen == "kept":
+            removed = csr_array(([], ([], [])), shape=holdout.shape)
         if negatives is not None:
-            _check_negatives(users, negatives.astype(bool) > histories.astype(bool))
+            _check_negatives(users, negatives.astype(bool) > removed.astype(bool))
         n_items = holdout.n_items
         depth = min(self.kept_depth if keep else self._depth, n_items)
         ties = tie_keys(holdout.n_users, self._tie_seed)
@@ -146,8 +164,8 @@ class Evaluator:
                 candidates = None
                 if negatives is not None:
                     candidates = relevant + negatives[block].astype(bool)
-                shown = histories[block]
-                task = Task(shown, relevant, barred, candidates, ties[block], depth)
+                shown = histories.matrix[block]
+                task = Task(removed[block], relevant, barred, candidates, ties[block], depth)
                 scores = _scores(model, block, shown, candidates)
                 found.append(_rank_in_threads(pool, self._threads, scores, task))
                 if found[-1].wrong.any():
@@ -157,7 +175,7 @@ class Evaluator:
             for name in ("ranks", "lists", "lengths")
         )
         del found
-        activity = np.diff(histories.indptr).astype(np.int64)
+        activity = histories.user_counts
         has_history = activity > 0
         return Rankings(
             users,
@@ -165,7 +183,7 @@ class Evaluator:
             ranks,
             lists,
             lengths,
-            None if negatives is None else _n_rankable(histories, barred)[users],
+            None if negatives is None else _n_rankable(removed, barred)[users],
             activity[users],
             int(has_history.sum() - has_history[users].sum()),
         )
@@ -230,8 +248,11 @@ class Evaluator:
         return {metric.name: values[metric.name] for metric in self.metrics}
 
     def _recommendable(self, train: Interactions) -> NDArray[np.bool_]:
+        warm: NDArray[np.bool_] = train.item_counts > 0
         if self._items == "train":
-            return train.item_counts > 0
+            return warm
+        if self._items == "cold":
+            return ~warm
         if self._items == "all":
             return np.ones(train.n_items, bool)
         return places(as_text(list(self._items)), train.item_ids) >= 0
@@ -277,15 +298,12 @@ def _ranking(
     return Ranking(hits, n_relevant, n_ranked, values, lists, catalogue, n_unsampled)
 
 
-def _n_rankable(histories: csr_array, barred: NDArray[np.int32]) -> NDArray[np.int64]:
+def _n_rankable(removed: csr_array, barred: NDArray[np.int32]) -> NDArray[np.int64]:
     """Count, for each user, the items that full ranking would rank."""
-    n_items = histories.shape[1]
-    allowed = np.ones(n_items)
+    allowed = np.ones(removed.shape[1])
     allowed[barred] = 0
-    shown = csr_array(
-        (np.ones(histories.nnz), histories.indices, histories.indptr), shape=histories.shape
-    )
-    counts: NDArray[np.int64] = (allowed.sum() - shown @ allowed).astype(np.int64)
+    ones = csr_array((np.ones(removed.nnz), removed.indices, removed.indptr), shape=removed.shape)
+    counts: NDArray[np.int64] = (allowed.sum() - ones @ allowed).astype(np.int64)
     return counts
 
 

@@ -39,7 +39,7 @@ from recrepro.space import contains, declared_space
 from recrepro.spec.budget import Budget
 from recrepro.spec.experiment import ModelSpec
 from recrepro.splits.keys import lock
-from recrepro.splits.sealed import StoredSplit, TuningView, histories
+from recrepro.splits.sealed import StoredSplit, TuningView
 from recrepro.store.ledger import Ledger
 from recrepro.store.records import (
     Hindsight,
@@ -126,22 +126,24 @@ def run_cell(
         say(FitKnown())  # the coordinator, which has the key of the rankings, does the rest
         return
     say(StageBegun(stage="final fit"))
-    known = split.known(bytes.fromhex(job.tuning_key))
+    fitted, known = split.fitted(bytes.fromhex(job.tuning_key), job.spec.evaluate.validation)
     model = model_class(config).with_features(job.features)
-    _fit(job, model, known, workspace, say)
+    _fit(job, model, fitted, workspace, say)
     watch.lap("fit")
 
     say(StageBegun(stage="test"))
     opened = split.sealed(unseal).open()
+    task = opened.view(fitted, known, job.spec.evaluate.validation)
     rankings = evaluator.rank(
         model,
-        known,
-        histories(known, opened.shown),
+        fitted,
+        task.histories,
         opened.test,
         opened.negatives,
+        seen=task.seen,
         keep=True,
     )
-    evaluation = evaluator.measure(rankings, known)
+    evaluation = evaluator.measure(rankings, fitted)
     watch.lap("score")
 
     joules, peak, ended = energy.read(), peak_memory_bytes(), time.time()
@@ -150,8 +152,7 @@ def run_cell(
     store = partial(workspace.write_blob, announce=partial(ledger.announce, job.cell))
     if job.identity.hindsight:
         say(StageBegun(stage="hindsight"))
-        seen = TuningView(known, opened.test, opened.negatives, opened.shown)
-        optional["hindsight"] = _look_back(job, model, seen, evaluator, say)
+        optional["hindsight"] = _look_back(job, model, task, evaluator, say)
         watch.lap("hindsight")
     if job.keep_model:
         weights = weights_of(model)
@@ -170,10 +171,10 @@ def run_cell(
         protocol=job.identity.protocol_fingerprint,
         experiment=job.experiment,
         base=job.base,
-        model=_recorded_model(job, model, own_code, notes, timed=known.times is not None),
+        model=_recorded_model(job, model, own_code, notes, timed=fitted.times is not None),
         tuning=search_outcome(model_class, job.model_spec, job.spec.selection_metric, trials),
         curve=list(model.curve) if isinstance(model, IterativeRecommender) else [],
-        **measured(evaluation, known),
+        **measured(evaluation, fitted),
         sampled=opened.negatives is not None,
         split=SplitFacts.model_validate(split.facts),
         openings=list(ledger.openings(job.cell)),
@@ -210,22 +211,22 @@ def _model_of(job: Job) -> type[Recommender]:
 
 
 def _fit(
-    job: Job, model: Recommender, known: Interactions, workspace: Workspace, say: Emit
+    job: Job, model: Recommender, train: Interactions, workspace: Workspace, say: Emit
 ) -> None:
     """Fit the final model; a long training goes on from where an interrupted one has stopped."""
     assert job.identity.fit is not None
-    known, fit = training_data(model, known), job.identity.fit
+    train, fit = training_data(model, train), job.identity.fit
     # The first fit has the seed that it has where it is the only one.
     rng = generator(fit.seed, "fit", *(() if fit.number is None else (fit.number,)))
     if isinstance(model, IterativeRecommender):
         model.checkpoint = Checkpoint(workspace.checkpoints(job.cell) / "fit.npz")
-        model.fit(known, rng, lambda stats: say(_epoch(stats)))
+        model.fit(train, rng, lambda stats: say(_epoch(stats)))
     else:
-        model.fit(known, rng)
+        model.fit(train, rng)
 
 
 def _look_back(
-    job: Job, model: Recommender, seen: TuningView, evaluator: Evaluator, say: Emit
+    job: Job, model: Recommender, task: TuningView, evaluator: Evaluator, say: Emit
 ) -> Hindsight:
     assert job.tune_spec is not None
     return look_back(
@@ -233,7 +234,7 @@ def _look_back(
         job.model_spec,
         model.config,
         job.tune_spec,
-        seen,
+        task,
         evaluator,
         job.spec.selection_metric,
         job.name.seed,

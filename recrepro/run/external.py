@@ -32,7 +32,6 @@ from recrepro.run.provenance import environment, peak_memory_bytes
 from recrepro.spec.experiment import Experiment, ModelSpec
 from recrepro.spec.explain import refusal
 from recrepro.spec.identity import ExternalIdentity, Identity
-from recrepro.splits.sealed import histories
 from recrepro.store.ledger import Ledger
 from recrepro.store.records import (
     Lap,
@@ -142,7 +141,7 @@ def evaluate_on_files(
     split = dataset.published
     assert split is not None
     known = split.train if split.validation is None else split.train.union(split.validation)
-    return _score(frame, run, evaluator, known, known.matrix, split.test, split.negatives)
+    return _score(frame, run, evaluator, known, known, split.test, split.negatives)
 
 
 def check_title(name: str, experiment: Experiment, file: Path) -> None:
@@ -204,8 +203,9 @@ def score_on_plan(
     parts = drawn.parts
     evaluator = evaluator_of(plan.experiment, plan.items, cell.name.seed)
     started = time.time()
-    shown = histories(parts.known, parts.test_shown)
-    scored = _score(frame, run, evaluator, parts.known, shown, parts.test, drawn.test_negatives)
+    shown = parts.known if parts.test_shown is None else parts.known.union(parts.test_shown)
+    fitted = parts.known if plan.experiment.evaluate.validation == "refit" else parts.train
+    scored = _score(frame, run, evaluator, fitted, shown, parts.test, drawn.test_negatives)
     whole = cell.identity
     identity = Identity(
         data=whole.data,
@@ -234,7 +234,7 @@ def score_on_plan(
             notes=list(scored.notes),
         ),
         tuning=None,
-        **measured(scored.evaluation, parts.known),
+        **measured(scored.evaluation, fitted),
         sampled=scored.sampled,
         split=SplitFacts.model_validate(drawn.facts),
         per_user=workspace.write_blob(per_user, partial(ledger.announce, identity.key)),
@@ -272,8 +272,8 @@ def _score(
     frame: pd.DataFrame,
     run: Path,
     evaluator: Evaluator,
-    known: Interactions,
-    shown: csr_array,
+    fitted: Interactions,
+    shown: Interactions,
     test: Interactions,
     negatives: csr_array | None,
 ) -> Scored:
@@ -294,9 +294,9 @@ def _score(
         (-order.to_numpy(np.float32), (rows["user"], rows["item"])), shape=test.shape
     )
     scores.sort_indices()
-    evaluation = evaluator.evaluate(RunFile(scores), known, shown, test, negatives)
+    evaluation = evaluator.evaluate(RunFile(scores), fitted, shown, test, negatives)
     require_finite(evaluation)
-    notes = tuple(_notes(evaluator, evaluation, scores, shown))
+    notes = tuple(_notes(evaluator, evaluation, scores, shown.matrix))
     return Scored(evaluation, notes, sampled=negatives is not None)
 
 
@@ -315,7 +315,7 @@ def _notes(
     listed = csr_array((np.ones(scores.nnz, np.int8), scores.indices, scores.indptr), scores.shape)
     seen = csr_array((np.ones(shown.nnz, np.int8), shown.indices, shown.indptr), shown.shape)
     n_seen = int((listed[evaluation.users] * seen[evaluation.users]).sum())
-    if n_seen:
+    if n_seen and evaluator.seen == "removed":
         yield f"{n_seen:,} listed items are in the user's history and are left out"
     cutoffs = [metric.k for metric in evaluator.metrics if metric.k is not None]
     shortest = int(lengths[lengths > 0].min())

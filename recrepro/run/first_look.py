@@ -30,7 +30,7 @@ from recrepro.run.events import Said, StageBegun
 from recrepro.run.job import Job
 from recrepro.splits.sealed import StoredSplit
 from recrepro.store.ledger import Ledger
-from recrepro.testing import few_epochs, input_arrays, uses_cuda
+from recrepro.testing import answer_stranger, few_epochs, input_arrays, uses_cuda
 from recrepro.tuning.tuner import make_config
 
 USERS = 200
@@ -283,10 +283,9 @@ def _strangers(fitted: Recommender, train: Interactions, scores: NDArray[np.floa
     other = np.flatnonzero((scores != scores[0]).any(axis=1))
     if not len(other):  # it ranks alike for everyone
         return []
-    stranger = np.full(2, train.n_users + 3, np.int32)
     try:
-        answer = fitted.score(stranger, train.matrix[[0, other[0]]])
-        differ = not np.array_equal(answer[0], answer[1])
+        answers = [answer_stranger(fitted, train, like) for like in (0, int(other[0]))]
+        differ = not np.array_equal(*answers)
     except Exception as error:  # noqa: BLE001 - whatever it raises, such users get no scores
         why = f"get no scores ({type(error).__name__}: {first_line(error)})"
     else:

@@ -42,7 +42,7 @@ class Job(Plain):
         Folder that its file names start from.
     budget : Budget
         What the search may spend.
-    items : {"all", "train"} or list of str
+    items : {"all", "train", "cold"} or list of str
         Items that may be recommended.
     keep_model : bool
         True to store what the final model has learned.
@@ -69,7 +69,7 @@ class Job(Plain):
     experiment: dict[str, Any]
     base: str
     budget: Budget
-    items: Literal["all", "train"] | list[str]
+    items: Literal["all", "train", "cold"] | list[str]
     keep_model: bool = False
     anew: bool = False
     wants: dict[str, int] = Field({})
@@ -109,9 +109,11 @@ class Job(Plain):
 
 
 def evaluator_of(
-    experiment: Experiment, items: Literal["all", "train"] | list[str], seed: int
+    experiment: Experiment, items: Literal["all", "train", "cold"] | list[str], seed: int
 ) -> Evaluator:
     """Return the evaluator of models on the splits of a seed."""
     metrics = [parse_metric(metric) for metric in experiment.evaluate.metrics]
-    outside = experiment.evaluate.outside
-    return Evaluator(metrics, tie_seed=seed, items=items, outside=outside)
+    evaluate = experiment.evaluate
+    return Evaluator(
+        metrics, tie_seed=seed, items=items, outside=evaluate.outside, seen=evaluate.seen
+    )

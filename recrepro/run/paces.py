@@ -204,7 +204,12 @@ def _timed(
         model.fit(training_data(model, view.train), rng)
         marks.append(time.perf_counter())
     evaluator.evaluate(
-        model, view.train, view.histories, view.validation, view.validation_negatives
+        model,
+        view.train,
+        view.histories,
+        view.validation,
+        view.validation_negatives,
+        seen=view.seen,
     )
     validation = time.perf_counter() - marks[-1]
     if not isinstance(model, IterativeRecommender):

@@ -73,7 +73,7 @@ class Plan:
         In the order of the file: data sets, splits, seeds, folds, models.
     datasets, splitters : dict
         By title.
-    items : {"all", "train"} or list of str
+    items : {"all", "train", "cold"} or list of str
         Items that may be recommended: a rule, or labels.
     base : Path
         Folder that file names start from.
@@ -89,7 +89,7 @@ class Plan:
     cells: list[Cell] = field(default_factory=list)
     datasets: dict[str, Dataset] = field(default_factory=dict)
     splitters: dict[str, Splitter] = field(default_factory=dict)
-    items: Literal["all", "train"] | list[str] = "all"
+    items: Literal["all", "train", "cold"] | list[str] = "all"
     base: Path = Path()
     repeated: Budget | None = None
     features: dict[str, Features] = field(default_factory=dict)

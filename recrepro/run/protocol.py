@@ -34,7 +34,9 @@ def ranking_identity(experiment: Experiment, items: str | list[str]) -> dict[str
     digest = items
     if isinstance(items, list):
         digest = canonical_hash(items)
-    return {"items": digest, "outside": experiment.evaluate.outside}
+    # Later options are written only if they are not the usual ones, as identities have them.
+    written = experiment.evaluate.model_dump(mode="json", include={"outside", "seen", "validation"})
+    return {"items": digest, **written}
 
 
 def check_items(items: str | list[str], dataset: Dataset, path: str | None) -> None:

@@ -59,16 +59,17 @@ def rescore(
             return None
         assert source.rankings is not None
         keys = materials.keys(cell)
-        known = materials.split(cell).known(keys.tuning)
+        validation = plan.experiment.evaluate.validation
+        fitted, _ = materials.split(cell).fitted(keys.tuning, validation)
         content = workspace.read_blob(source.rankings.sha256)
-        rankings = Rankings.from_arrays(unlock(RANKINGS, keys.rankings, content), known)
+        rankings = Rankings.from_arrays(unlock(RANKINGS, keys.rankings, content), fitted)
     except RecreproError:
         return None  # the process of the cell meets the same fault, or does without the rankings
-    evaluation = evaluator.measure(rankings, known)
+    evaluation = evaluator.measure(rankings, fitted)
     name = cell.name
     alone = plan.experiment.one_cell(name.dataset, name.split, name.model, name.seed)
     role = cell.model.role or default_role(source.model.family)
-    per_user = per_user_table(evaluation, known)
+    per_user = per_user_table(evaluation, fitted)
     values = source.to_json() | {
         "cell": cell.key,
         "result_digest": result_digest(cell.key, params, evaluation.means, per_user),
@@ -82,6 +83,6 @@ def rescore(
         "openings": [],
         "per_user": workspace.write_blob(per_user, partial(ledger.announce, cell.key)),
         "rescored": source.cell,
-        **measured(evaluation, known),
+        **measured(evaluation, fitted),
     }
     return Record.model_validate(values)

@@ -274,7 +274,12 @@ class EvaluateSpec(TomlTable):
     `candidates` is ``"full"`` (all unseen items), ``"published"`` (the split's own negatives), a
     number of negatives that are drawn for each user, uniformly or by popularity (`sampling`), or
     ``"auto"``: published if there are, else full. `items` or `item_file` say what may be
-    recommended at all, and `outside` what becomes of held-out items that may not be.
+    recommended at all, and `outside` what becomes of held-out items that may not be. `seen` says
+    whether items of a user's history are removed from the lists.
+
+    `validation` says what becomes of the validation part after the search: the final model is
+    fitted on it too (``"refit"``), only sees it in the users' histories (``"history"``), or is
+    given nothing of it (``"unused"``). In each case its items count as seen.
 
     After one search, the final model is fitted and tested `fits` times, each with another seed.
     """
@@ -285,10 +290,18 @@ class EvaluateSpec(TomlTable):
     )
     candidates: Literal["auto", "full", "published"] | PositiveInt = "auto"
     sampling: Literal["uniform", "popularity"] = "uniform"
-    items: Literal["all", "train"] = "all"
+    items: Literal["all", "train", "cold"] = "all"
     item_file: str | None = None
     outside: Literal["missed", "ignored"] = "missed"
+    seen: Literal["removed", "kept"] = "removed"
+    validation: Literal["refit", "history", "unused"] = "refit"
     fits: Annotated[int, Field(ge=1, le=MOST_FITS)] = 1
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out later options that have their defaults, so that they do not enter hashes."""
+        usual = {"seen": "removed", "validation": "refit", "fits": 1}
+        return {k: v for k, v in write(self).items() if k not in usual or usual[k] != v}
 
     @model_validator(mode="after")
     def _consistent(self) -> "EvaluateSpec":
@@ -460,8 +473,6 @@ class Experiment(TomlTable):
             "verdict": True,
             "models": {"__all__": {"role"}},
         }
-        if self.evaluate.fits == 1:  # files without the key keep the hash that they had before it
-            decides_nothing["evaluate"] = {"fits"}
         grid = self.model_dump(mode="json", exclude=decides_nothing, by_alias=True)
         return canonical_hash(grid)
 

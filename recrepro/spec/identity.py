@@ -108,7 +108,8 @@ class Identity(Plain):
     It has three parts, and a change of one keeps what the parts before it have given:
 
     - the search (`SEARCH`): which trials are made, in their order;
-    - the final fit (`fit`): which of them is chosen, and the seed of its fit;
+    - the final fit (`fit`, and `validation` in `ranking`): which of them is chosen, the seed of its
+      fit, and whether it learns from the validation part;
     - scoring (`metrics`, `hindsight`): what is computed from the fitted model's ranking.
 
     A cell has `model`, `tuning` (None if nothing is searched) and `fit`, a run file has `external`.
@@ -137,7 +138,9 @@ class Identity(Plain):
     @property
     def search_key(self) -> str:
         """Hash of the search, which cells with other budgets and metrics share."""
-        return canonical_hash({k: v for k, v in self.to_json().items() if k in SEARCH})
+        whole = {k: v for k, v in self.to_json().items() if k in SEARCH}
+        whole["ranking"] = {k: v for k, v in self.ranking.items() if k != "validation"}
+        return canonical_hash(whole)
 
     def fit_key(self, params: Mapping[str, Any]) -> str:
         """Return the hash of a final fit, which cells with other metrics share.
@@ -151,6 +154,8 @@ class Identity(Plain):
         whole = {"search": self.search_key, "params": dict(params), "seed": seed}
         if self.fit is not None and self.fit.number is not None:
             whole["number"] = self.fit.number
+        if "validation" in self.ranking:
+            whole["validation"] = self.ranking["validation"]
         return canonical_hash(whole)
 
     @property

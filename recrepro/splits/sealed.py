@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -30,6 +30,11 @@ TUNING, KNOWN, SEALED = FILES = ("tuning.bin", "known.bin", "sealed.bin")
 Arrays = dict[str, NDArray[Any]]
 
 
+AfterSearch = Literal["refit", "history", "unused"]
+"""What the final model is given of the validation part: it is fitted on it, is only shown it in the
+histories of users, or neither."""
+
+
 @dataclass(frozen=True, eq=False)
 class TuningView:
     """The part of a split that tuning works on.
@@ -41,18 +46,26 @@ class TuningView:
     validation_negatives : csr_array of bool or None
         What validation items are ranked against, if not all.
     shown : Interactions or None
-        Where validation users are not in train: what a model is shown of them.
+        What a model is shown of users beside train, such as of those who are not in it.
+    known : Interactions or None
+        What else is not recommended, because it is known.
     """
 
     train: Interactions
     validation: Interactions
     validation_negatives: csr_array | None
     shown: Interactions | None = None
+    known: Interactions | None = None
 
     @cached_property
-    def histories(self) -> csr_array:
-        """What a model is shown of each user, shape (n_users, n_items)."""
-        return histories(self.train, self.shown)
+    def histories(self) -> Interactions:
+        """What a model is shown of each user: what it was fitted on, and the shown part."""
+        return self.train if self.shown is None else self.train.union(self.shown)
+
+    @cached_property
+    def seen(self) -> Interactions:
+        """What is not recommended: the histories, and what else is known."""
+        return self.histories if self.known is None else self.histories.union(self.known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +80,26 @@ class OpenedTest:
     shown: Interactions | None
     rankings_key: bytes = field(repr=False)
 
+    def view(
+        self, fitted: Interactions, known: Interactions, validation: AfterSearch
+    ) -> TuningView:
+        """Return the final model's task, with the test part in the place of validation.
 
-def histories(fitted: Interactions, shown: Interactions | None) -> csr_array:
-    """Return what a model is shown of each user: what it was fitted on, and the shown part."""
-    return (fitted if shown is None else fitted.union(shown)).matrix
+        Parameters
+        ----------
+        fitted : Interactions
+            What the model was fitted on.
+        known : Interactions
+            Train and validation.
+        validation : {"refit", "history", "unused"}
+            What the model is given of the validation part.
+        """
+        shown, more = self.shown, None
+        if validation == "history":
+            shown = known if shown is None else known.union(shown)
+        elif validation == "unused":
+            more = known
+        return TuningView(fitted, self.test, self.negatives, shown, more)
 
 
 class SealedTest:
@@ -163,8 +192,13 @@ class StoredSplit:
         )
 
     def known(self, key: bytes) -> Interactions:
-        """Read what the final model is fitted on, all but the test part, with the same key."""
+        """Read all but the test part, with the same key."""
         return _interactions(read_locked(self.folder / KNOWN, key), "known")
+
+    def fitted(self, key: bytes, validation: AfterSearch) -> tuple[Interactions, Interactions]:
+        """Read what the final model is fitted on, and all but the test part, with the same key."""
+        known = self.known(key)
+        return known if validation == "refit" else self.tuning_view(key).train, known
 
     def sealed(self, unseal: Callable[[], bytes]) -> SealedTest:
         """Return the test part under its seal."""

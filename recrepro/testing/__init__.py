@@ -13,7 +13,16 @@ a SkipTest too; with ``strict=True`` they are failures. No test framework is nee
 
 from . import behaviour, declarations  # noqa: F401 - they add their checks to CHECKS
 from .outcomes import QUICK_EPOCHS, Outcome, check_recommender, contract_checks, outcomes
-from .subject import CHECKS, Advice, Check, ModelUnderTest, few_epochs, input_arrays, uses_cuda
+from .subject import (
+    CHECKS,
+    Advice,
+    Check,
+    ModelUnderTest,
+    answer_stranger,
+    few_epochs,
+    input_arrays,
+    uses_cuda,
+)
 from .toys import interactions_from, toy_features, toy_interactions
 
 __all__ = [
@@ -23,6 +32,7 @@ __all__ = [
     "Check",
     "ModelUnderTest",
     "Outcome",
+    "answer_stranger",
     "check_recommender",
     "contract_checks",
     "few_epochs",

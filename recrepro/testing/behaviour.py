@@ -13,11 +13,12 @@ from scipy.sparse import csr_array
 from recrepro.errors import ModelError, blame
 from recrepro.features import Features
 from recrepro.interactions import sorting_order
-from recrepro.model import Recommender, answer_fault
+from recrepro.model import Recommender, answer_fault, training_data
 from recrepro.randomness import generator
 
 from .subject import (
     ModelUnderTest,
+    answer_stranger,
     ask,
     assert_close,
     input_arrays,
@@ -39,8 +40,11 @@ def _assert_numbers(scores: NDArray[np.float32], whom: str) -> None:
 def _scores_of_strangers(fitted: Recommender) -> NDArray[np.float32]:
     """Score a user that the model was not fitted on, with two histories."""
     train = toy_interactions()
-    stranger = np.full(2, train.n_users + 3, np.int32)
-    return ask(fitted, stranger, train.matrix[[4, 5]])
+    answers = [answer_stranger(fitted, train, like) for like in (4, 5)]
+    for answer in answers:
+        fault = answer_fault(answer, (1, train.n_items))
+        assert fault is None, f"score {fault}"
+    return np.concatenate(answers)
 
 
 def _only_if_inductive(subject: ModelUnderTest) -> None:
@@ -150,6 +154,16 @@ def candidates_get_their_scores_among_all_items(subject: ModelUnderTest) -> None
     fault = "score_candidates and score differ"
     remedy = "Compute both in the same way, or leave score_candidates out: it is optional."
     assert_close(some[at], subject.scores[at], fault, remedy, 1e-4, 1e-6)
+
+
+@must
+def histories_that_were_fitted_change_no_score(subject: ModelUnderTest) -> None:
+    """Given the histories that the model was fitted on, `set_histories` changes no score."""
+    train, before = toy_interactions(), subject.scores
+    subject.fitted.set_histories(training_data(subject.fitted, train))
+    fault = "after set_histories(train), scores differ from those after fit(train)"
+    remedy = "set_histories replaces what fit keeps of each user's history, and nothing else."
+    assert_close(score_everyone(subject.fitted, train), before, fault, remedy, 1e-5, 1e-6)
 
 
 @must

@@ -4,7 +4,7 @@ import functools
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from unittest import SkipTest
@@ -66,6 +66,36 @@ def ask(fitted: Recommender, users: NDArray[np.int32], histories: csr_array) -> 
 def score_everyone(fitted: Recommender, train: Interactions) -> NDArray[np.float32]:
     """Score all items for all users, given copies, so that `train` stays as it is."""
     return ask(fitted, np.arange(train.n_users, dtype=np.int32), train.matrix.copy())
+
+
+def answer_stranger(fitted: Recommender, train: Interactions, like: int) -> Any:
+    """Ask for the scores of a user that a model was not fitted on; the same one at each call.
+
+    Parameters
+    ----------
+    fitted : Recommender
+        The model.
+    train : Interactions
+        What it was fitted on.
+    like : int
+        The user of `train` whose history the stranger has.
+
+    Returns
+    -------
+    object
+        What `score` returns, unchecked.
+    """
+    copied = train.select(train.users == like)
+    stranger = np.full(1, train.n_users + 3, np.int32)
+    histories = replace(
+        copied,
+        users=np.repeat(stranger, len(copied)),
+        user_ids=np.arange(train.n_users + 4),  # as many labels as the index needs
+    )
+    fitted.set_histories(training_data(fitted, histories))
+    answer = fitted.score(stranger, histories.matrix[stranger])
+    fitted.set_histories(training_data(fitted, train))
+    return answer
 
 
 def few_epochs(

@@ -273,7 +273,12 @@ class Tuner:
     def _validate(self, model: Recommender) -> dict[str, float]:
         view = self._view
         evaluation = self._evaluator.evaluate(
-            model, view.train, view.histories, view.validation, view.validation_negatives
+            model,
+            view.train,
+            view.histories,
+            view.validation,
+            view.validation_negatives,
+            seen=view.seen,
         )
         if not isfinite(value := evaluation.means[self._metric]):
             raise RecreproError(f"the validation value of {self._metric} is {value}.")

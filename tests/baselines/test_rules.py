@@ -134,6 +134,17 @@ def test_the_largest_rules_are_kept_and_of_equal_ones_those_to_lower_items():
     np.testing.assert_allclose(model.rules.toarray()[0], [0, 1, 0, 2, 0])
 
 
+@given(histories, histories)
+def test_histories_that_are_set_give_the_latest_items_and_no_rules(sequences, later):
+    model = fitted(SequentialRules(n_latest=3, fading=0.5), sequences, N_ITEMS)
+    rules = model.rules.toarray()
+    model.set_histories(in_order(later, N_ITEMS))
+    users = np.arange(len(later), dtype=np.int32)
+    expected = [sum(0.5**k * rules[i] for k, i in enumerate(s[::-1][:3])) for s in later]
+    found = model.score(users, in_order(later, N_ITEMS).matrix)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_users_without_items_score_nothing_and_times_are_needed():
     made = scores(SequentialRules(), [[0, 1], []], 2)
     np.testing.assert_array_equal(made[1], [0, 0])

@@ -113,6 +113,21 @@ def test_vsknn_is_the_sum_of_the_paper(log, model):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@given(logs(), st.permutations(range(N_ITEMS)), st.integers(1, N_ITEMS), st.integers(0, 50))
+def test_an_unseen_user_is_scored_as_one_who_was_fitted(log, items, n, day):
+    # Nobody else has the user's row as a neighbour, so that fitting it changes no other score.
+    (sequences, ends), session = log, (items[:n], day * DAY + 10**9)
+    model = STAN(session_decay=2.0, recency_decay=20.0, item_decay=3.0, n_latest=4)
+    whole = [*sequences, session[0]], [*ends, session[1]]
+    expected = scores(model, *whole)[-1]
+    stranger = STAN(model.config).fit(in_order(sequences, ends), np.random.default_rng(0))
+    histories = in_order(*whole)
+    stranger.set_histories(histories)
+    user = np.array([len(sequences)], np.int32)
+    found = stranger.score(user, histories.matrix[user])
+    np.testing.assert_allclose(found[0], expected, rtol=1e-6)
+
+
 DECAY = st.sampled_from([0.7, 3.0])
 
 

@@ -1,5 +1,7 @@
 """The evaluator: masks, candidates, ties, refusals; never a model's business."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,7 +31,7 @@ def measure(model, history, holdout, negatives=None, *, metrics=EVERY, seed=0, *
     labels = holdout.user_ids, holdout.item_ids
     train = Interactions(users, history.indices.astype(np.int32), history.data, None, *labels)
     evaluator = Evaluator(metrics, tie_seed=seed, **options)
-    return evaluator.evaluate(model, train, history, holdout, negatives)
+    return evaluator.evaluate(model, train, train, holdout, negatives)
 
 
 def same(one, other):
@@ -341,6 +343,8 @@ def test_items_without_a_train_interaction_can_be_left_out(interactions, fixed):
     assert (ignored.users.tolist(), ignored.n_skipped) == ([1], 1)
     assert ranks_of(ignored, 3) == [1]
     assert train.overall["coverage@3"] == 1.0  # of the two that may be recommended
+    cold = measure(fixed([[0, 1, 2], [0, 1, 2]]), history, held, items="cold", outside="ignored")
+    assert (cold.users.tolist(), ranks_of(cold, 3)) == ([0], [1])
 
 
 def test_the_ranks_of_held_out_items_are_kept(interactions, fixed):
@@ -349,3 +353,73 @@ def test_the_ranks_of_held_out_items_are_kept(interactions, fixed):
     for user, item, rank in zip(found.held.users, found.held.items, found.ranks, strict=True):
         allowed = history[user] == 0
         assert rank == (scores[user][allowed] > scores[user, item]).sum() + 1
+
+
+def by_sorting(scores, barred, held):
+    """Rank of the first held-out item of each user who has one, by a sort of what is not barred."""
+    ranks = []
+    for row, out, wanted in zip(scores, barred, held, strict=True):
+        order = [item for item in np.argsort(-row, kind="stable") if not out[item]]
+        found = [place for place, item in enumerate(order, 1) if wanted[item]]
+        if wanted.any():
+            ranks.append(1 / found[0] if found else 0.0)
+    return ranks
+
+
+@given(st.integers(0, 50))
+def test_seen_items_are_ranked_like_others_where_they_are_kept(interactions, fixed, seed):
+    scores, history, held = problem(seed)
+    held |= np.eye(*held.shape, dtype=bool) & (history > 0)  # some are repeated
+    metrics = [parse_metric("mrr@60")]
+    for seen, barred in (("removed", history > 0), ("kept", np.zeros_like(held))):
+        found = measure(fixed(scores), history, interactions(held), metrics=metrics, seen=seen)
+        assert found.per_user["mrr@60"].tolist() == by_sorting(scores, barred, held)
+
+
+@given(st.integers(0, 50))
+def test_kept_items_are_among_sampled_candidates(interactions, fixed, seed):
+    scores, history, held = problem(seed)
+    negatives = (np.random.default_rng(seed).random(held.shape) < 0.4) & ~held
+    negatives[:, 1] |= ~held[:, 1]
+    found = measure(
+        *(fixed(scores), history, interactions(held), csr_array(negatives)),
+        metrics=[parse_metric("mrr@60")],
+        seen="kept",
+    )
+    assert found.per_user["mrr@60"].tolist() == by_sorting(scores, ~(negatives | held), held)
+
+
+def test_what_is_seen_can_be_more_than_what_a_model_is_shown(interactions, fixed):
+    scores, history, held = problem(3)
+    more = (np.random.default_rng(1).random(held.shape) < 0.3) & ~held
+    train, seen = interactions(history), interactions((history > 0) | more)
+    model, evaluator = fixed(scores), Evaluator([parse_metric("mrr@60")], tie_seed=0)
+    found = evaluator.evaluate(model, train, train, interactions(held), seen=seen)
+    assert found.per_user["mrr@60"].tolist() == by_sorting(scores, (history > 0) | more, held)
+    ((users, shown),) = model.shown
+    np.testing.assert_array_equal(shown > 0, history[users] > 0)
+
+
+def test_a_model_is_given_histories_that_it_was_not_fitted_on(interactions, fixed):
+    scores, history, held = problem(5)
+    train, held = interactions(history), interactions(held)
+    later = replace(held, times=np.arange(len(held)))
+    more = replace(train, times=np.arange(len(train))).union(later)
+    given = []
+
+    class Timed(fixed):
+        uses = ("order",)
+
+        def set_histories(self, histories):
+            given.append(histories.times)
+
+    class Plain(Timed):
+        uses = ()
+
+    evaluator = Evaluator([parse_metric("mrr@10")], tie_seed=0, seen="kept")
+    evaluator.evaluate(Timed(scores), train, train, held)
+    assert given == []
+    evaluator.evaluate(Timed(scores), train, more, held)
+    evaluator.evaluate(Plain(scores), train, more, held)
+    assert given[0] is more.times
+    assert given[1] is None

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from scipy.sparse import csr_array
 
 torch = pytest.importorskip("torch", reason="neural models need torch")
 
@@ -190,7 +191,7 @@ def test_a_constant_scorer_lands_at_chance():
         model.network.items.weight.zero_()
     negatives = draw_negatives(train, held, 100, rng)
     found = Evaluator([parse_metric("hit_rate@10")], tie_seed=1).evaluate(
-        model, train, train.matrix, held, negatives
+        model, train, train, held, negatives
     )
     assert found.means["hit_rate@10"] == pytest.approx(10 / 101, abs=0.02)
 
@@ -351,3 +352,17 @@ def test_heads_have_to_share_the_factors():
     with pytest.raises(ValidationError, match="n_factors = 50 cannot be shared by n_heads = 3"):
         SASRec(n_heads=3)
     assert SASRec(n_factors=51, n_heads=3).config.n_heads == 3
+
+
+def test_an_unseen_user_is_scored_as_one_who_was_fitted_with_these_items():
+    sequences = [[0, 1, 2, 3], [3, 1], [2, 0, 4]]
+    model = built(in_order(sequences, 5), max_length=3)
+    model.network.eval()
+    users = np.arange(3, dtype=np.int32)
+    expected = model.score(users, csr_array((3, 5), dtype=np.float32))
+    later = in_order([[1], *sequences[::-1]], 5)
+    model.set_histories(later)
+    found = model.score(np.array([3, 2, 1], np.int32), later.matrix[[3, 2, 1]])
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    model.set_histories(in_order([[1, *s] for s in sequences], 5))  # an item before the others
+    assert not np.allclose(model.score(users, later.matrix[users])[1], expected[1])

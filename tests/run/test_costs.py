@@ -251,7 +251,7 @@ def test_a_timed_trial_counts_all_epochs_and_validations_of_all_users(
     assert len(train) == 1000
     view = TuningView(train, train, None)
 
-    def evaluate(model, fitted, histories, validation, negatives):
+    def evaluate(model, fitted, histories, validation, negatives, *, seen):
         clock.now += len(validation) / 10
 
     evaluator = SimpleNamespace(evaluate=evaluate)

@@ -220,7 +220,9 @@ def test_the_tuning_view_refers_neither_to_the_test_part_nor_to_a_path(tmp_path,
         "validation",
         "validation_negatives",
         "shown",
+        "known",
     }
+    assert view.known is None
     assert view.train.fingerprint == parts.train.fingerprint
     assert view.validation.fingerprint == parts.validation.fingerprint
     assert vars(view.train).keys() | vars(view.validation).keys() <= {

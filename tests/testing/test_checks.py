@@ -189,6 +189,11 @@ class ByItemNumber(Sound):
         return scores + np.arange(scores.shape[1], dtype=np.float32) / 100
 
 
+class CountsHistoriesTwice(Sound):
+    def set_histories(self, histories):
+        self.weights = self.weights + np.asarray((histories.matrix.T @ histories.matrix).toarray())
+
+
 class NotPicklable(Sound):
     def fit(self, train, rng):
         self.hook = lambda: None
@@ -252,6 +257,7 @@ BROKEN = [
     (NeedsItsUsers, "unseen_users_get_scores", "inductive = False"),
     (NanForStrangers, "unseen_users_get_scores", "NaN or infinite"),
     (ByItemNumber, "the_order_of_items_does_not_matter", "how items are numbered"),
+    (CountsHistoriesTwice, "histories_that_were_fitted_change_no_score", "replaces what fit keeps"),
     (NotPicklable, "a_pickled_model_scores_the_same", "cannot be pickled"),
     (ForgetsInPickling, "a_pickled_model_scores_the_same", "copy gives other scores"),
     (OwnWordsIfNotFitted, "a_model_that_is_not_fitted_says_so", "RuntimeError: fit first"),
@@ -384,9 +390,9 @@ def states(model, **options):
 
 
 def test_all_failures_are_reported_at_once():
-    with pytest.raises(AssertionError, match=r"(?s)Double fails 1 of 18 checks.*float64"):
+    with pytest.raises(AssertionError, match=r"(?s)Double fails 1 of 19 checks.*float64"):
         check_recommender(Double, strict=True)
-    with pytest.raises(AssertionError, match=r"(?s)fails 3 of 18.*own_colour.*own_community"):
+    with pytest.raises(AssertionError, match=r"(?s)fails 3 of 19.*own_colour.*own_community"):
         check_recommender(SameForEveryone, strict=True)
 
 
