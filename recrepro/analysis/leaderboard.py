@@ -19,7 +19,7 @@ from recrepro.analysis.notes import (
 )
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.models import Role, default_role
-from recrepro.spec.experiment import Expected, Experiment
+from recrepro.spec.experiment import Expected, Experiment, Printed
 from recrepro.spec.identity import differences
 from recrepro.store.records import STATES, Groups, Record, State
 from recrepro.store.results import Result
@@ -65,7 +65,8 @@ class Row:
     repeats : int
         How many of its seeds and folds have a result.
     status : str
-        tuned, searched, fixed, untuned or parameter-free; or failed, running, not run.
+        tuned, searched, fixed, untuned or parameter-free; or failed, running, not run; or
+        printed, of values from elsewhere.
     notes : tuple of str
         What a reader has to know, such as values at the edge of a search range.
     reopened : int
@@ -115,6 +116,8 @@ class Leaderboard:
         What a reader has to know of tuning and split.
     protocol : str or None
         Fingerprint of what all rows share: data, split, metrics, ranking; None without a result.
+    printed : tuple of Row
+        Values that others have printed; best first. They are in no test and no comparison.
     reference : str or None
         The model that `Chance.p_reference` compares with.
     chosen_by : {"name", "validation"} or None
@@ -132,6 +135,12 @@ class Leaderboard:
     protocol: str | None = None
     reference: str | None = None
     chosen_by: Literal["name", "validation"] | None = None
+    printed: tuple[Row, ...] = ()
+
+    @property
+    def shown(self) -> list[Row]:
+        """All rows that a reader sees: the models of the experiment, then printed values."""
+        return [*self.rows, *self.printed]
 
 
 @dataclass(frozen=True)
@@ -175,8 +184,11 @@ def build(
             for result in found:
                 models.setdefault(result.name.model, []).append(result)
             board = _board(dataset, split, metrics, models, experiment.roles)
-            notes = () if protocol == first else (_apart(protocols[first], found),)
-            boards.append(replace(board, protocol=protocol, notes=(*notes, *board.notes)))
+            is_main = protocol == first
+            notes = () if is_main else (_apart(protocols[first], found),)
+            printed = _printed(experiment, board) if is_main else ()
+            notes = (*notes, *board.notes)
+            boards.append(replace(board, protocol=protocol, notes=notes, printed=printed))
     return boards, [v for board in boards for v in _checks(experiment.expected, board)]
 
 
@@ -278,6 +290,27 @@ def _row(model: str, metrics: Sequence[str], results: list[Result], given: Role 
         trials=trials_made(records),
         role=role or first.role or default_role(first.family),
     )
+
+
+def _printed(experiment: Experiment, board: Leaderboard) -> tuple[Row, ...]:
+    """Return a row for each model and source of printed values of a table."""
+    sources: dict[tuple[str, str, str], list[Printed]] = {}
+    for value in experiment.printed:
+        if value.dataset in (None, board.dataset) and value.split in (None, board.split):
+            sources.setdefault((value.model, value.source, value.protocol), []).append(value)
+    rows = [
+        Row(
+            model,
+            {one.metric: one.value for one in found},
+            {one.metric: one.spread for one in found if one.spread is not None},
+            found[0].seeds or 0,
+            "printed",
+            tuple(filter(None, (source, protocol))),
+        )
+        for (model, source, protocol), found in sources.items()
+    ]
+    first = board.metrics[0]
+    return tuple(sorted(rows, key=lambda row: -row.means.get(first, float("-inf"))))
 
 
 def worst_state(records: Iterable[Record]) -> State:

@@ -23,7 +23,7 @@ from recrepro.report.parts import (
 )
 from recrepro.store.records import Record
 from recrepro.store.results import Result
-from recrepro.tables.cells import NOT_TUNED, group_cells, heading, interval, legend, marks
+from recrepro.tables.cells import NOT_TUNED, group_cells, heading, interval, is_best, legend, marks
 from recrepro.tables.cells import number as with_spread
 
 
@@ -82,7 +82,7 @@ def leaderboard(board: Board) -> Section:
     table, fits, families = board.table, board.fit_seconds, board.families
     best = best_values(table)
     rows = []
-    for place, row in enumerate(table.rows, 1):
+    for place, row in enumerate(table.shown, 1):
         family = families.get(row.model, "")
         words = [family] if family not in ("", "simple") else []
         words += ["judged"] if row.role == "judged" else []
@@ -92,7 +92,7 @@ def leaderboard(board: Board) -> Section:
                 with_spread(row, metric) + marks(row, metric),
                 row.means.get(metric, float("-inf")),
                 below=interval(row, metric),
-                strong=metric in row.means and row.means[metric] == best.get(metric),
+                strong=is_best(row, metric, best),
             )
             for metric in table.metrics
         ]

@@ -1,6 +1,6 @@
 """Resolves the names of an experiment and refuses what cannot be meant, before data are loaded."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,7 +12,7 @@ from recrepro.errors import UsageError, at
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.model import Recommender
 from recrepro.spec.canonical import canonical_json
-from recrepro.spec.experiment import Experiment, ModelSpec, SplitSpec
+from recrepro.spec.experiment import Expected, Experiment, ModelSpec, Printed, SplitSpec
 from recrepro.spec.explain import refusal
 from recrepro.splits import SPLITS
 from recrepro.splits.base import Splitter
@@ -57,7 +57,7 @@ def check_names(
                 model = resolve_model(spec.name, spec.target, base)
             search_space(model, spec)
         models[spec.title] = model
-    _check_expected(experiment)
+    _check_values(experiment)
     for dataset in experiment.datasets:
         for number, filter_spec in enumerate(dataset.filters):
             with at("datasets", dataset.name, "filters", number):
@@ -122,7 +122,7 @@ def _splitter(spec: SplitSpec) -> Splitter:
             raise refusal(error, strategy, f"split {spec.title!r}") from error
 
 
-def _check_expected(experiment: Experiment) -> None:
+def _check_values(experiment: Experiment) -> None:
     titles: dict[str, list[str]] = {
         "model": [m.title for m in experiment.models],
         "dataset": [d.name for d in experiment.datasets],
@@ -130,13 +130,22 @@ def _check_expected(experiment: Experiment) -> None:
         "metric": list(experiment.evaluate.metrics),
     }
     for number, expected in enumerate(experiment.expected, start=1):
-        for kind, valid in titles.items():
-            name = getattr(expected, kind)
-            if name is not None and name not in valid:
-                raise UsageError(
-                    f"expected #{number}: the {kind} {name!r} is not in this experiment; it has "
-                    f"{', '.join(valid)}."
-                )
+        _check_titles(expected, f"expected #{number}", titles)
+    del titles["model"]  # others' models need not be here
+    for number, printed in enumerate(experiment.printed, start=1):
+        _check_titles(printed, f"printed #{number}", titles)
+
+
+def _check_titles(
+    value: Expected | Printed, where: str, titles: Mapping[str, Sequence[str]]
+) -> None:
+    for kind, valid in titles.items():
+        name = getattr(value, kind)
+        if name is not None and name not in valid:
+            raise UsageError(
+                f"{where}: the {kind} {name!r} is not in this experiment; it has "
+                f"{', '.join(valid)}."
+            )
 
 
 def check_capability(

@@ -382,6 +382,24 @@ class Expected(TomlTable):
     split: Name | None = None
 
 
+class Printed(TomlTable):
+    """A value that others have printed, which the leaderboard shows beside its own.
+
+    `spread` is the standard deviation over `seeds` runs, if they are given. `protocol` says how the
+    value was measured, as far as it differs from the experiment's own way.
+    """
+
+    model: Annotated[str, Field(min_length=1, max_length=100)]
+    metric: str
+    value: float
+    spread: Annotated[float, Field(ge=0)] | None = None
+    seeds: PositiveInt | None = None
+    source: Annotated[str, Field(min_length=1)]
+    protocol: str = ""
+    dataset: Name | None = None
+    split: Name | None = None
+
+
 class Experiment(TomlTable):
     """An experiment file.
 
@@ -398,12 +416,13 @@ class Experiment(TomlTable):
     tune: TuneSpec | None = None
     verdict: VerdictSpec = VerdictSpec()
     expected: tuple[Expected, ...] = ()
+    printed: tuple[Printed, ...] = ()
     device: str | None = None
 
     @model_serializer(mode="wrap")
     def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a device that is not given, so that it does not enter hashes."""
-        return {k: v for k, v in write(self).items() if v is not None or k != "device"}
+        """Leave out what is not given of later keys, so that it does not enter hashes."""
+        return {k: v for k, v in write(self).items() if v or k not in ("device", "printed")}
 
     @model_validator(mode="after")
     def _distinct_titles(self) -> "Experiment":
@@ -465,11 +484,12 @@ class Experiment(TomlTable):
 
     @property
     def grid_hash(self) -> str:
-        """SHA-256 of what decides the numbers; claim, expected values, roles and device do not."""
+        """SHA-256 of what decides the numbers; claim, other values, roles and device do not."""
         decides_nothing: Any = {
             "claim": True,
             "device": True,
             "expected": True,
+            "printed": True,
             "verdict": True,
             "models": {"__all__": {"role"}},
         }

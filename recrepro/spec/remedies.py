@@ -206,7 +206,7 @@ def _truth(written: Written, given: Any, _: dict[str, Any]) -> str:
 
 def _list(written: Written, given: Any, _: dict[str, Any]) -> str:
     key = written(0).partition(" ")[0]
-    if key in ("datasets", "splits", "models", "expected"):
+    if key in ("datasets", "splits", "models", "expected", "printed"):
         name = f' and below it name = "{given}"' if isinstance(given, str) else ""
         return f"Write [[{key}]] with two brackets on each side{name}."
     return f"Write it in brackets: {written([given])}."

@@ -4,7 +4,7 @@ from recrepro.analysis.inference import LEVEL
 from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, Row
 from recrepro.analysis.notes import reopened_note
 
-NOT_TUNED = ("searched", "fixed", "untuned", "external", "failed", "running", "not run")
+NOT_TUNED = ("searched", "fixed", "untuned", "external", "failed", "running", "not run", "printed")
 """States of a model that a reader must not take for tuned and tested."""
 
 
@@ -22,6 +22,11 @@ def number(row: Row, metric: str) -> str:
         return "-"
     spread = f" ± {row.spreads[metric]:.4f}" if metric in row.spreads else ""
     return f"{row.means[metric]:.4f}{spread}"
+
+
+def is_best(row: Row, metric: str, best: dict[str, float]) -> bool:
+    """Say whether a value is the best of its column; printed values are not compared."""
+    return metric in best and row.status != "printed" and row.means.get(metric) == best[metric]
 
 
 def p_text(p: float) -> str:
@@ -101,14 +106,20 @@ def marks(row: Row, metric: str) -> str:
 
 
 def legend(board: Leaderboard) -> list[str]:
-    """Say what intervals and marks are; empty if the table has none."""
+    """Say what intervals and marks are, and printed values; empty if the table has none."""
+    notes = []
+    if board.printed:
+        notes.append(
+            "printed: values from the sources that are named. They were not measured here, so they "
+            "have no interval, no test and no outcome"
+        )
     if not any(row.chance for row in board.rows):
-        return []
+        return notes
     sources = (
         "95 % intervals and tests account for the choice of users; for seeds of the fit where "
         "there are several fits; for splits where there are three or more seeds or folds"
     )
-    notes = [sources]
+    notes = [sources, *notes]
     if any(c.p_best is not None for row in board.rows for c in row.chance.values()):
         notes.append(
             "† differs from the best of its column (paired t-test, p < 0.05 after correction for "
@@ -140,7 +151,7 @@ def footnotes(board: Leaderboard) -> tuple[dict[str, list[int]], list[str]]:
     """
     texts: list[str] = []
     places: dict[str, list[int]] = {}
-    for row in board.rows:
+    for row in board.shown:
         own = [*([row.status] if row.status in NOT_TUNED else []), *row.notes]
         own = [*(["judged"] if row.role == "judged" else []), *own]
         texts += [text for text in own if text not in texts]

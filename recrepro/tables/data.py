@@ -41,7 +41,7 @@ def write_csv(
     for board in boards:
         ranking = "sampled" if board.sampled else "full"
         split = [board.dataset, board.split, ranking, board.audit or ""]
-        for row in board.rows:
+        for row in board.shown:
             for metric in board.metrics:
                 place = [*split, row.model, row.status, row.role or "", metric]
                 chance = row.chance.get(metric)

@@ -8,6 +8,7 @@ from recrepro.tables import verdicts as judgements
 from recrepro.tables.cells import (
     heading,
     interval,
+    is_best,
     legend,
     marks,
     number,
@@ -16,7 +17,7 @@ from recrepro.tables.cells import (
 )
 from recrepro.text.templates import render
 
-TOOLS = (best_values, heading, interval, legend, marks, number, status_text)
+TOOLS = (best_values, heading, interval, is_best, legend, marks, number, status_text)
 """Functions that the template calls."""
 
 

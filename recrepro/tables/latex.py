@@ -5,7 +5,16 @@ import re
 from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, Row, best_values
 from recrepro.analysis.verdict import BoardVerdict
 from recrepro.tables import verdicts as judgements
-from recrepro.tables.cells import footnotes, heading, interval, legend, marks, number, verdict_cells
+from recrepro.tables.cells import (
+    footnotes,
+    heading,
+    interval,
+    is_best,
+    legend,
+    marks,
+    number,
+    verdict_cells,
+)
 from recrepro.text.clean import one_line
 
 PREAMBLE = r"""% Needs \usepackage{booktabs}.
@@ -58,7 +67,7 @@ def _board(board: Leaderboard) -> str:
     places, texts = footnotes(board)
     best = best_values(board)
     rows = []
-    for row in board.rows:
+    for row in board.shown:
         letters = _superscript(",".join(map(_letter, places[row.model])))
         rows.append(
             [escape(row.model) + letters, *(_value(row, metric, best) for metric in board.metrics)]
@@ -74,7 +83,7 @@ def _board(board: Leaderboard) -> str:
 
 def _value(row: Row, metric: str, best: dict[str, float]) -> str:
     text = escape(number(row, metric))
-    if metric in row.means and row.means[metric] == best.get(metric):
+    if is_best(row, metric, best):
         text = rf"\textbf{{{text}}}"
     return text + _superscript("".join(ESCAPES[mark].strip("$") for mark in marks(row, metric)))
 

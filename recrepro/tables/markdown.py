@@ -9,6 +9,7 @@ from recrepro.tables import verdicts as judgements
 from recrepro.tables.cells import (
     heading,
     interval,
+    is_best,
     legend,
     marks,
     number,
@@ -60,7 +61,7 @@ def write(
                 *(_value(row, metric, best) for metric in board.metrics),
                 *(escape(status_text(row)), escape("; ".join(row.notes))),
             ]
-            for row in board.rows
+            for row in board.shown
         ]
         lines += [f"### {escape(heading(board))}", ""]
         lines += table(columns, rows, right=range(1, 1 + len(board.metrics)))
@@ -81,6 +82,6 @@ def write(
 
 def _value(row: Row, metric: str, best: dict[str, float]) -> str:
     text = number(row, metric)
-    if metric in row.means and row.means[metric] == best.get(metric):
+    if is_best(row, metric, best):
         text = f"**{text}**"
     return " ".join(filter(None, [text + marks(row, metric), escape(interval(row, metric))]))

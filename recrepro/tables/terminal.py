@@ -16,6 +16,7 @@ from recrepro.tables.cells import (
     group_cells,
     heading,
     interval,
+    is_best,
     legend,
     marks,
     number,
@@ -72,7 +73,7 @@ def show_leaderboard(
             console.print(_leaderboard_table(board, metrics))
         for note in (*legend(board), *board.notes):
             console.print(note, style="dim", soft_wrap=True)
-        for row in board.rows:
+        for row in board.shown:
             for note in row.notes:
                 console.print(f"{row.model}: {note}", style="dim", soft_wrap=True)
     written = judgements.lines(judged)
@@ -107,10 +108,10 @@ def _leaderboard_table(board: Leaderboard, metrics: tuple[str, ...]) -> Table:
         table.add_column(metric.replace("@", "\n@"), justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     widths = {m: max((len(marks(row, m)) for row in board.rows), default=0) for m in metrics}
-    for row in board.rows:
+    for row in board.shown:
         cells = [
             Text.assemble(
-                (number(row, m), "bold green" if row.means.get(m) == best.get(m) else ""),
+                (number(row, m), "bold green" if is_best(row, m, best) else ""),
                 marks(row, m).ljust(widths[m]),
                 (f"\n{interval(row, m)}{' ' * widths[m]}" if m in row.chance else "", "dim"),
             )
