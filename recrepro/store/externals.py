@@ -9,7 +9,7 @@ from recrepro.store import schema as tables
 from recrepro.store.entries import Member
 from recrepro.store.openings import Opening
 from recrepro.store.records import Record
-from recrepro.store.rows import fetch, hash_of, identity_of, name_of
+from recrepro.store.rows import fetch, hash_of, identity_of, name_of, titles_of
 from recrepro.store.seal import openings
 
 
@@ -26,7 +26,7 @@ def add(connection: sa.Connection, experiment: str, record: Record) -> None:
         The result.
     """
     now, table = time.time(), tables.EXTERNALS
-    cell, titles, text = record.cell, record.name.model_dump_json(), record.dumps()
+    cell, titles, text = record.cell, titles_of(record.name), record.dumps()
     same = (table.c.name == experiment, table.c.titles == titles)
     earlier = {cell, *connection.scalars(sa.select(table.c.cell).where(*same))}
     opened = sorted(

@@ -309,7 +309,7 @@ class Ledger:
             for place, (member, identity) in enumerate(cells):
                 connection.execute(
                     tables.MEMBERS.insert().values(
-                        **key, place=place, cell=member.cell, titles=member.name.model_dump_json()
+                        **key, place=place, cell=member.cell, titles=rows.titles_of(member.name)
                     )
                 )
                 _add_cell(connection, member.cell, identity)
@@ -377,7 +377,7 @@ class Ledger:
     @_idempotent
     def has_namesakes(self, member: Member) -> bool:
         """Say whether another cell has the same name: with other metrics, budget or code."""
-        titles = member.name.model_dump_json()
+        titles = rows.titles_of(member.name)
         with self._engine.connect() as connection:
             for table in (tables.MEMBERS, tables.SUPERSEDED):
                 same = (table.c.titles == titles, table.c.cell != member.cell)

@@ -11,6 +11,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Container
 from functools import partial
+from types import SimpleNamespace
 
 import sqlalchemy as sa
 
@@ -18,10 +19,9 @@ from recrepro.durable import new_folder
 from recrepro.errors import RecreproError
 from recrepro.store import schema as tables
 from recrepro.store.ledger import Ledger
-from recrepro.store.names import CellName
 from recrepro.store.parcel import Merged, Parcel, Row
 from recrepro.store.records import Record
-from recrepro.store.rows import fetch, is_done, lease
+from recrepro.store.rows import fetch, is_done, lease, name_of
 from recrepro.store.sound import sound_part
 from recrepro.store.workspace import Workspace
 
@@ -96,7 +96,7 @@ class _Taking:
         }
         self._differing: set[str] = set()
         self._names = {
-            row["cell"]: CellName.model_validate_json(row["titles"]).path
+            row["cell"]: name_of(SimpleNamespace(**row)).path
             for table in (tables.MEMBERS, tables.SUPERSEDED, tables.EXTERNALS)
             for row in parcel.of(table)
         }

@@ -266,10 +266,22 @@ def missing_opening(record: Record, openings: Sequence[Opening]) -> str | None:
     return None
 
 
+def titles_of(name: CellName) -> str:
+    """Return the name of a cell as rows have it: as JSON, with a hash behind it."""
+    text = name.model_dump_json()
+    return f"{text}#{hash_of(text)[:16]}"
+
+
 def name_of(row: Any) -> CellName:
     """Return the name of a cell from a row with `cell` and `titles`."""
+    text, _, digest = row.titles.rpartition("#")
+    if row.titles.endswith("}"):  # written before there was a hash
+        text = row.titles
+    elif hash_of(text)[:16] != digest:
+        problem = f"{_short(row.titles)} is not what was written there"
+        raise Damage(problem, "experiment_cells", "titles", row.cell)
     try:
-        return CellName.model_validate_json(row.titles)
+        return CellName.model_validate_json(text)
     except ValidationError as error:
         problem = f"{_short(row.titles)} is no name of a cell"
         raise Damage(problem, "experiment_cells", "titles", row.cell) from error

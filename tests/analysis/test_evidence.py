@@ -93,6 +93,7 @@ def test_a_model_without_hyperparameters_needs_no_search():
 
 
 def test_a_published_method_needs_a_gate_and_a_users_own_model_none():
+    pytest.importorskip("torch", reason="neural models need torch")
     named = {"family": "neural", "name": "neumf", "version": MODELS.resolve("neumf").version}
     assert list(evidence.missing_of_gate(fits(**named))) == []
     for other in ({"name": "sasrec"}, {"version": 99}):
@@ -102,6 +103,7 @@ def test_a_published_method_needs_a_gate_and_a_users_own_model_none():
 
 
 def test_a_gate_is_a_record_in_which_every_printed_value_was_met():
+    pytest.importorskip("torch", reason="neural models need torch")
     for gate in evidence.gates():
         content = (RECORDS / gate.record).read_bytes()
         assert hashlib.sha256(content).hexdigest() == gate.sha256

@@ -136,6 +136,45 @@ def test_a_cell_in_a_state_that_is_none_is_never_left_out_in_silence(root, tmp_p
             ledger.superseded(*version) if read == "superseded" else read(ledger)
 
 
+@pytest.mark.parametrize(
+    ("table", "part"),
+    [
+        *(("experiment_cells", part) for part in ("itemknn", "ease", '"seed":1', '"s"', "toy")),
+        *(("externals", part) for part in ("theirs", '"seed":1')),
+        *(("superseded", part) for part in ("itemknn", '"seed":1')),
+    ],
+)
+def test_a_name_with_another_letter_is_refused(root, tmp_path, table, part):
+    copy = shutil.copytree(root / "runs", tmp_path / "runs")
+    letter = max(part, key=str.isalnum)
+    other = part.replace(letter, chr(ord(letter) ^ 1))
+    query = f"UPDATE {table} SET titles = replace(titles, ?, ?)"
+    with contextlib.closing(sqlite3.connect(copy / "ledger.db")) as ledger:
+        assert ledger.execute(query, (part, other)).rowcount
+        ledger.commit()
+    variables = {"COLUMNS": "200", "RECREPRO_WORKSPACE": str(copy)}
+    done = call_here(("leaderboard", "e.toml", "--no-intervals"), root, variables)
+    assert done.returncode == 3
+    assert "column 'titles'" in done.stderr
+
+
+def test_names_from_before_they_had_hashes_are_read(root, tmp_path):
+    copy = shutil.copytree(root / "runs", tmp_path / "runs")
+    with contextlib.closing(sqlite3.connect(copy / "ledger.db")) as ledger:
+        for table in ("experiment_cells", "externals", "superseded"):
+            ledger.execute(f"UPDATE {table} SET titles = substr(titles, 1, length(titles) - 17)")
+        ledger.commit()
+    now, old = (
+        call_here(
+            ("leaderboard", "e.toml", "--no-intervals"),
+            root,
+            {"COLUMNS": "200", "RECREPRO_WORKSPACE": str(workspace)},
+        )
+        for workspace in (root / "runs", copy)
+    )
+    assert (old.returncode, old.stdout) == (0, now.stdout)
+
+
 @pytest.mark.nightly  # every column with every odd value: minutes
 def test_any_damage_is_refused_or_says_the_same(root):
     rng = random.Random(time.time_ns())

@@ -209,7 +209,8 @@ ALTERED = {
     "trial": ("UPDATE trials SET trial = replace(trial, '0.5', '0.9')", "altered"),
     "trial's hash": ("UPDATE trials SET trial_hash = NULL, trial = 'x'", "trial 0"),
     "number": ("UPDATE trials SET number = 7 WHERE number = 0", "trial 0 is missing"),
-    "name": ("UPDATE experiment_cells SET titles = 'x'", "no name of a cell"),
+    "name": ("UPDATE experiment_cells SET titles = 'x'", "not what was written there"),
+    "name without a hash": ("UPDATE experiment_cells SET titles = '{}'", "no name of a cell"),
     "type": ("UPDATE openings SET opened_at = 'yesterday'", "'opened_at'"),
     "reason": ("UPDATE openings SET reason = 'weird'", "'reason'"),
 }
