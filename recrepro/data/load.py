@@ -14,6 +14,7 @@ from recrepro.data.formats.files import read_bytes, unpacked_name
 from recrepro.data.formats.read import build_interactions, read_frame, read_published
 from recrepro.data.formats.side import Columns, FeatureLayout, Pairs
 from recrepro.data.formats.times import settle_times
+from recrepro.data.sessions import cut_sessions
 from recrepro.data.synthetic import synthetic, synthetic_features
 from recrepro.errors import DataError, UsageError, at
 from recrepro.features import Features, FeatureSet
@@ -55,6 +56,8 @@ def load_dataset(
         filters.append(("min-value", MinValue(value=spec.min_value)))
     filters += [(f.name, make_filter(f, f"data set {spec.name!r}")) for f in spec.filters]
     done: list[dict[str, Any]] = [{"step": "duplicates", "rule": spec.duplicates, "on": "all"}]
+    if spec.session_gap is not None:
+        done.insert(0, {"step": "sessions", "gap_s": spec.session_gap, "on": "all"})
     if dataset.time_unit != "s":
         # Seconds are not recorded, so that what was made of such data keeps its identity.
         done.insert(0, {"step": "times", "unit": dataset.time_unit, "on": "all"})
@@ -123,6 +126,8 @@ def _read(spec: DatasetSpec, base: Path, data_dir: Path | None, *, progress: boo
         path = base / spec.file
         frame = read_frame(path, spec.format, columns)
         unit = settle_times([frame], spec.time_unit)
+        if spec.session_gap is not None:
+            frame = cut_sessions(frame, spec.session_gap)
         interactions = build_interactions(frame, str(path), duplicates=spec.duplicates)
         return Dataset(spec.name, interactions, has_values="value" in frame, time_unit=unit)
     if spec.train is not None and spec.test is not None:
@@ -138,7 +143,13 @@ def _read(spec: DatasetSpec, base: Path, data_dir: Path | None, *, progress: boo
             duplicates=spec.duplicates,
             time_unit=spec.time_unit,
         )
-    return load_named(spec.name, data_dir, duplicates=spec.duplicates, progress=progress)
+    return load_named(
+        spec.name,
+        data_dir,
+        duplicates=spec.duplicates,
+        session_gap=spec.session_gap,
+        progress=progress,
+    )
 
 
 def load_features(

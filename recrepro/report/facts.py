@@ -82,7 +82,10 @@ def _picture(name: str, repeat: str, found: RecordedAudit) -> list[Chart]:
             part: popularity[part].get(key) for part in ("train", "test", "random")
         }
         values["test"] = popularity.get("distance") if key == "distance" else values.get("test")
-        rows.append((title, {part: v for part, v in values.items() if v is not None}))
+        if known := {part: v for part, v in values.items() if v is not None}:
+            rows.append((title, known))
+    if not rows:  # as in records that were made without them
+        return []
     cells = tuple(
         (TableCell(title), *(number(values.get(part)) for part in ("train", "test", "random")))
         for title, values in rows

@@ -3,12 +3,18 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from recrepro.data.dataset import Dataset
-from recrepro.data.formats.times import NAMES
+from recrepro.data.formats.times import NAMES, UNITS
 from recrepro.evaluation.definitions import parse_metric
+from recrepro.interactions import UNKNOWN_TIME, sorting_order
 from recrepro.run.plan import Plan
 from recrepro.spec.experiment import Experiment
 from recrepro.spec.places import place
+
+DAY = 86_400
+"""Seconds of a day."""
 
 Note = tuple[tuple[str | int, ...], str]
 """A place in the experiment file, as in `RecreproError.location`, and what is odd there."""
@@ -21,6 +27,7 @@ def notes(plan: Plan) -> Iterator[Note]:
         yield from _cutoffs(plan, dataset)
         if dataset.name not in stated:
             yield from _times(dataset)
+        yield from _order(plan, dataset)
 
 
 def _cutoffs(plan: Plan, dataset: Dataset) -> Iterator[Note]:
@@ -51,6 +58,41 @@ def _times(dataset: Dataset) -> Iterator[Note]:
             f"the times of {dataset.name!r} look like {unit}: the latest is "
             f"{times.max(initial=0)}. Write moments, such as the 'at' of a temporal split, in "
             f"{unit} too. If the column has another unit, say so with time_unit."
+        )
+        yield ("datasets", dataset.name), text
+
+
+def _order(plan: Plan, dataset: Dataset) -> Iterator[Note]:
+    """Note times that are an order only, or that do not tell the order within a day.
+
+    Nothing is noted where neither a split nor a model goes by them; a cut at one moment for all
+    users does not go by the order within a day.
+    """
+    interactions = dataset.interactions
+    orders = {splitter.order for splitter in plan.splitters.values()}
+    by_user = "user" in orders or any(model.uses for model in plan.models.values())
+    if interactions.times is None or not (by_user or "global" in orders):
+        return
+    known = interactions.times != UNKNOWN_TIME
+    times, users = interactions.times[known], interactions.users[known]
+    day = DAY * 1000 ** UNITS.index(dataset.time_unit)
+    if not len(times):
+        return
+    if times.min() >= 0 and times.max() < day:
+        text = (
+            f"the times of {dataset.name!r} are only an order, from {times.min()} to "
+            f"{times.max()}: they order the interactions of a user, but no moment is the same for "
+            "two users. Cuts at one moment, and models that use the times themselves, mean little "
+            "here."
+        )
+        yield ("datasets", dataset.name), text
+    elif by_user and not (times % day).any():
+        order = sorting_order(users, times)
+        same = (np.diff(users[order]) == 0) & (np.diff(times[order]) == 0)
+        tied = np.append(same, False) | np.append(False, same)
+        text = (
+            f"the times of {dataset.name!r} are days: {tied.mean():.0%} of the interactions share "
+            "their day with another one of the same user, and their order is drawn at random."
         )
         yield ("datasets", dataset.name), text
 

@@ -129,7 +129,8 @@ class DatasetSpec(TomlTable):
     """Where interactions come from, and what is done to them before the split.
 
     Either `name` is one that ``recrepro ls datasets`` lists, or one of `file`, `train` with
-    `test`, or `synthetic` says where they are and `name` is free.
+    `test`, or `synthetic` says where they are and `name` is free. With `session_gap`, in seconds,
+    each session of a user takes the place of a user.
     """
 
     name: Name
@@ -146,12 +147,13 @@ class DatasetSpec(TomlTable):
     filters: Annotated[tuple[FilterSpec, ...], Field(max_length=MOST_LISTED)] = ()
     values: Literal["binary", "keep"] = "binary"
     time_unit: Literal["s", "ms", "us", "ns"] | None = None
+    session_gap: PositiveFloat | None = None
     features: Annotated[tuple[FeatureSpec, ...], Field(max_length=MOST_LISTED)] = ()
 
     @model_serializer(mode="wrap")
     def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out features and a unit that are not given: what was run before keeps its hash."""
-        later = ("features", "time_unit")
+        """Leave out later keys that are not given: what was run before keeps its hash."""
+        later = ("features", "session_gap", "time_unit")
         return {k: v for k, v in write(self).items() if v or k not in later}
 
     @model_validator(mode="after")
@@ -169,6 +171,11 @@ class DatasetSpec(TomlTable):
         for name in ("validation", "negatives"):
             if getattr(self, name) is not None and self.test is None:
                 raise ValueError(f"{name!r} needs 'train' and 'test'")
+        if self.session_gap is not None and (self.train or self.synthetic):
+            raise ValueError(
+                "'session_gap' goes with 'file' or a named data set: published parts and made-up "
+                "data have no sessions to cut"
+            )
         if self.file is None and self.train is None:
             if self.format or self.columns:
                 raise ValueError("'format' and 'columns' go with 'file' or 'train' and 'test' only")

@@ -14,6 +14,7 @@ SPLITS: Registry[type[Splitter]] = Registry(
         "temporal-user": "recrepro.splits.temporal:TemporalUser",
         "sliding-windows": "recrepro.splits.temporal:SlidingWindows",
         "unseen-users": "recrepro.splits.unseen_users:UnseenUsers",
+        "unseen-sessions": "recrepro.splits.unseen_sessions:UnseenSessions",
         "published": "recrepro.splits.published:Published",
     },
     hint="List them: recrepro ls splits.",

@@ -36,6 +36,10 @@ LOGS = {
     "sequence": "a x\nb y\n",
     "jsonl": '{"user": "a", "item": "x"}\n{"user": "b", "item": "y"}\n',
     "steam-purchases": "a,x,purchase,1,0\nb,y,purchase,1,0\n",
+    "yoochoose-clicks": "a,2014-04-07T10:51:09.277Z,x,0\nb,2014-04-07T10:51:09.278Z,y,S\n",
+    "diginetica-views": (
+        "sessionId;userId;itemId;timeframe;eventdate\na;NA;x;7;2016-05-09\nb;1;y;8;2016-05-09\n"
+    ),
 }
 
 

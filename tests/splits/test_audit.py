@@ -31,6 +31,7 @@ EVERY = {
     "sliding-windows": [{}, {"train_windows": 3}],
     "k-fold": [{}, {"over": "all"}],
     "unseen-users": [{}, {"pick": "last"}],
+    "unseen-sessions": [{}, {"fraction": 0.2, "hidden": 2}],
     "published": [{}, {"validation": "leave-one-out"}],
 }
 STRATEGIES = [

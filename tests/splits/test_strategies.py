@@ -22,6 +22,7 @@ from recrepro.splits.k_fold import KFold
 from recrepro.splits.leave_out import LeaveKOut, LeaveOneOut
 from recrepro.splits.published import Published
 from recrepro.splits.temporal import SlidingWindows, Temporal, TemporalUser
+from recrepro.splits.unseen_sessions import UnseenSessions
 from recrepro.splits.unseen_users import UnseenUsers
 
 DRAWN = {
@@ -47,13 +48,16 @@ EVERY = {
     "temporal-user": TemporalUser(fraction=0.3),
     "sliding-windows": SlidingWindows(windows=2, fraction=0.25),
     "sliding-windows, length": SlidingWindows(windows=2, length=2),
+    "unseen-sessions": UnseenSessions(fraction=0.3),
+    "unseen-sessions, length": UnseenSessions(length=2, hidden=2),
     "sliding-windows, train": SlidingWindows(windows=2, fraction=0.25, train_windows=2),
 }
 LATE = {
+    "unseen-sessions, length": UnseenSessions(length=150, hidden=2),
     "temporal at": Temporal(at=600),
     "sliding-windows, length": SlidingWindows(windows=2, length=150),
 }
-"""Two of them for the times of `busy`."""
+"""Three of them for the times of `busy`."""
 FOLDS = [(name, fold) for name, strategy in EVERY.items() for fold in range(strategy.n_folds)]
 IN_TIME = [case for case in FOLDS if EVERY[case[0]].order in {"user", "global"}]
 ROWS = st.lists(
@@ -101,7 +105,7 @@ def split_if_possible(strategy, interactions, fold=0):
     try:
         return split(strategy, interactions, fold=fold)
     except DataError as error:
-        expected = ("part of the split is empty", "there are", "no time left to train on")
+        expected = ("part of the split is empty", "there are", "no time left", "holds out all")
         assert any(text in str(error) for text in expected)  # noqa: PT017
         assume(False)
 
@@ -191,15 +195,15 @@ def test_cold_rows_are_dropped_and_counted_or_kept(log, name, fold, made):
 def test_nothing_fitted_on_is_later_than_what_is_held_out(log, name, fold, made, cold):
     strategy = EVERY[name].model_copy(update={"cold_users": cold, "cold_items": cold})
     parts = split_if_possible(strategy, log(made), fold)
-    for before, after in (
-        (parts.test_shown if strategy.unseen_users else parts.known, parts.hidden),
-        (parts.validation_shown if strategy.unseen_users else parts.train, parts.validation),
+    for fitted, shown, after in (
+        (parts.known, parts.test_shown, parts.hidden),
+        (parts.train, parts.validation_shown, parts.validation),
     ):
-        latest = bound_by_user(before, "maximum", -1)
+        latest = bound_by_user(shown if strategy.unseen_users else fitted, "maximum", -1)
         earliest = bound_by_user(after, "minimum", 10)
         assert (latest <= earliest).all()
         if strategy.order == "global":
-            assert latest.max() < earliest.min()
+            assert fitted.times.max(initial=-1) < earliest.min()
     if strategy.order == "global" and len(parts.validation):
         assert parts.validation.times.max() < parts.hidden.times.min()
 

@@ -26,6 +26,7 @@ FAMILIES = (
     "articles_books_music",
     "reviews",
     "games",
+    "sessions",
     "s3rec",
     "amazon_2014",
     "amazon_2018",

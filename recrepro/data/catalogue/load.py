@@ -22,6 +22,7 @@ from recrepro.data.formats.read import (
     read_frame,
 )
 from recrepro.data.formats.times import settle_times, time_unit_of
+from recrepro.data.sessions import cut_sessions
 from recrepro.errors import DataError, UsageError
 from recrepro.features import Features, FeatureSet
 from recrepro.interactions import Duplicates, Interactions
@@ -49,6 +50,7 @@ def load_named(
     data_dir: Path | None = None,
     *,
     duplicates: Duplicates = "last",
+    session_gap: float | None = None,
     progress: bool = True,
 ) -> Dataset:
     """Load a data set by its name, from a local copy if there is one, else by download.
@@ -63,6 +65,8 @@ def load_named(
         A folder with local copies.
     duplicates
         As in `Interactions.from_frame`.
+    session_gap : float, optional
+        Seconds, as in `cut_sessions`; only for data sets without published parts.
     progress : bool
         Whether a download may draw a progress bar.
 
@@ -74,6 +78,11 @@ def load_named(
         If it cannot be had, or what was found is not it. A local copy is never deleted.
     """
     entry = find_entry(name)
+    if session_gap is not None and set(entry.sources) != {"interactions"}:
+        raise UsageError(
+            f"{name!r} is a published split, whose users cannot be cut into sessions. Take "
+            "'session_gap' away."
+        )
     found = {
         part: _locate(entry, source, data_dir, progress=progress)
         for part, source in entry.sources.items()
@@ -83,8 +92,11 @@ def load_named(
         dataset = _with_all_items(_build(name, frames, found, "last"), entry.numbered_items)
         rows = sum(len(frame) for part, frame in frames.items() if part != "negatives")
         _verify(name, entry, dataset, found, rows)
-        if duplicates == "last":  # what the table says of a data set holds for the usual rule
+        # What the table says of a data set holds for the usual rule, and for users.
+        if duplicates == "last" and session_gap is None:
             return dataset
+        if session_gap is not None:
+            frames = {"interactions": cut_sessions(frames["interactions"], session_gap)}
         return _with_all_items(_build(name, frames, found, duplicates), entry.numbered_items)
     except (DataError, UsageError) as error:
         for where in found.values():

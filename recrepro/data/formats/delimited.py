@@ -1,6 +1,7 @@
 """Text with a separator between the fields, with a header line or without."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -20,7 +21,7 @@ from recrepro.data.formats.rows import (
     separated,
     wrong_line,
 )
-from recrepro.data.formats.times import EXACT
+from recrepro.data.formats.times import EXACT, note_times
 from recrepro.errors import DataError, UsageError
 
 LAYOUTS = {
@@ -34,6 +35,8 @@ LAYOUTS = {
     "movielens": Dialect("\x1f", "'::'"),
     "steam-purchases": Dialect(",", "commas", quoted=True),
     "steam-plays": Dialect(",", "commas", quoted=True),
+    "yoochoose-clicks": Dialect(",", "commas"),
+    "diginetica-views": Dialect(";", "semicolons", header=True),
 }
 """The formats that are read here."""
 
@@ -66,6 +69,10 @@ def parse_delimited(text: bytes, where: str, fmt: str, columns: Mapping[str, str
 
     arrays = {ours: table[names[at]] for ours, at in chosen.items()}
     frame = arrow_frame(arrays, where, locate)
+    if fmt == "diginetica-views":
+        # The date of a session, and milliseconds since it began.
+        frame["time"] = frame["time"] * 1000 + frame.pop("value").astype(np.int64)
+        note_times(frame, dates=True, decimals=3)
     if fmt == "ncf" and "time" in frame:
         # Rebuilt copies of NCF's files write 0 for a time that could not be recovered.
         times = frame["time"].astype("Int64")
@@ -104,17 +111,50 @@ def _only(table: pa.Table, what: str, where: str) -> "tuple[pa.Table, np.ndarray
     return table.filter(mask), kept
 
 
+def _of_steam(fmt: str, first: list[str], place: str) -> dict[str, int]:
+    if len(first) not in {4, 5}:
+        raise DataError(
+            f"{place}: {len(first)} fields where the format {fmt!r} has user, game, 'purchase' or "
+            "'play', hours and a 0. Is it another format?"
+        )
+    return {"user": 0, "item": 1} | ({"value": 3} if fmt == "steam-plays" else {})
+
+
+def _of_yoochoose(first: list[str], place: str) -> dict[str, int]:
+    if len(first) != 4:
+        raise DataError(
+            f"{place}: {len(first)} fields where the format 'yoochoose-clicks' has session, time, "
+            "item and category. Is it another format?"
+        )
+    return {"user": 0, "item": 2, "time": 1}
+
+
+def _of_diginetica(first: list[str], place: str) -> dict[str, int]:
+    """Find the columns; milliseconds since the session began are read as the value."""
+    header = [name.replace("_", "").lower() for name in first]
+    wanted = {"user": "sessionid", "item": "itemid", "value": "timeframe", "time": "eventdate"}
+    if set(wanted.values()) - set(header):
+        raise DataError(
+            f"{place}: the format 'diginetica-views' has the columns sessionId, itemId, timeframe "
+            f"and eventdate, and the header is {';'.join(first)[:60]!r}. Is it another format?"
+        )
+    return {ours: header.index(theirs) for ours, theirs in wanted.items()}
+
+
+_OF_ONE_FILE: dict[str, Callable[[list[str], str], dict[str, int]]] = {
+    **{fmt: partial(_of_steam, fmt) for fmt in _STEAM},
+    "yoochoose-clicks": _of_yoochoose,
+    "diginetica-views": _of_diginetica,
+}
+"""How the columns are found, by the first line, of formats that only one publisher uses."""
+
+
 def _chosen(
     first: list[str], fmt: str, columns: Mapping[str, str], where: str, line: int
 ) -> dict[str, int]:
     """Find the position of each of our columns, by the first line or by the format."""
-    if fmt in _STEAM:
-        if len(first) not in {4, 5}:
-            raise DataError(
-                f"{where}, line {line}: {len(first)} fields where the format {fmt!r} has user, "
-                f"game, 'purchase' or 'play', hours and a 0. Is it another format?"
-            )
-        return {"user": 0, "item": 1} | ({"value": 3} if fmt == "steam-plays" else {})
+    if fmt in _OF_ONE_FILE:
+        return _OF_ONE_FILE[fmt](first, f"{where}, line {line}")
     if not LAYOUTS[fmt].header:
         if not 2 <= len(first) <= 4:
             likely = likely_format(first[0]) if len(first) == 1 else None

@@ -35,6 +35,8 @@ FORMATS = {
     "netflix": "'movie:' alone, then lines of user, rating, date (combined_data_1.txt)",
     "steam-purchases": "comma, no header: user, game, purchase or play, hours; the purchases",
     "steam-plays": "the same (steam-200k.csv); who played what, for how many hours",
+    "yoochoose-clicks": "comma, no header: session, time, item, category (yoochoose-clicks.dat)",
+    "diginetica-views": "semicolon, header line: sessions and milliseconds (train-item-views.csv)",
 }
 """Name of each format and what it is; every one may be packed by gzip or bzip2."""
 
