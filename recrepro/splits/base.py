@@ -22,6 +22,11 @@ Order = Literal["none", "user", "global"]
 """What a split promises about time: nothing; that no user has a training interaction later than
 one of their held-out ones; that nobody has."""
 
+Promise = Literal["random", "temporal", "repeat", "random-exposure", "long-tail"]
+"""What a split is said to be, by which the audit judges it: a random draw from the same data; later
+than train; with pairs that are in train too; of items that were shown at random; of items that are
+not popular."""
+
 
 class Role(IntEnum):
     """What an interaction is for in a split."""
@@ -102,6 +107,16 @@ class Splitter(BaseModel, ABC):
     def order(self) -> Order | None:
         """What the strategy promises about time; None if nobody knows."""
         return "none"
+
+    @property
+    def promise(self) -> Promise | None:
+        """What the audit judges a split of this strategy by, unless the experiment says otherwise.
+
+        None if nobody knows.
+        """
+        if self.order is None:
+            return None
+        return "random" if self.order == "none" else "temporal"
 
     @property
     def n_folds(self) -> int:
