@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 from recrepro.data.dataset import Dataset
 from recrepro.errors import DataError
 from recrepro.interactions import UNKNOWN_TIME, Interactions, sorting_order
+from recrepro.spec.experiment import Promise
 from recrepro.text.words import count
 
 ColdRule = Literal["drop", "keep"]
@@ -21,11 +22,6 @@ ColdRule = Literal["drop", "keep"]
 Order = Literal["none", "user", "global"]
 """What a split promises about time: nothing; that no user has a training interaction later than
 one of their held-out ones; that nobody has."""
-
-Promise = Literal["random", "temporal", "repeat", "random-exposure", "long-tail"]
-"""What a split is said to be, by which the audit judges it: a random draw from the same data; later
-than train; with pairs that are in train too; of items that were shown at random; of items that are
-not popular."""
 
 
 class Role(IntEnum):

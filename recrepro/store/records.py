@@ -245,6 +245,9 @@ class RecordedAudit(Plain):
 
     version: int
     verdict: Literal["leaking", "suspicious", "clean"]
+    promise: str | None = None
+    checks: list[str] = Field([])
+    features: dict[str, str] = Field({})
     findings: list[AuditFinding]
     popularity: dict[str, Any]
 

@@ -7,10 +7,11 @@ from scipy.sparse import csr_array
 
 from recrepro.features import Features
 from recrepro.interactions import Interactions
+from recrepro.spec.experiment import Promise
 from recrepro.splits.audit import counts, encoded, negatives, order, pairs, ties, twins
 from recrepro.splits.audit.findings import Audit, Finding
 from recrepro.splits.audit.material import Check, Material
-from recrepro.splits.base import Order, Promise
+from recrepro.splits.base import Order
 
 CHECKS: dict[str, Check] = {
     "shared pairs": pairs.shared_pairs,

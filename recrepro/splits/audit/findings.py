@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from recrepro.interactions import Interactions
-from recrepro.splits.base import Promise
+from recrepro.spec.experiment import Promise
 from recrepro.splits.popularity import Popularity
 from recrepro.text.words import count
 

@@ -12,9 +12,10 @@ from scipy.sparse import csr_array
 from recrepro.features import Features
 from recrepro.interactions import UNKNOWN_TIME, Interactions
 from recrepro.randomness import generator
+from recrepro.spec.experiment import Promise
 from recrepro.splits.audit.findings import Finding
 from recrepro.splits.audit.timeline import Timeline
-from recrepro.splits.base import Order, Promise
+from recrepro.splits.base import Order
 from recrepro.splits.popularity import Popularity, compare_popularity
 
 

@@ -38,7 +38,8 @@ class Timeline:
         """Return the timeline of two parts, or None if there is nothing to compare."""
         if history.times is None or test.times is None:
             return None
-        parts = [part.select(part.times != UNKNOWN_TIME) for part in (history, test)]
+        parts = [history.select(history.times != UNKNOWN_TIME)]
+        parts.append(test.select(test.times != UNKNOWN_TIME))
         both = (parts[0].user_counts > 0) & (parts[1].user_counts > 0)
         parts = [part.select(both[part.users]) for part in parts]
         if not len(parts[1]):
@@ -127,9 +128,7 @@ class Timeline:
         return places
 
 
-def mean_by_user(
-    users: NDArray[np.int32], values: NDArray[np.float64]
-) -> tuple[float, float, int]:
+def mean_by_user(users: NDArray[np.int32], values: NDArray[np.float64]) -> tuple[float, float, int]:
     """Return mean over users of their means, its standard error, and the number of users."""
     counts = np.bincount(users)
     means = np.bincount(users, values)[counts > 0] / counts[counts > 0]

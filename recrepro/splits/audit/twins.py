@@ -22,7 +22,7 @@ ALIKE = 0.75
 HARMLESS = 0.001
 """Share of test interactions told by twins up to which nothing is said of it."""
 
-MANY = 0.02
+MANY = 0.15
 """The same from which it is suspicious."""
 
 FEWEST = 5
@@ -134,7 +134,8 @@ def _alike(ones: Signatures, others: Signatures) -> NDArray[np.int64]:
     for column in range(ones.hashes.shape[1]):
         agree += ones.hashes[pairs[:, 0], column] == others.hashes[pairs[:, 1], column]
     alike = (agree >= ALIKE * ones.hashes.shape[1]) & (left != right)
-    return np.column_stack([left, right])[alike]
+    twins: NDArray[np.int64] = np.column_stack([left, right])[alike]
+    return twins
 
 
 def _band_keys(hashes: NDArray[np.uint32]) -> NDArray[np.uint64]:
