@@ -21,7 +21,7 @@ the train interactions that items of a random draw have."""
 REDUCED = 0.25
 """A catalogue is suspicious if at most so many times the expected number of items is not tested."""
 
-_RARER_THAN = 1e-6
+_RARER_THAN = 1e-5
 _FEW = 50
 
 

@@ -113,7 +113,10 @@ class Material:
     @cached_property
     def timeline(self) -> Timeline | None:
         """History and test of each user in the order of their times, if there are any."""
-        return Timeline.of(self.history, self.test)
+        history = self.history
+        if self.promise != "repeat":  # What is in both parts is another finding.
+            history = history.select(~history.in_common_with(self.test))
+        return Timeline.of(history, self.test)
 
 
 Check = Callable[[Material], list[Finding] | None]
