@@ -17,7 +17,7 @@ from typing import Any, Literal
 from recrepro.interactions import Interactions
 from recrepro.spec.experiment import Promise
 from recrepro.splits.popularity import Popularity
-from recrepro.text.words import count
+from recrepro.text.words import audit_in_words
 
 AUDIT_VERSION = 2
 """Bumped whenever a split can get another verdict than before."""
@@ -88,7 +88,7 @@ class Audit:
     @property
     def words(self) -> str:
         """The verdict as people read it; a clean split is one in which nothing was found."""
-        return verdict_in_words(self.verdict, len(self.checks))
+        return audit_in_words(self.verdict, len(self.checks))
 
     @property
     def line(self) -> str:
@@ -107,21 +107,6 @@ class Audit:
             "findings": [asdict(f) for f in self.findings],
             "popularity": self.popularity.as_dict(),
         }
-
-
-def verdict_in_words(verdict: AuditOutcome, n_checks: int | None) -> str:
-    """Return a verdict as people read it.
-
-    Parameters
-    ----------
-    verdict : {"leaking", "suspicious", "clean"}
-        As stored.
-    n_checks : int or None
-        How many checks were made, if that is known.
-    """
-    if verdict != "clean":
-        return verdict
-    return "nothing found" if n_checks is None else f"nothing found by {count(n_checks, 'check')}"
 
 
 def finding(
