@@ -122,6 +122,15 @@ def test_twins_of_few_items_are_told_with_their_number():
     assert told.interactions == pytest.approx(n_told, rel=0.1)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_in_small_and_dense_data_sets_are_alike_by_chance(seed):
+    rng = np.random.default_rng(seed)
+    whole = made([(u, i, 0) for u in range(20) for i in range(12) if rng.random() < 0.85])
+    split = published(whole, rng.random(len(whole)) < 0.2)
+    told = found(audit_split(untimed(split.train), untimed(split.test)))
+    assert not [kind for kind in ("twin-items", "twin-users") if kind in told]
+
+
 # Values and features.
 
 

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 
 from recrepro.interactions import Interactions
 from recrepro.randomness import generator
-from recrepro.splits.audit.findings import Finding, Severity, finding
+from recrepro.splits.audit.findings import SIGMAS, Finding, Severity, finding
 from recrepro.splits.audit.material import Material
 
 ALIKE = 0.75
@@ -23,7 +23,7 @@ HARMLESS = 0.001
 """Share of test interactions told by twins up to which nothing is said of it."""
 
 MANY = 0.15
-"""Share of those that twins could tell, whose sets are large enough, from which it is suspicious.
+"""Share of those whose sets are large enough that twins tell beyond chance: here it is suspicious.
 In CiteULike-a, where groups share libraries, it is 0.10."""
 
 FEWEST = 5
@@ -95,14 +95,16 @@ def _twins(kind: str, split: Material, sets: list[csr_array], what: str) -> list
     for ones, others in ((of_whole, of_whole), (of_test, of_history)):
         large = np.zeros(len(test.indptr) - 1, bool)
         large[ones.sets] = True
-        rows = _told(split.test, _alike(ones, others), split.history, of_items=of_items)
-        share = max(share, rows.sum() / max(large[mine].sum(), _ENOUGH))
-        told |= rows
+        rows, chance = _told(split.test, _alike(ones, others), split.history, of_items=of_items)
+        beyond = rows.sum() - chance.sum()
+        if beyond > SIGMAS * np.sqrt((chance * (1 - chance)).sum()):
+            share = max(share, beyond / max(large[mine].sum(), _ENOUGH))
+            told |= rows
     if told.mean() <= HARMLESS:
         return []
     severity: Severity = "suspicious" if share >= MANY else "note"
     message = f"{int(told.sum()):,} of {len(told):,} test interactions {what}"
-    details = {"share": float(told.mean()), "share_of_large": float(share)}
+    details = {"share": float(told.mean()), "beyond_chance_of_large": float(share)}
     return [finding(kind, severity, split.test.select(told), message, details)]
 
 
@@ -152,8 +154,8 @@ def _band_keys(hashes: NDArray[np.uint32]) -> NDArray[np.uint64]:
 
 def _told(
     test: Interactions, pairs: NDArray[np.int64], history: Interactions, *, of_items: bool
-) -> NDArray[np.bool_]:
-    """Mark test interactions whose counterpart with a twin is in history.
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Find test interactions whose counterpart with a twin is in history.
 
     Parameters
     ----------
@@ -163,18 +165,28 @@ def _told(
         An item, or a user, and its twin.
     of_items : bool
         Whether twins are items.
+
+    Returns
+    -------
+    told : array of bool, shape (n_test,)
+        Which they are.
+    chance : array of float, shape (n_test,)
+        How likely each would be if history were drawn by the popularity of its items alone: in
+        small and dense data sets are alike by chance.
     """
     mine, others = (test.items, test.users) if of_items else (test.users, test.items)
-    told = np.zeros(len(mine), bool)
+    told, missed = np.zeros(len(mine), bool), np.ones(len(mine))
+    popularity = history.item_counts / max(1, (history.user_counts > 0).sum())
     pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
     known = history.users.astype(np.int64) * history.n_items + history.items
     first = np.searchsorted(pairs[:, 0], mine, side="left")
     stop = np.searchsorted(pairs[:, 0], mine, side="right")
     for step in range(int((stop - first).max(initial=0))):
-        rows = np.flatnonzero((first + step < stop) & ~told)
+        rows = np.flatnonzero(first + step < stop)
         twins, rest = pairs[first[rows] + step, 1], others[rows].astype(np.int64)
         users, items = (rest, twins) if of_items else (twins, rest)
         wanted = users * history.n_items + items
         at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-        told[rows] = known[at] == wanted
-    return told
+        told[rows] |= known[at] == wanted
+        missed[rows] *= 1 - popularity[items]
+    return told, 1 - missed
