@@ -24,6 +24,12 @@ EVERY = {
     "published": [{}, {"validation": "leave-one-out"}],
 }
 VARIANTS = [(name, options) for name, each in EVERY.items() for options in each]
+BRIEFLY = [
+    *((name, each[0]) for name, each in EVERY.items()),
+    ("leave-one-out", {"pick": "random"}),
+    ("unseen-users", {"pick": "last"}),
+]
+"""Every strategy once, or twice where it may keep to time."""
 
 
 def made(rows):
