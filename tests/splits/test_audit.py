@@ -334,6 +334,8 @@ def test_the_split_of_ncf_is_clean_and_its_future_is_told(data_dir):
     findings = found(audit)
     assert audit.verdict == "clean"
     assert findings["negatives-in-test"].interactions == 156
+    assert findings["cut-baskets"].severity == "note"
+    assert "item-order" not in findings
     assert "negatives-in-train" not in findings
     # By plain counting, with unknown times (all of them early) as the earliest.
     times, moments = split.train.times, split.test.times
