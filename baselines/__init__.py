@@ -30,4 +30,10 @@ MODELS: dict[str, str] = {
     "bprmf": "recrepro.baselines.bprmf:BPRMF",
     "funksvd": "recrepro.baselines.funksvd:FunkSVD",
     "asysvd": "recrepro.baselines.asysvd:AsymmetricSVD",
+    "associationrules": "recrepro.baselines.associationrules:AssociationRules",
+    "markovchain": "recrepro.baselines.markovchain:MarkovChain",
+    "sequentialrules": "recrepro.baselines.sequentialrules:SequentialRules",
+    "sknn": "recrepro.baselines.sknn:SKNN",
+    "vsknn": "recrepro.baselines.vsknn:VSKNN",
+    "stan": "recrepro.baselines.stan:STAN",
 }

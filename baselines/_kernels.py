@@ -170,3 +170,115 @@ def _sink(heap, place):
         heap[place] = heap[child]
         place = child
     heap[place] = value
+
+
+@compiled
+def rule_rows(
+    first,
+    last,
+    place_starts,
+    places,
+    items,
+    ends,
+    after,
+    row_factors,
+    column_factors,
+    n_kept,
+    columns,
+    values,
+    counts,
+):
+    """Keep the largest weights of rules from one item to those that follow it in sequences.
+
+    `places` are those of each item in `items`, all sequences one after the other; `ends` has the
+    end of the sequence of each place. An item that follows d places later adds ``after[d - 1]``,
+    what is further away adds nothing. The sum is divided by row factor * column factor.
+    """
+    n_items = len(column_factors)
+    sums = np.zeros(n_items, np.float64)
+    row = np.empty(n_items, np.float32)
+    bits = row.view(np.int32)
+    heap = np.empty(n_kept, np.int64)
+    for i in range(first, last):
+        for at in range(place_starts[i], place_starts[i + 1]):
+            place = places[at]
+            for d in range(1, min(len(after), ends[place] - place - 1) + 1):
+                sums[items[place + d]] += after[d - 1]
+        for j in range(n_items):
+            row[j] = np.float32(sums[j] / (row_factors[i] * column_factors[j]))
+            sums[j] = 0
+        row[i] = 0
+        counts[i] = _keep_largest(bits, heap, columns[i], values[i].view(np.int32))
+
+
+@compiled
+def session_rows(
+    first,
+    last,
+    users,
+    starts,
+    items,
+    place_starts,
+    places,
+    owners,
+    session_weights,
+    match_weights,
+    factors,
+    times,
+    recency,
+    per_time,
+    per_place,
+    n_candidates,
+    n_neighbors,
+    out,
+):
+    """Write scores by the histories that share items with the latest items of users.
+
+    `places` are those of each item in `items`, the histories one after the other; `owners` has the
+    user of each place. Of those who share an item, the `n_candidates` with the highest `recency`
+    are compared: the weights of the items in common times `factors`, times exp of `per_time` times
+    the time between the ends of both histories. The items of the `n_neighbors` most similar ones
+    get the similarity times the match weight of the user's latest item in common, times exp of
+    `per_place` times the distance from the other's latest item in common.
+    """
+    n_users = len(factors)
+    shared = np.zeros(n_users, np.float64)
+    match = np.empty(n_users, np.int64)
+    match_place = np.empty(n_users, np.int64)
+    touched = np.empty(n_users, np.int64)
+    for row in range(first, last):
+        user = users[row]
+        end = starts[user + 1]
+        n_found = 0
+        for back in range(min(session_weights.shape[1], end - starts[user])):
+            item = items[end - 1 - back]
+            weight = session_weights[min(end - starts[user], session_weights.shape[1]) - 1, back]
+            for at in range(place_starts[item], place_starts[item + 1]):
+                other = owners[places[at]]
+                if other == user:
+                    continue
+                if shared[other] == 0:
+                    touched[n_found] = other
+                    n_found += 1
+                    match[other] = back
+                    match_place[other] = places[at]
+                match_place[other] = max(match_place[other], places[at])
+                shared[other] += weight
+        found = np.sort(touched[:n_found])
+        if n_found > n_candidates:
+            least = np.partition(recency[found], n_found - n_candidates)[n_found - n_candidates]
+            found = found[recency[found] >= least]
+        similarity = np.empty(len(found), np.float64)
+        for place in range(len(found)):
+            other = found[place]
+            apart = np.abs(times[user] - times[other])
+            similarity[place] = shared[other] * factors[other] * np.exp(per_time * apart)
+        order = np.argsort(-similarity, kind="mergesort")[:n_neighbors]
+        for place in order:
+            other = found[place]
+            weight = similarity[place] * match_weights[match[other]]
+            for at in range(starts[other], starts[other + 1]):
+                near = np.exp(per_place * np.abs(at - match_place[other])) if per_place else 1.0
+                out[row, items[at]] += np.float32(weight * near)
+        for place in range(n_found):
+            shared[touched[place]] = 0

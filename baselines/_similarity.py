@@ -1,6 +1,7 @@
 """What the similarity models share: the largest of many products, and scoring by item weights."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -104,22 +105,42 @@ def largest_products(
     """
     divisor = divisor or Divisor()
     n = left.shape[0]
-    n_kept = min(n_kept, n)
     zeros = np.zeros(n)
-    columns = np.empty((n, n_kept), np.int32)
-    values = np.empty((n, n_kept), np.float32)
-    counts = np.zeros(n, np.int64)
     factors = [zeros if f is None else f for f in (divisor.row_factors, divisor.column_factors)]
     terms = [zeros if t is None else t for t in (divisor.row_terms, divisor.column_terms)]
     all_ones = bool((left.data == 1).all() and (right.data == 1).all())
     rows = (*_rows(left), *_rows(right))
 
-    def run(first: int, last: int) -> None:
-        numbers = (divisor.share, divisor.constant)
-        out = (columns, values, counts)
+    numbers = (divisor.share, divisor.constant)
+
+    def run(first: int, last: int, n_kept: int, *out: NDArray[Any]) -> None:
         nearest_rows(first, last, *rows, all_ones, *factors, *terms, *numbers, n_kept, *out)
 
-    share_rows(run, n)
+    return kept_of_rows(run, n, n_kept)
+
+
+def kept_of_rows(run: Callable[..., None], n: int, n_kept: int) -> csr_array:
+    """Make a square matrix of what a kernel keeps of each row.
+
+    Parameters
+    ----------
+    run : callable
+        Takes the first row and the one behind the last, how many values a row has at most, and what
+        it fills: columns, values, and how many of them a row has.
+    n : int
+        Number of rows.
+    n_kept : int
+        How many values a row may keep.
+
+    Returns
+    -------
+    csr_array of float32, shape (n, n)
+    """
+    n_kept = min(n_kept, n)
+    columns = np.empty((n, n_kept), np.int32)
+    values = np.empty((n, n_kept), np.float32)
+    counts = np.zeros(n, np.int64)
+    share_rows(lambda first, last: run(first, last, n_kept, columns, values, counts), n)
     kept = np.arange(n_kept) < counts[:, np.newaxis]
     starts = np.append(0, counts.cumsum())
     return csr_array((values[kept], columns[kept], starts), shape=(n, n))

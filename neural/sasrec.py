@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from recrepro.compute.sampling import draw_unseen
-from recrepro.interactions import Interactions
+from recrepro.interactions import Interactions, Sequences
 from recrepro.space import Choice, LogUniform
 
 from ._attention import SASRecNetwork
 from ._cross_entropy import cross_entropy_over
 from ._optimizers import make_optimizer
 from ._products import pair_products
-from ._sequences import Sequences, of_similar_length
+from ._sequences import of_similar_length
 from ._training import Batch, FactorModel, NeuralConfig
 
 _PLACES_AT_ONCE, _PADDING = 2**12, 2**9
@@ -67,6 +67,7 @@ class SASRec(FactorModel):
     RecSys 2023), and are to be named as variants.
     """
 
+    version = 2
     needs_times = True
     uses = ("order",)
 

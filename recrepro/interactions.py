@@ -1,4 +1,7 @@
-"""Interactions: who did what, as index arrays with the data set's own labels beside them."""
+"""Interactions: who did what, as index arrays with the data set's own labels beside them.
+
+Longer than 350 lines: the two views of a log, by pair and in the order of time, stand together.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from recrepro.errors import DataError
+from recrepro.errors import DataError, ModelError
 from recrepro.labels import index_labels, joined, packed, unpacked
 
 UNKNOWN_TIME = np.iinfo(np.int64).min
@@ -272,6 +275,73 @@ class Interactions:
             arrays.get("times"),
             *(unpacked(name, arrays) for name in ("user_ids", "item_ids")),
         )
+
+
+class Sequences:
+    """The items of each user in the order of time.
+
+    Items of a user at the same time are in an order of the user's own, by a hash of both labels: in
+    the order of their numbers they would have a pattern that says nothing of the user. Unknown
+    times come before all others.
+
+    Parameters
+    ----------
+    train : Interactions
+        With times. Values are ignored.
+
+    Attributes
+    ----------
+    items : array of int32, shape (n_interactions,)
+        Items of all users, one user after the other, each in the order of time.
+    starts : array of int, shape (n_users + 1,)
+        Where each user's items begin.
+    lengths : array of int, shape (n_users,)
+        Number of items of each user.
+    """
+
+    def __init__(self, train: Interactions) -> None:
+        if train.times is None:
+            raise ModelError("sequences need the times of the interactions, and these have none.")
+        order = sorting_order(train.users, train.times, _hashes(train))
+        self.items = train.items[order]
+        self.starts = train.matrix.indptr
+        self.lengths = train.user_counts
+
+    def last(self, users: NDArray[np.integer], n: int, without: int = 0) -> NDArray[np.int32]:
+        """Return the last items of some users, numbered from 1, at the right end, after zeros.
+
+        Parameters
+        ----------
+        users : array of int, shape (n_chosen,)
+            Who; each has at least `without` items.
+        n : int
+            How many items at most.
+        without : int
+            How many items are left out at the end.
+
+        Returns
+        -------
+        array of int32, shape (n_chosen, longest)
+            The longest of them has no zeros.
+        """
+        ends = self.starts[users + 1] - without
+        lengths = np.minimum(self.lengths[users] - without, n)
+        longest = lengths.max(initial=0)
+        back = np.arange(longest, 0, -1)
+        places = np.maximum(ends[:, None] - back, 0)
+        return np.where(back <= lengths[:, None], self.items[places] + np.int32(1), np.int32(0))
+
+
+def _hashes(train: Interactions) -> NDArray[np.int64]:
+    """Return a number for each interaction that depends on the labels of its user and its item."""
+    user, item = (
+        pd.util.hash_array(np.asarray(ids, ids.dtype if ids.dtype.kind == "i" else object))
+        for ids in (train.user_ids, train.item_ids)
+    )
+    mixed = user[train.users] ^ (item[train.items] * np.uint64(0x9E3779B97F4A7C15))
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)  # as in SplitMix64
+    return mixed.view(np.int64)
 
 
 def sorting_order(*keys: NDArray[Any]) -> NDArray[np.int64]:

@@ -353,9 +353,9 @@ class Ledger:
         with self._engine.connect() as connection:
             for table in (tables.MEMBERS, tables.SUPERSEDED, tables.EXTERNALS):
                 query = (
-                    sa.select(table.c.cell, table.c.titles)
+                    sa.select(table.c.cell, table.c.titles, tables.CELLS.c.state)
                     .join(tables.CELLS, tables.CELLS.c.cell == table.c.cell)
-                    .where(tables.CELLS.c.state == "done")
+                    .where(rows.is_done())
                 )
                 for row in fetch(connection, query):
                     found[row.cell, row.titles] = _member(row)
@@ -366,9 +366,9 @@ class Ledger:
         """Return the cells with a result that an experiment had with older code of its models."""
         table, cells = tables.SUPERSEDED, tables.CELLS
         query = (
-            sa.select(table.c.cell, table.c.titles)
+            sa.select(table.c.cell, table.c.titles, cells.c.state)
             .join(cells, cells.c.cell == table.c.cell)
-            .where(table.c.name == name, table.c.grid_hash == grid_hash, cells.c.state == "done")
+            .where(table.c.name == name, table.c.grid_hash == grid_hash, rows.is_done())
             .order_by(table.c.replaced_at)
         )
         with self._engine.connect() as connection:
@@ -391,7 +391,7 @@ class Ledger:
         members, cells, openings = tables.MEMBERS, tables.CELLS, tables.OPENINGS
         opened = sa.select(openings.c.cell).where(openings.c.reason == "inline")
         query = (
-            sa.select(members.c.cell, members.c.titles)
+            sa.select(members.c.cell, members.c.titles, cells.c.state)
             .join(cells, cells.c.cell == members.c.cell)
             .where(cells.c.state != "done", cells.c.cell.in_(opened))
         )
@@ -440,7 +440,7 @@ class Ledger:
     def records(self, latest: int = 1000) -> list[Record]:
         """Return the records of the cells that were done last, without those made inline."""
         cells = tables.CELLS
-        query = sa.select(cells).where(cells.c.state == "done")
+        query = sa.select(cells).where(rows.is_done())
         query = query.order_by(cells.c.ended_at.desc()).limit(latest)
         with self._engine.connect() as connection:
             found = [rows.record_of(row, rows.checked(row)) for row in fetch(connection, query)]

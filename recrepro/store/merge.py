@@ -21,7 +21,7 @@ from recrepro.store.ledger import Ledger
 from recrepro.store.names import CellName
 from recrepro.store.parcel import Merged, Parcel, Row
 from recrepro.store.records import Record
-from recrepro.store.rows import lease
+from recrepro.store.rows import fetch, is_done, lease
 from recrepro.store.sound import sound_part
 from recrepro.store.workspace import Workspace
 
@@ -139,8 +139,8 @@ class _Taking:
 
     def _done(self) -> set[str]:
         cells = tables.CELLS.c
-        done = sa.select(cells.cell).where(cells.state == "done")
-        return set(self._connection.scalars(done))
+        done = sa.select(cells.cell, cells.state).where(is_done())
+        return {row.cell for row in fetch(self._connection, done)}
 
     def _take_missing(
         self,

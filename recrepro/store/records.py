@@ -35,6 +35,7 @@ STATES: tuple[State, ...] = (
 
 FEWEST_TRIALS = 5
 """Complete trials from which on a model counts as tuned."""
+
 Moment = Annotated[float, Field(ge=0, lt=2**37)]
 """Seconds since 1970, of a year with four digits."""
 

@@ -11,7 +11,7 @@ import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_args
 
 import sqlalchemy as sa
 from pydantic import ValidationError
@@ -226,10 +226,20 @@ def record_of(row: Any, identity: Identity) -> Record:
     return record
 
 
+def is_done() -> sa.ColumnElement[bool]:
+    """Return the condition that a cell is done, for queries that select its state.
+
+    It holds for words that are no state, too: `fetch` then refuses what would be left out silently.
+    """
+    return tables.CELLS.c.state.not_in(
+        [word for word in get_args(tables.CellState) if word != "done"]
+    )
+
+
 def all_records(connection: sa.Connection) -> Iterator[Record]:
     """Yield the record of each done cell and of each alarm."""
     cells = tables.CELLS
-    for row in fetch(connection, sa.select(cells).where(cells.c.state == "done")):
+    for row in fetch(connection, sa.select(cells).where(is_done())):
         yield record_of(row, checked(row))
     for row in fetch(connection, sa.select(tables.ALARMS)):
         try:

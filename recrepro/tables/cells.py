@@ -1,11 +1,8 @@
 """What all formats show alike: headings, numbers, marks and notes."""
 
+from recrepro.analysis.inference import LEVEL
 from recrepro.analysis.leaderboard import ExpectationCheck, Leaderboard, Row
 from recrepro.analysis.notes import reopened_note
-
-LEVEL = 0.05
-"""Corrected p-values below this are marked."""
-
 
 NOT_TUNED = ("searched", "fixed", "untuned", "external", "failed", "running", "not run")
 """States of a model that a reader must not take for tuned and tested."""

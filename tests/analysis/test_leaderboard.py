@@ -89,7 +89,7 @@ def test_rows_are_ordered_by_the_selection_metric_and_those_without_result_come_
     (board,), _ = built
     assert board.metrics == ("ndcg@10", "recall@5")
     assert [row.model for row in board.rows] == ["b", "a", "lost"]
-    assert [row.status for row in board.rows] == ["tuned", "tuned", "not run"]
+    assert [row.status for row in board.rows] == ["untuned", "untuned", "not run"]
 
 
 def test_seeds_are_averaged_with_their_standard_deviation(built):

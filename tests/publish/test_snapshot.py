@@ -106,7 +106,8 @@ def test_a_snapshot_can_be_read_as_results(snapshot, results):
     assert again[2].status.reason == "why"
     board = json.loads((snapshot / "leaderboard.json").read_text())["leaderboards"][0]
     assert [row["status"] for row in board["rows"]][-1] == "failed"
-    assert json.loads((snapshot / "verdict.json").read_text())["boards"][0]["baseline"] == "ease"
+    (judged,) = json.loads((snapshot / "verdict.json").read_text())["boards"][0]["models"]
+    assert judged["reference"]["model"] == "ease"
 
 
 def test_nothing_is_replaced_and_nothing_half_written(experiment_file, results, tmp_path):

@@ -65,8 +65,8 @@ def show(place, name):
 def test_it_is_judged_unless_the_experiment_says_otherwise(place):
     found, _, verdicts, out = rows(place)
     assert (found["mine"]["role"], found["ease"]["role"]) == ("judged", "baseline")
-    (board,) = verdicts["boards"]
-    assert (board["baseline"], [m["model"] for m in board["models"]]) == ("ease", ["mine"])
+    (judged,) = verdicts["boards"][0]["models"]
+    assert (judged["model"], judged["reference"]["model"]) == ("mine", "ease")
     assert "parameter-free, judged" in out
     assert show(place, "toy/random-holdout/mine")["model"]["role"] == "judged"
 

@@ -69,7 +69,7 @@ def cells(place):
         }
 
 
-@pytest.mark.slow
+@pytest.mark.nightly  # 42 processor seconds
 def test_memory_that_runs_out_fails_the_cell_with_its_reason_and_no_other(out_of_memory):
     place = out_of_memory
     done = place.run("--jobs", "1")

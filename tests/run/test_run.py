@@ -110,6 +110,7 @@ def test_changing_the_claim_keeps_the_leaderboard(finished, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.nightly  # a whole grid in other processes; each cell is compared on every push
 def test_the_number_of_workers_changes_no_bit(one_seed, finished):
     """The next test has one worker."""
     assert one_seed.run("--jobs", "3").returncode == 0

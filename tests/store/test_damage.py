@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from support.damage import Flip, edits, sweep
+from support.damage import Edit, Flip, edits, sweep
 from support.inprocess import call_here
 from support.results import make_identity, make_name, make_result
 
@@ -124,6 +124,16 @@ def test_a_damaged_ledger_is_refused_or_says_the_same(root):
     found, faults = sweep(root, OFTEN, damages, rng, share=0.03)
     assert not faults
     assert min(found["same"], found["refused"]) > 20
+
+
+@pytest.mark.parametrize("read", [Ledger.done, Ledger.records, Ledger.referenced, "superseded"])
+def test_a_cell_in_a_state_that_is_none_is_never_left_out_in_silence(root, tmp_path, read):
+    copy = shutil.copytree(root / "runs", tmp_path / "runs")
+    assert Edit("cells", 1, "state", "x").apply(copy / "ledger.db")
+    with contextlib.closing(Ledger.in_workspace(copy)) as ledger:
+        (version,) = {(one.name, one.grid_hash) for one in ledger.planned()}
+        with pytest.raises(LedgerError, match=r"column 'state' .*'x'"):
+            ledger.superseded(*version) if read == "superseded" else read(ledger)
 
 
 @pytest.mark.nightly  # every column with every odd value: minutes

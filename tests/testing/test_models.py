@@ -9,6 +9,8 @@ from recrepro.testing import CHECKS, ModelUnderTest
 MODELS = Registry[type[Recommender]]("model", group="recrepro.models")
 
 NOT_PERSONAL = {
+    "markovchain": "in the worlds, nothing comes before the first item",
+    "sequentialrules": "in the worlds, nothing comes before the first item",
     "random": "its scores are noise",
     "toppopular": "it ranks the same items first for everyone",
     "globaleffects": "it ranks the same items first for everyone",

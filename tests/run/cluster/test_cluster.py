@@ -99,6 +99,7 @@ def test_a_run_that_is_killed_leaves_nothing_running_on_the_workers(
     assert site.fits == FITS + 1
 
 
+@pytest.mark.nightly  # a scheduler and workers of its own
 def test_workers_that_do_not_see_the_workspace_get_the_data_and_send_the_results(
     site, undisturbed, make_cluster, certificates
 ):
