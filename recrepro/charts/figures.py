@@ -299,5 +299,5 @@ def popularity(name: str, rows: Sequence[tuple[str, dict[str, float]]], verdict:
         f"{title}: " + ", ".join(f"{labels[part]} {value:.2f}" for part, value in values.items())
         for title, values in rows
     )
-    text = f"Popularity of items; the audit's verdict is {verdict}. {shown}."
+    text = f"Popularity of items; the audit: {verdict}. {shown}."
     return draw(name, text, (WIDTH, 1.8), paint)

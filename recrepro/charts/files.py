@@ -68,7 +68,7 @@ def _popularity_panel(panel: "Axes", title: str, audit: Audit) -> None:
     panel.set_xscale("symlog", linthresh=1)
     panel.set_yscale("symlog", linthresh=1)
     panel.set(xlim=(-0.5, None), ylim=(-0.5, None))
-    panel.set_title(f"{title}\n{audit.verdict}", fontsize=9, wrap=True)
+    panel.set_title(f"{title}\n{audit.words}", fontsize=9, wrap=True)
     panel.set_xlabel("interactions of an item in train")
     panel.set_ylabel("in test")
     panel.grid(alpha=0.25)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from rich.console import Console
@@ -20,10 +20,9 @@ from recrepro.errors import DataError, UsageError
 from recrepro.run.materials import draw_splits
 from recrepro.run.plan import make_plan
 from recrepro.run.resolve import check_names
-from recrepro.spec.experiment import load_experiment
+from recrepro.spec.experiment import Promise, load_experiment
 from recrepro.spec.places import located
 from recrepro.splits.audit import Audit, AuditOutcome, audit_split
-from recrepro.splits.base import Order
 from recrepro.tables import markdown
 from recrepro.tables.console import plain_table
 
@@ -46,9 +45,9 @@ STYLES = {"leaking": "bold red", "suspicious": "yellow", "note": "dim", "clean":
     "--column", "columns", multiple=True, help="A column of these files, such as user=buyer."
 )
 @click.option(
-    "--order",
-    type=click.Choice(["none", "user", "global"]),
-    help="What these files promise about time.  [default: what they look like]",
+    "--promise",
+    type=click.Choice(get_args(Promise)),
+    help="What these files are said to be.  [default: what they look like]",
 )
 @format_option("md", "json")
 @click.option(
@@ -70,7 +69,7 @@ def audit(
     recrepro audit experiments/quickstart.toml
     recrepro audit --train train.tsv --test test.tsv --picture audit.svg
 
-    The verdict is clean, suspicious or leaking; exit code 1 if it is leaking.
+    The verdict is leaking (exit code 1), suspicious, or that the checks found nothing.
     """
     if picture is not None:
         check_picture(picture)
@@ -135,7 +134,7 @@ def audit_files(
     negatives: Path | None = None,
     file_format: str | None = None,
     columns: Mapping[str, str] | None = None,
-    order: Order | None = None,
+    promise: Promise | None = None,
 ) -> Audits:
     """Audit a split that lies in files; the parameters are those of `read_published`."""
     dataset = read_published(
@@ -144,7 +143,11 @@ def audit_files(
     split = dataset.published
     assert split is not None
     audit = audit_split(
-        split.train, split.test, validation=split.validation, negatives=split.negatives, order=order
+        split.train,
+        split.test,
+        validation=split.validation,
+        negatives=split.negatives,
+        promise=promise,
     )
     return [(f"{train.name} / {test.name}", audit)]
 
@@ -166,7 +169,7 @@ def to_markdown(audits: Audits) -> str:
     """Write verdicts and findings in Markdown."""
     lines = []
     for name, audit in audits:
-        lines += [f"### {name}: {audit.verdict}", ""]
+        lines += [f"### {name}: {audit.words}", ""]
         findings = ([cell.replace("|", r"\|") for cell in row] for row in _finding_rows(audit))
         lines += [*markdown.table(_FINDINGS, findings), ""]
         lines += [*markdown.table(_POPULARITY, _popularity_rows(audit)), ""]
@@ -177,7 +180,7 @@ def show_audits(console: Console, audits: Audits) -> None:
     """Print verdicts, findings and popularity."""
     for name, audit in audits:
         console.print()
-        console.print(Text.assemble((name, "bold"), ": ", (audit.verdict, STYLES[audit.verdict])))
+        console.print(Text.assemble((name, "bold"), ": ", (audit.words, STYLES[audit.verdict])))
         console.print()
         console.print(_findings_table(audit))
         console.print(_numbers_table(audit))
@@ -197,7 +200,7 @@ def _finding_rows(audit: Audit) -> Iterable[tuple[str, ...]]:
 
 def _findings_table(audit: Audit) -> Table | Text:
     if not audit.findings:
-        return Text("Nothing was found.\n")
+        return Text("There are no notes.\n")
     table = plain_table()
     for place, column in enumerate(_FINDINGS):
         right = column in ("users", "interactions")

@@ -92,7 +92,7 @@ def _what(record: Record) -> Iterator[tuple[str, Any]]:
     yield "split", f"{identity.split.strategy} {_text(identity.split.options)}"
     yield "seed", identity.split.seed
     yield "ranked against", identity.split.candidates
-    yield "audit", record.split.audit.verdict
+    yield "audit", record.split.audit.words
     yield "data fingerprint", identity.data.fingerprint
     yield "split fingerprint", record.split.fingerprint
     yield "harness version", identity.harness

@@ -25,6 +25,7 @@ from recrepro.store.records import Record
 from recrepro.store.results import Result
 from recrepro.tables.cells import NOT_TUNED, group_cells, heading, interval, is_best, legend, marks
 from recrepro.tables.cells import number as with_spread
+from recrepro.text.words import audit_in_words
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Board:
 def board_badges(table: Leaderboard) -> tuple[tuple[str, str], ...]:
     """Return the marks of a whole table: how its split was audited, and sampled ranking."""
     kinds = {"clean": "good", "suspicious": "warn", "leaking": "bad"}
-    found = [(kinds[table.audit], f"audit: {table.audit}")] if table.audit else []
+    found = [(kinds[table.audit], f"audit: {audit_in_words(table.audit)}")] if table.audit else []
     return (*found, ("warn", "sampled ranking")) if table.sampled else tuple(found)
 
 

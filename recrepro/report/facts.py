@@ -30,7 +30,7 @@ def audit(board: Board) -> Section:
         sizes.append(
             (
                 TableCell(repeat),
-                TableCell("", badges=((KINDS[verdict], verdict),)),
+                TableCell("", badges=((KINDS[verdict], found.words),)),
                 number(split.users, ","),
                 number(split.items, ","),
                 *(
@@ -92,7 +92,7 @@ def _picture(name: str, repeat: str, found: RecordedAudit) -> list[Chart]:
     )
     head = columns(["measure"], ["train", "test", "test, if it were random"])
     table = Table(f"{name}-table", "Popularity of items", head, cells, folded="Numbers")
-    drawn = charts.popularity(name, rows, found.verdict)
+    drawn = charts.popularity(name, rows, found.words)
     return [Chart(f"Popularity of items in train and test, {repeat}", drawn, table)]
 
 

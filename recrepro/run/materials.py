@@ -1,12 +1,15 @@
 """What cells work on: models, features, drawn splits, and splits stored under their keys."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from recrepro.features import Features
 from recrepro.model import Recommender
 from recrepro.run.job import Job
 from recrepro.run.plan import Cell, Plan
+from recrepro.spec.experiment import Promise
+from recrepro.splits.audit import AUDIT_VERSION
 from recrepro.splits.draw import Drawn, draw_split
 from recrepro.splits.keys import SplitKeys, data_secret
 from recrepro.splits.sealed import StoredSplit
@@ -48,7 +51,7 @@ def wants(plan: Plan, cell: Cell) -> dict[str, int]:
 def draw(plan: Plan, cell: Cell) -> Drawn:
     """Draw the split of a cell in memory."""
     identity, name = cell.identity.split, cell.name
-    return draw_split(
+    drawn = draw_split(
         plan.datasets[name.dataset],
         plan.splitters[name.split],
         name.seed,
@@ -56,6 +59,18 @@ def draw(plan: Plan, cell: Cell) -> Drawn:
         identity.fold,
         plan.experiment.evaluate.sampling,
     )
+    return replace(drawn, promise=_promise(plan, cell), features=_features(plan, cell))
+
+
+def _promise(plan: Plan, cell: Cell) -> Promise | None:
+    """Return what the split of a cell is judged by: as declared, or as its strategy says."""
+    declared = {split.title: split.promise for split in plan.experiment.splits}
+    return declared[cell.name.split] or plan.splitters[cell.name.split].promise
+
+
+def _features(plan: Plan, cell: Cell) -> Features:
+    """Return the side information of a cell's data set, whichever models use it."""
+    return plan.features.get(cell.name.dataset, Features())
 
 
 def by_split(plan: Plan) -> dict[str, list[Cell]]:
@@ -92,9 +107,19 @@ class Materials:
     def split(self, cell: Cell) -> StoredSplit:
         """Return the split of a cell, drawing and storing it if the workspace lacks it."""
         stored = StoredSplit(self._workspace.split(cell.identity.split))
-        if stored.is_whole:
-            return stored
-        return draw(self._plan, cell).store(stored.folder, self.keys(cell))
+        if not stored.is_whole:
+            return draw(self._plan, cell).store(stored.folder, self.keys(cell))
+        if not self._is_audited(stored, cell):
+            stored.audit_again(draw(self._plan, cell).audit.as_dict())
+        return stored
+
+    def _is_audited(self, stored: StoredSplit, cell: Cell) -> bool:
+        """Say whether a stored split was judged as it would be now, by what it promises now."""
+        audit = stored.facts["audit"]
+        if audit["version"] != AUDIT_VERSION or audit["promise"] != _promise(self._plan, cell):
+            return False
+        looked_at, features = audit["features"], _features(self._plan, cell)
+        return all(looked_at.get(name) == own for name, own in features.fingerprints.items())
 
     def features(self, cell: Cell) -> Path | None:
         """Return the folder of the features that a cell needs, storing them if they are not."""

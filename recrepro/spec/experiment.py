@@ -184,10 +184,20 @@ class DatasetSpec(TomlTable):
         return self
 
 
+Promise = Literal["random", "temporal", "repeat", "random-exposure", "long-tail"]
+"""What a split is said to be, by which the audit judges it: a random draw from the same data; later
+than train; with pairs that are in train too; of items that were shown at random; of items that are
+not popular."""
+
+
 class SplitSpec(_Optioned):
-    """A splitting strategy, its own options, and the seeds to draw."""
+    """A splitting strategy, its own options, and the seeds to draw.
+
+    `promise` moves no number: the audit judges the split by it. By default it is the strategy's.
+    """
 
     label: Name | None = None
+    promise: Promise | None = None
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1, max_length=MOST_LISTED)] = (1,)
 
     @model_validator(mode="after")
@@ -491,7 +501,7 @@ class Experiment(TomlTable):
 
     @property
     def grid_hash(self) -> str:
-        """SHA-256 of what decides the numbers; claim, other values, roles and device do not."""
+        """SHA-256 of what decides the numbers; claim, promises, roles and the like do not."""
         decides_nothing: Any = {
             "claim": True,
             "device": True,
@@ -499,6 +509,7 @@ class Experiment(TomlTable):
             "printed": True,
             "verdict": True,
             "models": {"__all__": {"role"}},
+            "splits": {"__all__": {"promise"}},
         }
         grid = self.model_dump(mode="json", exclude=decides_nothing, by_alias=True)
         return canonical_hash(grid)

@@ -14,6 +14,7 @@ from scipy.sparse import csr_array
 from recrepro.data.dataset import Dataset
 from recrepro.errors import DataError
 from recrepro.interactions import UNKNOWN_TIME, Interactions, sorting_order
+from recrepro.spec.experiment import Promise
 from recrepro.text.words import count
 
 ColdRule = Literal["drop", "keep"]
@@ -102,6 +103,16 @@ class Splitter(BaseModel, ABC):
     def order(self) -> Order | None:
         """What the strategy promises about time; None if nobody knows."""
         return "none"
+
+    @property
+    def promise(self) -> Promise | None:
+        """What the audit judges a split of this strategy by, unless the experiment says otherwise.
+
+        None if nobody knows.
+        """
+        if self.order is None:
+            return None
+        return "random" if self.order == "none" else "temporal"
 
     @property
     def n_folds(self) -> int:

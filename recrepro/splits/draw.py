@@ -1,6 +1,6 @@
 """From a data set and a strategy to a split."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,7 +9,9 @@ import numpy as np
 
 from recrepro.data.dataset import Dataset
 from recrepro.errors import UsageError
+from recrepro.features import Features
 from recrepro.randomness import generator
+from recrepro.spec.experiment import Promise
 from recrepro.spec.identity import SplitIdentity
 from recrepro.splits.audit import Audit, audit_split
 from recrepro.splits.base import Parts, Splitter
@@ -61,6 +63,10 @@ class Drawn:
         What drew it.
     preprocessing : tuple of dict
         What was done before it was drawn.
+    promise : str, optional
+        What the audit judges it by, if not by what its strategy promises.
+    features : Features
+        Side information that the audit looks at, aligned to the labels of the parts.
     """
 
     parts: Parts
@@ -68,6 +74,8 @@ class Drawn:
     test_negatives: "csr_array | None"
     splitter: Splitter
     preprocessing: tuple[dict[str, Any], ...]
+    promise: Promise | None = None
+    features: Features = field(default_factory=Features)
 
     @cached_property
     def audit(self) -> Audit:
@@ -80,6 +88,8 @@ class Drawn:
             known=parts.known,
             shown=parts.test_shown,
             negatives=self.test_negatives,
+            features=self.features,
+            promise=self.promise or self.splitter.promise,
             order=self.splitter.order,
             unseen_users=self.splitter.unseen_users,
             preprocessing=self.preprocessing,

@@ -64,11 +64,22 @@ class RandomPopularity:
 
 @dataclass(frozen=True, eq=False)
 class ItemCounts:
-    """Interactions of each item in train, in test, and in the last of the random test parts."""
+    """Interactions of each item.
+
+    Parameters
+    ----------
+    train, test : array of int64, shape (n_items,)
+        In the parts.
+    random : array of int64, shape (n_items,)
+        In the last of the random test parts.
+    expected : array of float, shape (n_items,)
+        In random test parts on average.
+    """
 
     train: NDArray[np.int64]
     test: NDArray[np.int64]
     random: NDArray[np.int64]
+    expected: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +162,7 @@ def compare_popularity(
         random,
         _distance(test.item_counts, expected),
         _kolmogorov_smirnov(train.item_counts, test.item_counts),
-        ItemCounts(train.item_counts, test.item_counts, counts),
+        ItemCounts(train.item_counts, test.item_counts, counts, expected),
     )
 
 

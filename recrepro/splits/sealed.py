@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recrepro.compute.failpoints import reach
-from recrepro.durable import new_folder
+from recrepro.durable import new_file, new_folder
 from recrepro.errors import SealError
 from recrepro.interactions import Interactions
 from recrepro.labels import n_packed, packed, unpacked
@@ -180,6 +180,11 @@ class StoredSplit:
         """Counts, dropped interactions and fingerprint of the split."""
         facts: dict[str, Any] = json.loads((self.folder / "split.json").read_text())
         return facts
+
+    def audit_again(self, audit: Mapping[str, Any]) -> None:
+        """Replace the audit among the facts: another version, or another promise, judges anew."""
+        with new_file(self.folder / "split.json") as draft:
+            draft.write_text(json.dumps({**self.facts, "audit": audit}, indent=1))
 
     def tuning_view(self, key: bytes) -> TuningView:
         """Read what tuning may see, with the key for tuning."""

@@ -15,6 +15,7 @@ from recrepro.spec.identity import Identity, Plain
 from recrepro.spec.shape import misshapen
 from recrepro.store.names import CellName
 from recrepro.store.openings import Opening
+from recrepro.text.words import audit_in_words
 
 LONGEST_FAULT = 500
 """Characters of a message on what is wrong with a record, which may quote much of it."""
@@ -246,8 +247,16 @@ class RecordedAudit(Plain):
 
     version: int
     verdict: Literal["leaking", "suspicious", "clean"]
+    promise: str | None = None
+    checks: list[str] = Field([])
+    features: dict[str, str] = Field({})
     findings: list[AuditFinding]
     popularity: dict[str, Any]
+
+    @property
+    def words(self) -> str:
+        """The verdict as people read it."""
+        return audit_in_words(self.verdict, len(self.checks))
 
 
 class SplitFacts(Plain):

@@ -1,4 +1,4 @@
-"""Counts, durations and sizes as people read them."""
+"""Counts, durations, sizes and verdicts of audits as people read them."""
 
 
 def count(n: int, what: str) -> str:
@@ -21,3 +21,18 @@ def size(n_bytes: float) -> str:
         if n_bytes >= factor / 10:
             return f"{n_bytes / factor:,.1f} {unit}"
     return f"{n_bytes / 1e3:,.1f} kB"
+
+
+def audit_in_words(verdict: str, n_checks: int | None = None) -> str:
+    """Return the verdict of an audit for people: of a clean split, what was looked for.
+
+    Parameters
+    ----------
+    verdict : {"leaking", "suspicious", "clean"}
+        As stored.
+    n_checks : int, optional
+        How many checks were made, if that is known.
+    """
+    if verdict != "clean":
+        return verdict
+    return f"nothing found by {count(n_checks, 'check')}" if n_checks else "nothing found"

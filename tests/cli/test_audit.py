@@ -67,10 +67,34 @@ def test_every_split_of_an_experiment_is_audited_and_nothing_is_written(tmp_path
     assert [p.name for p in tmp_path.iterdir()] == ["e.toml"]
 
 
+def test_the_promise_of_a_split_is_what_its_strategy_says_or_the_experiment(tmp_path):
+    text = EXPERIMENT.replace('"k-fold",', '"k-fold", promise = "long-tail",')
+    (tmp_path / "e.toml").write_text(text)
+    result = run(tmp_path / "e.toml", "--format", "json")
+    splits = json.loads(result.stdout)["splits"]
+    assert [split["promise"] for split in splits] == ["temporal", *["long-tail"] * 6]
+    assert splits[1]["verdict"] == "suspicious"
+    assert "promised-popularity" in {f["id"] for f in splits[1]["findings"]}
+
+
+def test_features_of_items_are_audited(tmp_path):
+    tags = '{ side = "item", name = "tags", file = "tags.csv", numeric = ["n"] }'
+    text = EXPERIMENT.replace("1500 } }", f"1500 }}, features = [{tags}] }}").replace(
+        '"toppopular" }', '"itemknncbf" }'
+    )
+    (tmp_path / "e.toml").write_text(text)
+    (tmp_path / "tags.csv").write_text("item,n\n" + "".join(f"{i},{i % 7}\n" for i in range(60)))
+    result = run(tmp_path / "e.toml", "--format", "json")
+    for split in json.loads(result.stdout)["splits"]:
+        assert "features" in split["checks"]
+        assert set(split["features"]) == {"item tags", "item topics", "user tastes"}
+
+
 def test_clean_files_are_clean(files):
     result = run(*options(files))
     assert result.exit_code == 0, result.output
-    assert "train.csv / test.csv: clean" in result.output
+    n = len(json.loads(run(*options(files), "--format", "json").stdout)["splits"][0]["checks"])
+    assert f"train.csv / test.csv: nothing found by {n} checks" in result.output
 
 
 def test_a_leak_in_files_is_counted_and_exits_with_1(files):
@@ -93,7 +117,7 @@ def test_the_table_names_weight_finding_and_numbers(files):
 
 def test_markdown_has_both_tables(files):
     text = run(*options(files), "--format", "md").output
-    assert "### train.csv / test.csv: clean" in text
+    assert "### train.csv / test.csv: nothing found by " in text
     assert "| popularity of items | train | test | random split |" in text
 
 
@@ -113,12 +137,28 @@ def test_validation_and_negatives_are_audited_too(files):
     assert findings["negatives-repeated"]["interactions"] == 60
 
 
-def test_a_promised_order_is_checked(files):
-    assert run(*options(files), "--order", "user").exit_code == 0
-    assert run(*options(files), "--order", "global").exit_code == 0
+def test_a_promise_is_checked(files):
+    def code(promise):
+        return run(*options(files), "--promise", promise).exit_code
+
+    assert code("temporal") == 0
     with (files / "train.csv").open("a") as file:
         file.write("0,999,99999999\n")
-    assert run(*options(files), "--order", "user").exit_code == 1
+    assert code("temporal") == 1
+    append(files, "test.csv", "train.csv", 5)
+    assert (code("random"), code("repeat")) == (1, 1)  # copies: they have the time of the original
+
+
+def test_a_repeat_that_is_promised_is_a_note(files):
+    train = pd.read_csv(files / "train.csv")
+    first = train.groupby("user").head(1).assign(time=10**6)
+    first.to_csv(files / "test.csv", mode="a", header=False, index=False)
+    assert run(*options(files)).exit_code == 1
+    result = run(*options(files), "--promise", "repeat", "--format", "json")
+    (split,) = json.loads(result.stdout)["splits"]
+    assert (result.exit_code, split["verdict"], split["promise"]) == (0, "clean", "repeat")
+    told = {f["id"]: f for f in split["findings"]}["train-test-pairs"]
+    assert (told["severity"], told["interactions"]) == ("note", 60)
 
 
 def test_columns_can_be_named(files):
@@ -164,7 +204,7 @@ def test_a_data_set_that_is_not_here_is_left_out_and_named(tmp_path):
     result = run(tmp_path / "e.toml", "--data", tmp_path)
     assert result.exit_code == 0, result.output
     assert "not audited: netflix-prize" in result.stderr
-    assert "made-up / leave-one-out / seed 1: clean" in result.stdout
+    assert "made-up / leave-one-out / seed 1: nothing found by " in result.stdout
 
 
 def test_with_no_data_at_all_there_is_nothing_to_audit(tmp_path):
