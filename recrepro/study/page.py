@@ -10,7 +10,7 @@ from recrepro.spec.experiment import Experiment
 from recrepro.study.records import StudyModel, StudyRecord, split_in_words
 from recrepro.study.spec import Loaded, Paper, Stage, quick
 from recrepro.text.templates import render as render_template
-from recrepro.text.words import count
+from recrepro.text.words import audit_in_words, count
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,7 @@ def render(loaded: Loaded, records: Mapping[str, StudyRecord]) -> str:
         published=[_published(loaded, paper, records) for paper in loaded.study.papers],
         hindsight=list(dict.fromkeys(_hindsight(every))),
         count=count,
+        audit_in_words=audit_in_words,
     )
     return page.rstrip("\n") + "\n"
 

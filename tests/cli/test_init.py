@@ -42,7 +42,7 @@ def test_the_model_keeps_the_contract_without_a_note(tmp_path):
     assert "Wrote experiment.toml and model.py." in wrote.stdout
     done = call_here(["check-model", "model.py:fit"], tmp_path, {"COLUMNS": "200"})
     assert done.returncode == 0
-    assert "17 passed, 1 skipped, 0 notes, 0 failed." in done.stdout
+    assert "18 passed, 1 skipped, 0 notes, 0 failed." in done.stdout
 
 
 @pytest.mark.parametrize("name", ["experiment.toml", "model.py"])
