@@ -9,6 +9,8 @@ if __name__ != "recrepro.baselines":
 MODELS: dict[str, str] = {
     "random": "recrepro.baselines.random:Random",
     "toppopular": "recrepro.baselines.toppopular:TopPopular",
+    "recentpopularity": "recrepro.baselines.recentpopularity:RecentPopularity",
+    "gptopfreq": "recrepro.baselines.gptopfreq:GPTopFreq",
     "globaleffects": "recrepro.baselines.globaleffects:GlobalEffects",
     "itemknn": "recrepro.baselines.itemknn:ItemKNN",
     "userknn": "recrepro.baselines.userknn:UserKNN",

@@ -10,17 +10,17 @@ from pydantic import FiniteFloat
 from recrepro.compute.memory import require_memory
 from recrepro.errors import ModelError
 from recrepro.interactions import Interactions
-from recrepro.model import ModelConfig
 from recrepro.space import LogUniform
 
+from ._fading import FadingConfig, FadingModel
 from ._inverse import BLOCK, invert
-from ._similarity import ItemSimilarityModel, gram
+from ._similarity import gram
 
 WELL_CONDITIONED = 1e4
 """Condition number up to which single precision is enough: it costs four of seven digits."""
 
 
-class EASE(ItemSimilarityModel):
+class EASE(FadingModel):
     r"""Linear regression of every item on all the others, in closed form.
 
     Steck: Embarrassingly shallow autoencoders for sparse data. WWW 2019.
@@ -39,7 +39,7 @@ class EASE(ItemSimilarityModel):
 
     version = 2
 
-    class Config(ModelConfig):
+    class Config(FadingConfig):
         """Hyperparameters."""
 
         l2: Annotated[FiniteFloat, Gt(0), LogUniform(1.0, 1e7)] = 500.0

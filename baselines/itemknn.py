@@ -6,12 +6,12 @@ from scipy.sparse import csr_array
 
 from recrepro.interactions import Interactions
 
+from ._fading import FadingConfig, FadingModel
 from ._neighbours import NeighbourConfig, nearest_columns
-from ._similarity import ItemSimilarityModel
 from ._weighting import Weighting
 
 
-class ItemKNN(ItemSimilarityModel):
+class ItemKNN(FadingModel):
     r"""Recommend what is similar to the items of the history.
 
     Sarwar, Karypis, Konstan, Riedl: Item-based collaborative filtering recommendation
@@ -35,7 +35,7 @@ class ItemKNN(ItemSimilarityModel):
 
     version = 2
 
-    class Config(NeighbourConfig):
+    class Config(NeighbourConfig, FadingConfig):
         """Hyperparameters; neighbours are items."""
 
     def learn_weights(self, train: Interactions) -> csr_array:

@@ -9,11 +9,10 @@ from pydantic import FiniteFloat
 from scipy.sparse import csr_array
 
 from recrepro.interactions import Interactions
-from recrepro.model import ModelConfig
 from recrepro.space import Choice, IntRange, Uniform
 
+from ._fading import FadingConfig, FadingModel
 from ._similarity import (
-    ItemSimilarityModel,
     as_ones,
     largest_products,
     largest_values,
@@ -21,7 +20,7 @@ from ._similarity import (
 )
 
 
-class P3alpha(ItemSimilarityModel):
+class P3alpha(FadingModel):
     r"""Walk from the history's items to their users and on to these users' items.
 
     Cooper, Lee, Radzik, Siantos: Random walks in recommender systems. WWW 2014 Companion.
@@ -43,7 +42,7 @@ class P3alpha(ItemSimilarityModel):
 
     version = 2
 
-    class Config(ModelConfig):
+    class Config(FadingConfig):
         """Hyperparameters."""
 
         n_neighbors: Annotated[int, Ge(1), IntRange(5, 1000)] = 100

@@ -11,17 +11,17 @@ from scipy.sparse import csr_array
 from recrepro.compute.threads import share_rows
 from recrepro.errors import ModelError
 from recrepro.interactions import Interactions
-from recrepro.model import ModelConfig
 from recrepro.space import IntRange, LogUniform, Uniform
 
-from ._similarity import ItemSimilarityModel, gram, largest_values
+from ._fading import FadingConfig, FadingModel
+from ._similarity import gram, largest_values
 from ._slim_kernels import elastic_net_columns
 
 WHOLE_UP_TO = 10_000
 """Number of items up to which the Gram matrix is dense: 400 MB."""
 
 
-class SLIM(ItemSimilarityModel):
+class SLIM(FadingModel):
     r"""Regress every item on all the others, with few weights, none of them negative.
 
     Ning & Karypis: SLIM: Sparse linear methods for top-N recommender systems. ICDM 2011.
@@ -49,7 +49,7 @@ class SLIM(ItemSimilarityModel):
     ones those of lower item index. Sums are float64, the Gram matrix and the weights float32.
     """
 
-    class Config(ModelConfig):
+    class Config(FadingConfig):
         """Hyperparameters."""
 
         alpha: Annotated[FiniteFloat, Gt(0), Uniform(1e-3, 1.0)] = 0.05

@@ -9,6 +9,8 @@ from recrepro.testing import CHECKS, ModelUnderTest
 MODELS = Registry[type[Recommender]]("model", group="recrepro.models")
 
 NOT_PERSONAL = {
+    "recentpopularity": "it ranks the same items first for everyone",
+    "gptopfreq": "it recommends what a user has seen, then the same items for everyone",
     "markovchain": "in the worlds, nothing comes before the first item",
     "sequentialrules": "in the worlds, nothing comes before the first item",
     "random": "its scores are noise",
