@@ -35,6 +35,7 @@ MODELS: dict[str, str] = {
     "associationrules": "recrepro.baselines.associationrules:AssociationRules",
     "markovchain": "recrepro.baselines.markovchain:MarkovChain",
     "sequentialrules": "recrepro.baselines.sequentialrules:SequentialRules",
+    "fpmc": "recrepro.baselines.fpmc:FPMC",
     "sknn": "recrepro.baselines.sknn:SKNN",
     "vsknn": "recrepro.baselines.vsknn:VSKNN",
     "stan": "recrepro.baselines.stan:STAN",

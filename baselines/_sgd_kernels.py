@@ -131,6 +131,44 @@ def _descend_single_pairs(users, preferred, others, p, q, l2_others):
     return loss
 
 
+@compiled(fastmath=_FASTMATH)
+def descend_transitions(users, preferred, others, first, last, items, rate, l2, p, q, m, r):
+    """Descend -ln sigmoid(x_i - x_j) over samples (u, i, j), a step for each; return its sum.
+
+    x_i is p_u q_i + m_i b, with b the mean of r over ``items[first:last]``, the basket before i.
+    """
+    number = p.dtype.type
+    rate, l2 = number(rate), number(l2)
+    loss = 0.0
+    mean = np.empty_like(p[0])
+    for n in range(len(users)):
+        p_u, q_i, q_j = p[users[n]], q[preferred[n]], q[others[n]]
+        m_i, m_j = m[preferred[n]], m[others[n]]
+        share = number(1) / number(last[n] - first[n])
+        mean[:] = 0
+        for place in range(first[n], last[n]):
+            for f in range(len(mean)):
+                mean[f] += share * r[items[place], f]
+        x = number(0)
+        for f in range(len(mean)):
+            x += p_u[f] * (q_i[f] - q_j[f]) + mean[f] * (m_i[f] - m_j[f])
+        lost, slope = _logistic(x)
+        loss += lost
+        g = number(slope)
+        for place in range(first[n], last[n]):
+            r_l = r[items[place]]
+            for f in range(len(mean)):
+                r_l[f] += rate * (g * share * (m_i[f] - m_j[f]) - l2 * r_l[f])
+        for f in range(len(mean)):
+            a, b, c = p_u[f], q_i[f], q_j[f]
+            p_u[f] = a + rate * (g * (b - c) - l2 * a)
+            q_i[f] = b + rate * (g * a - l2 * b)
+            q_j[f] = c + rate * (-g * a - l2 * c)
+            m_i[f] += rate * (g * mean[f] - l2 * m_i[f])
+            m_j[f] += rate * (-g * mean[f] - l2 * m_j[f])
+    return loss
+
+
 @_inlined
 def _logistic(x):
     """Return -ln sigmoid(x), and how steeply it falls; neither overflows."""

@@ -293,6 +293,8 @@ class Sequences:
     ----------
     items : array of int32, shape (n_interactions,)
         Items of all users, one user after the other, each in the order of time.
+    times : array of int64, shape (n_interactions,)
+        The times of these items.
     starts : array of int, shape (n_users + 1,)
         Where each user's items begin.
     lengths : array of int, shape (n_users,)
@@ -304,6 +306,7 @@ class Sequences:
             raise ModelError("sequences need the times of the interactions, and these have none.")
         order = sorting_order(train.users, train.times, _hashes(train))
         self.items = train.items[order]
+        self.times = train.times[order]
         self.starts = train.matrix.indptr
         self.lengths = train.user_counts
 

@@ -11,6 +11,7 @@ MODELS = Registry[type[Recommender]]("model", group="recrepro.models")
 NOT_PERSONAL = {
     "recentpopularity": "it ranks the same items first for everyone",
     "gptopfreq": "it recommends what a user has seen, then the same items for everyone",
+    "fpmc": "in the worlds, what comes after a user's latest item never did so before",
     "markovchain": "in the worlds, nothing comes before the first item",
     "sequentialrules": "in the worlds, nothing comes before the first item",
     "random": "its scores are noise",
