@@ -75,6 +75,10 @@ COMMANDS = {
         "recrepro.cli.compare:compare",
         "Test whether the models of an experiment differ.",
     ),
+    "sensitivity": (
+        "recrepro.cli.sensitivity:sensitivity",
+        "Fit and test tuned models again, under other protocols.",
+    ),
     "evaluate": (
         "recrepro.cli.evaluate:evaluate",
         "Score a RUN file of another program.",

@@ -49,6 +49,7 @@ def run_experiment(
     data_dir: Path | None,
     workspace: Path,
     *,
+    base: Path | None = None,
     jobs: int | None = None,
     threads: int | Literal["auto"] = 1,
     memory: int | None = None,
@@ -70,6 +71,8 @@ def run_experiment(
         Folder with local copies of named data sets.
     workspace : Path
         Folder that keeps the results; made if it is not there.
+    base : Path, optional
+        Folder that file names in the experiment start from; by default that of the file.
     jobs : int, optional
         Cells that run side by side; by default as many as the cores, or the workers, allow.
     threads : int or "auto"
@@ -102,7 +105,7 @@ def run_experiment(
     console = make_console()
     if scheduler is not None:
         _check_cluster(scheduler, ledger_url or address_of_file(workspace / "ledger.db"))
-    experiment, plan = _read(console, path, data_dir, device)
+    experiment, plan = _read(console, path, base or path.parent, data_dir, device)
     place = Workspace.create(workspace)
     source = path.read_text(encoding="utf-8")
     with (
@@ -165,14 +168,14 @@ def run_experiment(
 
 
 def _read(
-    console: Console, path: Path, data_dir: Path | None, device: str | None
+    console: Console, path: Path, base: Path, data_dir: Path | None, device: str | None
 ) -> tuple[Experiment, Plan]:
     """Read an experiment, load its data, and print what is odd about it."""
     experiment = load_experiment(path)
     if device is not None:
         experiment = experiment.model_copy(update={"device": device})
     with located(path, experiment), open_terminal():  # for the bar of a download
-        plan = make_plan(experiment, path.parent, data_dir, progress=sys.stderr.isatty())
+        plan = make_plan(experiment, base, data_dir, progress=sys.stderr.isatty())
     for note in placed_notes(path, experiment, plan):
         console.print(note, style="yellow", soft_wrap=True)
     return experiment, plan

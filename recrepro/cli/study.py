@@ -36,7 +36,6 @@ from recrepro.study.spec import (
     Stage,
     load_study,
     quick,
-    write_experiment,
 )
 
 
@@ -232,7 +231,7 @@ def _file(loaded: Loaded, stage: Stage, options: Options) -> Path:
     if not _is_quick(loaded, stage, options):
         return loaded.file(stage)
     file = options.workspace / "study" / f"{stage.name}-quick.toml"
-    write_experiment(quick(loaded.experiments[stage.file]), file)
+    quick(loaded.experiments[stage.file]).write(file)
     return file
 
 

@@ -13,6 +13,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
+import tomli_w
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -26,6 +27,7 @@ from pydantic import (
     model_validator,
 )
 
+from recrepro.durable import new_file
 from recrepro.errors import UsageError
 from recrepro.space import Choice, IntRange, LogUniform, Range, Uniform
 from recrepro.spec.budget import Budget
@@ -481,12 +483,19 @@ class Experiment(TomlTable):
                 "splits": (spec.model_copy(update={"seeds": (seed,)}),),
                 "models": tuple(m for m in self.models if m.title == model),
                 "expected": (),
+                "printed": (),
             }
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return the experiment as a file would have it, without what is not set."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    def write(self, path: Path) -> None:
+        """Write a file of the experiment; its folder is made if it is not there."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with new_file(path) as draft:
+            draft.write_text(tomli_w.dumps(_without_nulls(self.to_json())), encoding="utf-8")
 
     @property
     def roles(self) -> dict[str, Literal["baseline", "judged"]]:
@@ -513,6 +522,13 @@ class Experiment(TomlTable):
         }
         grid = self.model_dump(mode="json", exclude=decides_nothing, by_alias=True)
         return canonical_hash(grid)
+
+
+def _without_nulls(value: Any) -> Any:
+    """Leave out what TOML has no word for: it is what stands there by default."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(one) for key, one in value.items() if one is not None}
+    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 def load_experiment(path: Path) -> Experiment:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tomli_w
 from pydantic import Field, PositiveFloat, ValidationError, model_validator
 
 from recrepro.errors import UsageError
@@ -179,9 +178,3 @@ def quick(experiment: Experiment) -> Experiment:
     once = experiment.evaluate.model_copy(update={"fits": 1})
     small = {"datasets": datasets, "splits": splits, "tune": tune, "evaluate": once}
     return experiment.model_copy(update=small)
-
-
-def write_experiment(experiment: Experiment, path: Path) -> None:
-    """Write an experiment file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(tomli_w.dumps(experiment.to_json()), encoding="utf-8")
