@@ -57,7 +57,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Row:
+class VariantRow:
     """What became of a table.
 
     Parameters
@@ -206,7 +206,7 @@ def compared(
     *,
     n_resamples: int = 10_000,
     seed: int = 0,
-) -> list[Row]:
+) -> list[VariantRow]:
     """Compare a table with its variants.
 
     Parameters
@@ -245,7 +245,7 @@ def compared(
             if test.comparison is not None:
                 differences[model] = test.comparison
         rows.append(
-            Row(
+            VariantRow(
                 change,
                 winner,
                 means[winner],

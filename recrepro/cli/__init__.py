@@ -77,7 +77,7 @@ COMMANDS = {
     ),
     "sensitivity": (
         "recrepro.cli.sensitivity:sensitivity",
-        "Fit and test tuned models again, under other protocols.",
+        "Test tuned models again under other protocols.",
     ),
     "evaluate": (
         "recrepro.cli.evaluate:evaluate",

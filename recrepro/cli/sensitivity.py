@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from recrepro.analysis.sensitivity import Row, Variant, compared, variants
+from recrepro.analysis.sensitivity import Variant, VariantRow, compared, variants
 from recrepro.cli.console import make_console
 from recrepro.cli.grid import run_experiment
 from recrepro.cli.options import (
@@ -43,7 +43,7 @@ NOTE = (
 def sensitivity(
     experiment: Path, data_dir: Path | None, workspace: Path, jobs: int | None, form: str
 ) -> None:
-    """Fit and test tuned models again, with one choice of the protocol changed at a time.
+    """Test tuned models again under other protocols.
 
     The experiment has to be run before: what its searches have found is kept. The variants are run
     in the same workspace; what is done of them is not done again.
@@ -89,7 +89,7 @@ def _run(
         yield from results_of(file, one, workspace)
 
 
-def _cells(row: Row, first: Row) -> list[str]:
+def _cells(row: VariantRow, first: VariantRow) -> list[str]:
     same = "" if row.winner == first.winner else " (another)"
     judged = [
         f"{model} {sign} ({row.differences[model].difference:+.4f})"
@@ -105,12 +105,12 @@ def _cells(row: Row, first: Row) -> list[str]:
     ]
 
 
-def _heads(metric: str, rows: Sequence[Row]) -> list[str]:
+def _heads(metric: str, rows: Sequence[VariantRow]) -> list[str]:
     heads = ["variant", "winner", metric, "users", "judged models"]
     return heads if any(row.signs for row in rows) else heads[:-1]
 
 
-def summary(rows: Sequence[Row]) -> str:
+def summary(rows: Sequence[VariantRow]) -> str:
     """Say in how many variants the winner, and what is shown of judged models, changes."""
     first, *others = rows
     winners = sum(row.winner != first.winner for row in others)
@@ -121,7 +121,7 @@ def summary(rows: Sequence[Row]) -> str:
     return f"{text}."
 
 
-Shown = dict[tuple[str, str], list[Row]]
+Shown = dict[tuple[str, str], list[VariantRow]]
 
 
 def _show(spec: Experiment, shown: Shown) -> None:

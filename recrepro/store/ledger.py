@@ -22,6 +22,7 @@ import re
 import secrets
 import sqlite3
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -118,6 +119,7 @@ class Ledger:
         adopt: bool = False,
     ) -> None:
         self.address = LedgerAddress(url)
+        _OPEN.add(self)
         self.older = False
         self._folder, self._adopt = folder, adopt
         self._engine = self.address.engine()
@@ -263,6 +265,7 @@ class Ledger:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+        _OPEN.discard(self)
 
     @contextmanager
     def _writing(self, *, alone: bool = False) -> Iterator[sa.Connection]:
@@ -726,9 +729,18 @@ class Ledger:
             return openings(connection, cell)
 
 
+_OPEN: "weakref.WeakSet[Ledger]" = weakref.WeakSet()
+"""Ledgers of this process that were not closed."""
+
+
 def _refuse_if_cut_off(path: Path) -> None:
-    """Look at the size of an SQLite file: the missing end of a page would be read as zeros."""
-    if not path.is_file():
+    """Look at the size of an SQLite file: the missing end of a page would be read as zeros.
+
+    Not while this process has it open, when it has been looked at already: to close a file gives up
+    all locks that the process has on it. Another process would take itself for the last one and
+    delete the log, and what is written here later would be seen by nobody.
+    """
+    if not path.is_file() or any(ledger.address.file == path for ledger in list(_OPEN)):
         return
     with path.open("rb") as file:
         head = file.read(100)

@@ -434,3 +434,31 @@ def test_what_was_measured_otherwise_does_not_compare(shared, changes):
     add_external(shared, "one", "1", changes=changes)
     assert shared.externals("one", "hash") == []
     assert shared.externals("one", "another hash") == []
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_second_look_at_a_ledger_gives_up_no_lock_of_the_first(tmp_path, read_only):
+    """What a lost lock leads to: a process that ends deletes the log, and later writes are lost."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+
+    def elsewhere(code):
+        program = f"import sqlite3; db = sqlite3.connect({str(folder / 'ledger.db')!r}); {code}"
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    with contextlib.closing(Ledger.in_workspace(folder)) as first:
+        identity = make_identity("ease")
+        member = Member(identity.key, make_name("ease"))
+        first.plan("e", "0" * 64, "", [(member, identity)])
+        again = Ledger.in_workspace(folder, read_only=read_only)
+        assert again.states() == {identity.key: "pending"}
+        # Another process reads, and is the last to leave if nobody else is known to be there.
+        assert elsewhere(
+            "print(db.execute('SELECT COUNT(*) FROM cells').fetchone()[0]); db.close()"
+        )
+        token = first.lease(identity.key)
+        assert elsewhere("print(db.execute('SELECT token FROM cells').fetchone()[0])") == token
+        again.close()
