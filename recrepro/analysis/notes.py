@@ -161,14 +161,14 @@ def split_notes(records: list[Record]) -> tuple[str, ...]:
 
 
 RANKING_NOTES = {
-    ("items", "train"): "only items with a training interaction may be recommended",
-    ("items", "cold"): "only items without a training interaction may be recommended",
-    ("outside", "ignored"): "held-out items that may not be recommended are not looked for",
-    ("seen", "kept"): "items that a user has seen may be recommended again",
+    ("items", "train"): "Only items with a training interaction may be recommended",
+    ("items", "cold"): "Only items without a training interaction may be recommended",
+    ("outside", "ignored"): "Held-out items that may not be recommended are not looked for",
+    ("seen", "kept"): "Items that a user has seen may be recommended again",
     ("validation", "history"): (
-        "final models do not learn from the validation part; histories contain it"
+        "Final models do not learn from the validation part; histories contain it"
     ),
-    ("validation", "unused"): "final models neither learn from the validation part nor see it",
+    ("validation", "unused"): "Final models neither learn from the validation part nor see it",
 }
 """What a table says of each choice under `[evaluate]` that is not the usual one."""
 

@@ -110,7 +110,7 @@ def legend(board: Leaderboard) -> list[str]:
     notes = []
     if board.printed:
         notes.append(
-            "printed: values from the sources that are named. They were not measured here, so they "
+            "Printed: values from the sources that are named. They were not measured here, so they "
             "have no interval, no test and no outcome"
         )
     if not any(row.chance for row in board.rows):
