@@ -80,6 +80,8 @@ def _before_notes(statuses: Sequence[CellStatus]) -> list[str]:
     metrics = dict.fromkeys(metric for s in found for metric in s.before.metrics)
     changes = ["the budget was changed"] if any(s.before.budget for s in found) else []
     changes += [f"{', '.join(metrics)} added"] if metrics else []
+    if any(s.before.validation for s in found):
+        changes.append("what the final model is given of the validation part was changed")
     own = sum(opening.reason != "refused" for s in found for opening in s.openings)
     times = sum(s.before.openings for s in found) + own
     how_often = "once" if times == 1 else f"{times} times"

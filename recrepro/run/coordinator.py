@@ -16,7 +16,7 @@ from recrepro.run.materials import Materials
 from recrepro.run.plan import Cell, Plan
 from recrepro.run.renewal import LeaseRenewal
 from recrepro.run.rescore import rescore
-from recrepro.store.ledger import Ledger
+from recrepro.store.ledger import Ledger, new_token
 from recrepro.store.workspace import Workspace
 
 MOST_LOSSES = 3
@@ -127,13 +127,15 @@ class Grid:
                 self._waiting.append(cell)
                 continue
             reopen = cell.key in self._reopen
-            token = self._ledger.lease(cell.key, reopen=reopen)
-            if token is not None:
+            # Noted before it is valid: an interrupt at any moment gives it back.
+            token = self._tokens[cell.key] = new_token()
+            if self._ledger.lease(cell.key, token=token, reopen=reopen) is not None:
                 reach("lease-taken")
-                self._tokens[cell.key] = token
                 if reopen or not self._rescore(cell):
                     self._start(cell, token)
-            elif not reopen and self._ledger.status(cell.key).state == "done":
+                continue
+            del self._tokens[cell.key]
+            if not reopen and self._ledger.status(cell.key).state == "done":
                 self._observer.skipped(cell)
             else:  # another run is at it: ask again later
                 self._waiting.append(cell)
@@ -153,11 +155,12 @@ class Grid:
         if record is None:
             return False
         try:
-            self._ledger.commit(self._tokens.pop(cell.key), record)
+            self._ledger.commit(self._tokens[cell.key], record)
         except LeaseLost:
             self._waiting.append(cell)
         else:
             self._observer.ended(cell, None)
+        del self._tokens[cell.key]
         return True
 
     def _start(self, cell: Cell, token: str) -> None:
@@ -219,8 +222,7 @@ class Grid:
             self._fit_known.discard(cell.key)
             if not self._rescore(cell):  # what was kept cannot be read any more
                 self._anew.add(cell.key)
-                self._ledger.release(cell.key, self._tokens.pop(cell.key))
-                self._waiting.append(cell)
+                self._give_back(cell)
         else:
             self._fail(cell, reason or _died(code))
 
@@ -233,11 +235,16 @@ class Grid:
             self._end(cell, 1)
             return
         self._observer.said(cell, Event(cell.key, Lost(reason=reason)))
-        self._ledger.release(cell.key, self._tokens.pop(cell.key))
+        self._give_back(cell)
+
+    def _give_back(self, cell: Cell) -> None:
+        self._ledger.release(cell.key, self._tokens[cell.key])
+        del self._tokens[cell.key]
         self._waiting.append(cell)
 
     def _fail(self, cell: Cell, reason: str) -> None:
-        self._ledger.fail(cell.key, self._tokens.pop(cell.key), reason)
+        self._ledger.fail(cell.key, self._tokens[cell.key], reason)
+        del self._tokens[cell.key]
         self.failed.append(cell.key)
         self._observer.ended(cell, reason)
 

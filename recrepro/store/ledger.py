@@ -557,13 +557,15 @@ class Ledger:
             found = fetch(connection, sa.select(tables.CELLS.c.cell, tables.CELLS.c.state))
             return {row.cell: row.state for row in found}
 
-    def lease(self, cell: str, *, reopen: bool = False) -> str | None:
+    def lease(self, cell: str, *, token: str | None = None, reopen: bool = False) -> str | None:
         """Take a cell that is free, or whose worker has died or fallen silent.
 
         Parameters
         ----------
         cell : str
             Its key.
+        token : str, optional
+            From `new_token`, of a caller who has to know it whatever interrupts this call.
         reopen : bool
             Whether to take a done cell too, which stays done.
 
@@ -572,7 +574,7 @@ class Ledger:
         str or None
             The token of the lease, or None if the cell is done or someone else is at it.
         """
-        return self._lease(cell, secrets.token_hex(16), reopen=reopen)
+        return self._lease(cell, token or new_token(), reopen=reopen)
 
     @_idempotent
     def _lease(self, cell: str, token: str, *, reopen: bool) -> str | None:
@@ -727,6 +729,11 @@ class Ledger:
         """Return when and why the test part was opened for a cell."""
         with self._engine.connect() as connection:
             return openings(connection, cell)
+
+
+def new_token() -> str:
+    """Return a token for a lease."""
+    return secrets.token_hex(16)
 
 
 _OPEN: "weakref.WeakSet[Ledger]" = weakref.WeakSet()

@@ -16,6 +16,8 @@ from recrepro.store.rows import Damage, checked, fetch, identity_of, record_of, 
 class Before:
     """Openings of the test part for other cells of the same search, before a cell was tested.
 
+    Those of the other final fits that an experiment asks for do not count.
+
     Parameters
     ----------
     openings : int
@@ -24,11 +26,14 @@ class Before:
         True if one of those cells had another budget.
     metrics : tuple of str
         Metrics of the cell that none of the others had.
+    validation : bool
+        True if the final model of one of them was given something else of the validation part.
     """
 
     openings: int = 0
     budget: bool = False
     metrics: tuple[str, ...] = ()
+    validation: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -95,16 +100,29 @@ def before(connection: sa.Connection, row: Any, record: Record | None) -> Before
     if record is not None:
         mine = [opening.at for opening in record.openings if opening.reason != "refused"]
         query = query.where(openings.c.opened_at < min([*mine, row.ended_at]))
-    found = fetch(connection, query)
-    if not found:
+    found, own = fetch(connection, query), identity_of(row)
+    identities = {each.cell: identity_of(each) for each in found}
+    others = {cell: one for cell, one in identities.items() if not _is_another_fit(one, own)}
+    if not others:
         return Before()
-    own = identity_of(row)
-    others = [identity_of(other) for other in {each.cell: each for each in found}.values()]
+    given = own.ranking.get("validation")
     return Before(
-        len(found),
-        any(other.budget != own.budget for other in others),
-        _new_metrics(own, others),
+        sum(each.cell in others for each in found),
+        any(other.budget != own.budget for other in others.values()),
+        _new_metrics(own, list(others.values())),
+        any(other.ranking.get("validation") != given for other in others.values()),
     )
+
+
+def _is_another_fit(one: Identity, other: Identity) -> bool:
+    """Say whether two cells are fits of one search that differ in their seeds only."""
+
+    def but_for_the_fit(identity: Identity) -> dict[str, Any]:
+        whole = identity.to_json()
+        fit = {k: v for k, v in whole.get("fit", {}).items() if k not in ("number", "seed")}
+        return {**whole, "fit": fit}
+
+    return but_for_the_fit(one) == but_for_the_fit(other)
 
 
 def _new_metrics(own: Identity, others: Sequence[Identity]) -> tuple[str, ...]:

@@ -75,4 +75,8 @@ def test_the_options_share_a_search_and_stand_in_tables_of_their_own(place):
     assert len({str([t.to_json() for t in trials]) for *_, trials in found}) == 1
     assert len({record.protocol for _, _, record, _ in found}) == 3
     assert len({record.fit for _, _, record, _ in found}) == 3
+    ledger = Ledger.in_workspace(place.workspace)
+    before = [ledger.status(cell.key).before for _, cell, _, _ in found]
+    ledger.close()
+    assert [(one.openings, one.validation) for one in before] == [(0, False), (1, True), (2, True)]
     assert "validation" not in found[0][1].identity.ranking  # as before there was a choice

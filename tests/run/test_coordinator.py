@@ -167,3 +167,24 @@ def test_a_cell_that_passed_to_another_run_when_it_asked_for_the_test_part_has_n
     assert executor.refused == ["another one took over"] * 2
     assert [status.state for status in states] == ["done"] * 2
     assert told.count("lost") == told.count(None) == 2
+
+
+@pytest.mark.parametrize("step", ["_lease", "release", "fail"])
+def test_an_interrupt_right_after_a_step_leaves_no_lease(run, monkeypatch, step):
+    """The step is committed when the signal arrives, and its caller has not been told yet."""
+    done, interrupted = getattr(Ledger, step), []
+
+    def then_interrupt(self, *arguments, **options):
+        answer = done(self, *arguments, **options)
+        if not interrupted:
+            interrupted.append(step)
+            raise KeyboardInterrupt
+        return answer
+
+    monkeypatch.setattr(Ledger, step, then_interrupt)
+    executor = Careless(run.ledger, 1, LOST if step == "release" else Exited(code=1))
+    executor.stop = lambda: None
+    with pytest.raises(KeyboardInterrupt):
+        run(executor=executor)
+    assert interrupted
+    assert "leased" not in run.ledger.states().values()

@@ -88,6 +88,8 @@ def test_tables_average_over_the_fits(runs):
     fits = [r.metrics["ndcg@10"] for name, r in runs.three[1].items() if "bprmf" in name]
     assert rows["bprmf"]["means"]["ndcg@10"] == pytest.approx(sum(fits) / 3)
     assert rows["bprmf"]["repeats"] == 3
+    # The fits of one search open the test part once each, and none of them is an earlier version.
+    assert not [note for row in rows.values() for note in row["notes"] if "opened" in note]
     done = runs.place.call(
         "compare",
         str(runs.place.file),
