@@ -15,9 +15,6 @@ from recrepro.model import Information, ModelConfig
 
 from ._similarity import ItemSimilarityModel
 
-DAY = 86_400
-"""Seconds."""
-
 
 class FadingConfig(ModelConfig):
     """Two options that are off by default, and have no range: an experiment gives them one."""
@@ -29,16 +26,16 @@ class FadingConfig(ModelConfig):
 
     @model_serializer(mode="wrap")
     def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out options that are not given: cells without them keep their identities."""
-        options, given = ("fading", "half_life"), self.model_fields_set
-        return {k: v for k, v in write(self).items() if k not in options or k in given}
+        """Leave out options that are off: cells without them keep their identities."""
+        off = {"fading": 1.0, "half_life": None}
+        return {k: v for k, v in write(self).items() if k not in off or v != off[k]}
 
 
 class FadingModel(ItemSimilarityModel):
     """An item similarity model that can forget.
 
-    With `fading` it needs the order of a user's interactions, with `half_life` the times, which are
-    taken for seconds. Without either it learns and scores as if it had no such options.
+    With `fading` it needs the order of a user's interactions, with `half_life` the times. Without
+    either it learns and scores as if it had no such options.
     """
 
     Config = FadingConfig
@@ -87,7 +84,8 @@ class FadingModel(ItemSimilarityModel):
                 "these have none. Take half_life away."
             )
         known = train.times != UNKNOWN_TIME
-        latest = train.times[known].max(initial=0)
-        days = np.where(known, latest - np.where(known, train.times, 0), np.inf) / DAY
-        weights = np.exp2(-days / self.config.half_life)
+        weights = np.zeros(len(train))  # of those without a time
+        if known.any():
+            times = train.times[known]
+            weights[known] = np.exp2((times - times.max()) / (train.day * self.config.half_life))
         return replace(train, values=(train.values * weights).astype(np.float32))

@@ -34,7 +34,10 @@ class SessionModel(Recommender):
     sequences : Sequences
         Histories of the training data in the order of time: the possible neighbours.
     ends : array of float64, shape (n_users,)
-        When each of them ended, in the unit of the times; 0 for users without interactions.
+        When each of them ended, in the unit of the times; 0 for users without interactions that
+        have a time.
+    day : int
+        Length of a day in this unit.
     sessions : Sequences
         Histories whose latest items are the sessions; those of the training data after `fit`.
     """
@@ -64,7 +67,7 @@ class SessionModel(Recommender):
 
     def fit(self, train: Interactions, rng: np.random.Generator) -> Self:  # noqa: ARG002
         """Order the histories; nothing is random."""
-        self.sequences, self.ends = Sequences(train), _ends(train)
+        self.sequences, self.ends, self.day = Sequences(train), _ends(train), train.day
         self.sessions, self._session_ends = self.sequences, self.ends
         order = np.argsort(self.ends, kind="stable")
         self.recency = np.empty(train.n_users, np.int64)
@@ -104,9 +107,8 @@ class SessionModel(Recommender):
 
 
 def _ends(histories: Interactions) -> NDArray[np.float64]:
-    """Return when each user's history ended; 0 without interactions."""
+    """Return when each user's history ended; 0 without interactions with a time."""
     assert histories.times is not None
-    known = np.where(histories.times == UNKNOWN_TIME, 0, histories.times).astype(np.float64)
-    ends = np.zeros(histories.n_users)
-    np.maximum.at(ends, histories.users, known)
-    return ends
+    ends = np.full(histories.n_users, UNKNOWN_TIME)
+    np.maximum.at(ends, histories.users, histories.times)
+    return np.where(ends == UNKNOWN_TIME, 0, ends).astype(np.float64)

@@ -13,8 +13,6 @@ from recrepro.interactions import UNKNOWN_TIME, Interactions
 from recrepro.model import ModelConfig, Recommender
 from recrepro.space import LogUniform
 
-from ._fading import DAY
-
 
 class RecentPopularity(Recommender):
     """Score an item by its number of interactions in the last days before the end of training.
@@ -31,8 +29,8 @@ class RecentPopularity(Recommender):
     -----
     The paper counts back from the moment of each test interaction. Here the window ends with the
     latest training interaction, because a model does not know when it will be tested: with a cut at
-    one moment for all users this is the same up to the length of the test part. Times are taken for
-    seconds; interactions without a time lie outside of the window.
+    one moment for all users this is the same up to the length of the test part. Interactions
+    without a time lie outside of the window.
     """
 
     deterministic = True
@@ -50,8 +48,8 @@ class RecentPopularity(Recommender):
         if train.times is None:
             raise ModelError("RecentPopularity needs the times of the interactions.")
         known = train.times != UNKNOWN_TIME
-        start = train.times[known].max(initial=0) - self.config.window * DAY
-        recent = train.items[known & (train.times >= start)]
+        latest = train.times[known].max() if known.any() else 0
+        recent = train.items[known & (train.times >= latest - self.config.window * train.day)]
         counts = np.bincount(recent, minlength=train.n_items)
         # In float32, which tells counts up to 16 million apart, a rank is the sum of both orders.
         order = np.lexsort((train.item_counts, counts))

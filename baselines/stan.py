@@ -31,7 +31,7 @@ class STAN(SessionModel):
     Notes
     -----
     The default decays are those of the code in session-rec. A session's own length, which divides
-    the similarity there, changes no ranking. Times are taken for seconds.
+    the similarity there, changes no ranking.
     """
 
     class Config(SessionConfig):
@@ -51,4 +51,4 @@ class STAN(SessionModel):
 
     def decays(self) -> tuple[float, float]:
         """Let histories and items decay."""
-        return 1 / (86_400 * self.config.recency_decay), 1 / self.config.item_decay
+        return 1 / (self.day * self.config.recency_decay), 1 / self.config.item_decay

@@ -23,6 +23,11 @@ from recrepro.labels import index_labels, joined, packed, unpacked
 UNKNOWN_TIME = np.iinfo(np.int64).min
 """Stands for a time that the data does not give; it sorts before every known one."""
 
+TimeUnit = Literal["s", "ms", "us", "ns"]
+
+UNITS: tuple[TimeUnit, ...] = ("s", "ms", "us", "ns")
+"""From coarse to fine; each is a thousandth of the one before."""
+
 Duplicates = Literal["last", "first", "max", "sum", "error"]
 
 
@@ -40,10 +45,12 @@ class Interactions:
     values : array of float32, shape (n,)
         Rating, count or 1.
     times : array of int64, shape (n,), or None
-        Seconds since 1970, a finer unit, or any other order; `UNKNOWN_TIME` where it is not given.
+        Since 1970 in `time_unit`, or any other order; `UNKNOWN_TIME` where it is not given.
     user_ids, item_ids : array
         The data set's own labels: int64, or text (`numpy.dtypes.StringDType`). A user or item may
         have no interaction here: parts of a split share the labels of the whole.
+    time_unit : {"s", "ms", "us", "ns"}
+        What the times count.
     """
 
     users: NDArray[np.int32]
@@ -52,6 +59,7 @@ class Interactions:
     times: NDArray[np.int64] | None
     user_ids: NDArray[Any]
     item_ids: NDArray[Any]
+    time_unit: TimeUnit = "s"
 
     @classmethod
     def from_frame(
@@ -144,6 +152,11 @@ class Interactions:
         return f"Interactions({self.n_users} users, {self.n_items} items, {len(self)} pairs)"
 
     @property
+    def day(self) -> int:
+        """Length of a day in the unit of the times."""
+        return int(86_400 * 1000 ** UNITS.index(self.time_unit))
+
+    @property
     def n_users(self) -> int:
         """Number of user labels, with or without interactions here."""
         return len(self.user_ids)
@@ -213,7 +226,7 @@ class Interactions:
         if self.times is not None and other.times is not None:
             times = np.concatenate([self.times, other.times])[order]
         values = np.concatenate([self.values, other.values])[order]
-        return type(self)(users[order], items[order], values, times, self.user_ids, self.item_ids)
+        return replace(self, users=users[order], items=items[order], values=values, times=times)
 
     def in_common_with(self, other: Self) -> NDArray[np.bool_]:
         """Mark the pairs that `other`, which shares the labels, has too."""
@@ -234,13 +247,12 @@ class Interactions:
         used_users, used_items = self.user_counts > 0, self.item_counts > 0
         if used_users.all() and used_items.all():
             return self
-        return type(self)(
-            (np.cumsum(used_users, dtype=np.int32) - 1)[self.users],
-            (np.cumsum(used_items, dtype=np.int32) - 1)[self.items],
-            self.values,
-            self.times,
-            self.user_ids[used_users],
-            self.item_ids[used_items],
+        return replace(
+            self,
+            users=(np.cumsum(used_users, dtype=np.int32) - 1)[self.users],
+            items=(np.cumsum(used_items, dtype=np.int32) - 1)[self.items],
+            user_ids=self.user_ids[used_users],
+            item_ids=self.item_ids[used_items],
         )
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
@@ -260,6 +272,7 @@ class Interactions:
         arrays = self._arrays()
         for name in ("user_ids", "item_ids"):
             arrays |= packed(name, arrays.pop(name))
+        arrays["time_unit"] = np.array(UNITS.index(self.time_unit))
         with path.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy stubs: allow_pickle
 
@@ -273,7 +286,9 @@ class Interactions:
             arrays["items"],
             arrays["values"],
             arrays.get("times"),
-            *(unpacked(name, arrays) for name in ("user_ids", "item_ids")),
+            unpacked("user_ids", arrays),
+            unpacked("item_ids", arrays),
+            time_unit=UNITS[int(arrays.get("time_unit", 0))],
         )
 
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from scipy.sparse import csr_array
 
-from recrepro.interactions import Interactions
+from recrepro.interactions import Interactions, TimeUnit
 
 if TYPE_CHECKING:
     from recrepro.data.filters import Filter
-    from recrepro.data.formats.times import TimeUnit
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +76,7 @@ class Dataset:
     has_values: bool = True
     train_filters: "tuple[Filter, ...]" = ()
     preprocessing: tuple[dict[str, Any], ...] = ()
-    time_unit: "TimeUnit" = "s"
+    time_unit: TimeUnit = "s"
 
     def with_each_part(self, change: Callable[[Interactions], Interactions]) -> Self:
         """Return the same with each part changed; negatives stay as they are."""

@@ -58,9 +58,11 @@ def load_dataset(
     done: list[dict[str, Any]] = [{"step": "duplicates", "rule": spec.duplicates, "on": "all"}]
     if spec.session_gap is not None:
         done.insert(0, {"step": "sessions", "gap_s": spec.session_gap, "on": "all"})
-    if dataset.time_unit != "s":
+    unit = dataset.time_unit
+    dataset = dataset.with_each_part(lambda part: replace(part, time_unit=unit))
+    if unit != "s":
         # Seconds are not recorded, so that what was made of such data keeps its identity.
-        done.insert(0, {"step": "times", "unit": dataset.time_unit, "on": "all"})
+        done.insert(0, {"step": "times", "unit": unit, "on": "all"})
     for name, step in filters:
         options = step.model_dump(mode="json", exclude={"on"})
         entry = {"step": name, **options, "on": step.on, "learns": step.learns}

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from recrepro.data.formats.times import UNITS, time_unit_of
+from recrepro.data.formats.times import time_unit_of
 from recrepro.errors import UsageError
+from recrepro.interactions import UNITS
 
 
 def cut_sessions(frame: pd.DataFrame, gap: float) -> pd.DataFrame:

@@ -6,15 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from recrepro.data.dataset import Dataset
-from recrepro.data.formats.times import NAMES, UNITS
+from recrepro.data.formats.times import NAMES
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.interactions import UNKNOWN_TIME, sorting_order
 from recrepro.run.plan import Plan
 from recrepro.spec.experiment import Experiment
 from recrepro.spec.places import place
-
-DAY = 86_400
-"""Seconds of a day."""
 
 Note = tuple[tuple[str | int, ...], str]
 """A place in the experiment file, as in `RecreproError.location`, and what is odd there."""
@@ -75,7 +72,7 @@ def _order(plan: Plan, dataset: Dataset) -> Iterator[Note]:
         return
     known = interactions.times != UNKNOWN_TIME
     times, users = interactions.times[known], interactions.users[known]
-    day = DAY * 1000 ** UNITS.index(dataset.time_unit)
+    day = interactions.day
     if not len(times):
         return
     if times.min() >= 0 and times.max() < day:

@@ -13,13 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recrepro.compute.failpoints import reach
 from recrepro.durable import new_file, new_folder
 from recrepro.errors import SealError
-from recrepro.interactions import Interactions
+from recrepro.interactions import UNITS, Interactions
 from recrepro.labels import n_packed, packed, unpacked
 from recrepro.splits.base import Parts
 from recrepro.splits.keys import SplitKeys, rankings_key, read_locked, write_locked
@@ -283,6 +284,8 @@ def _arrays(name: str, part: Interactions | None) -> Arrays:
     named[f"{name}.values"] = part.values
     if part.times is not None:
         named[f"{name}.times"] = part.times
+        if part.time_unit != UNITS[0]:
+            named[f"{name}.time_unit"] = np.array(UNITS.index(part.time_unit))
     for label in LABELS:
         named |= packed(label, getattr(part, label))
     return named
@@ -294,7 +297,9 @@ def _interactions(arrays: Mapping[str, NDArray[Any]], name: str) -> Interactions
         arrays[f"{name}.items"],
         arrays[f"{name}.values"],
         arrays.get(f"{name}.times"),
-        *(unpacked(label, arrays) for label in LABELS),
+        unpacked("user_ids", arrays),
+        unpacked("item_ids", arrays),
+        time_unit=UNITS[int(arrays.get(f"{name}.time_unit", 0))],
     )
 
 

@@ -17,8 +17,9 @@ from recrepro.baselines.p3alpha import P3alpha
 from recrepro.baselines.recentpopularity import RecentPopularity
 from recrepro.baselines.rp3beta import RP3beta
 from recrepro.baselines.slim import SLIM
+from recrepro.baselines.stan import STAN
 from recrepro.errors import ModelError
-from recrepro.interactions import UNKNOWN_TIME
+from recrepro.interactions import UNITS, UNKNOWN_TIME
 
 MODELS = [ItemKNN, EASE, EDLAE, SLIM, P3alpha, RP3beta]
 DAY = 86_400
@@ -161,3 +162,30 @@ def test_own_items_come_first_by_frequency_then_the_popular_ones():
     assert order.tolist() == [0, 2, 1, 3, 4]
     late_first = scores(fitted(GPTopFreq(fading=0.1), log), log)[0]
     assert np.argsort(-late_first, kind="stable").tolist() == [2, 1, 0, 3, 4]
+
+
+IN_DAYS = [
+    lambda: EASE(l2=2.0, half_life=20.0),
+    lambda: RecentPopularity(window=20.0),
+    lambda: STAN(recency_decay=20.0),
+]
+
+
+@pytest.mark.parametrize("make", IN_DAYS)
+@given(logs, st.sampled_from(["ms", "us", "ns"]))
+def test_days_are_days_in_every_unit_of_the_times(make, log, unit):
+    finer = replace(log, times=log.times * 1000 ** UNITS.index(unit), time_unit=unit)
+    one, other = (scores(fitted(make(), each), log) for each in (log, finer))
+    np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("make", IN_DAYS)
+@given(logs)
+def test_only_the_distance_of_times_counts_before_1970_too(make, log):
+    earlier = replace(log, times=log.times - 4 * 10**9)
+    one, other = (scores(fitted(make(), each), log) for each in (log, earlier))
+    np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-7)
+
+
+def test_an_option_that_is_off_is_no_other_identity_when_it_is_written():
+    assert EASE(fading=1.0, half_life=None).config.model_dump() == EASE().config.model_dump()

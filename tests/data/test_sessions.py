@@ -93,7 +93,7 @@ def test_the_gap_is_in_seconds_whatever_the_unit_of_the_times(tmp_path):
     )
     spec = DatasetSpec(name="log", file="log.csv", session_gap=1.5)
     dataset = load_dataset(spec, tmp_path)
-    assert dataset.time_unit == "ms"
+    assert dataset.time_unit == dataset.interactions.time_unit == "ms"
     assert dataset.interactions.user_ids.tolist() == ["a/1", "a/2"]
     assert len(dataset.interactions) == 3  # x is in both sessions
     assert {"step": "sessions", "gap_s": 1.5, "on": "all"} in dataset.preprocessing

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from recrepro.data.formats.parse import parse_frame
 from recrepro.data.formats.read import build_interactions, read_published
-from recrepro.data.formats.times import UNITS, settle_times, time_unit_of
+from recrepro.data.formats.times import settle_times, time_unit_of
 from recrepro.data.load import load_dataset
 from recrepro.errors import DataError, UsageError
-from recrepro.interactions import UNKNOWN_TIME, Interactions
+from recrepro.interactions import UNITS, UNKNOWN_TIME, Interactions
 from recrepro.spec.experiment import DatasetSpec
 
 

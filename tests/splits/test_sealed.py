@@ -332,3 +332,16 @@ def test_the_fingerprint_changes_with_the_negatives(parts, negatives):
         )
     }
     assert len(prints) == 6
+
+
+def test_the_unit_of_the_times_is_kept(tmp_path, parts):
+    def finer(part):
+        return None if part is None else replace(part, time_unit="ms")
+
+    names = ("train", "validation", "test", "known", "validation_shown", "test_shown")
+    changed = replace(parts, **{name: finer(getattr(parts, name)) for name in names})
+    split = store(tmp_path / "s", changed)
+    found = [split.known(KEYS.tuning), split.tuning_view(KEYS.tuning).train]
+    found.append(split.sealed(unseal).open().test)
+    assert {part.time_unit for part in found} == {"ms"}
+    assert found[0].fingerprint == parts.known.fingerprint

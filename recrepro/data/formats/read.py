@@ -17,9 +17,9 @@ from recrepro.data.formats.files import check_text, not_whole, open_file, read_b
 from recrepro.data.formats.guess import likely_format
 from recrepro.data.formats.jsonlines import parse_jsonlines
 from recrepro.data.formats.parse import FORMATS, check_format, parse_frame, parse_parquet
-from recrepro.data.formats.times import TimeUnit, settle_times
+from recrepro.data.formats.times import settle_times
 from recrepro.errors import DataError, UsageError
-from recrepro.interactions import Duplicates, Interactions
+from recrepro.interactions import Duplicates, Interactions, TimeUnit
 from recrepro.labels import as_ids
 
 _SUFFIXES = {

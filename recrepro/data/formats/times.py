@@ -5,7 +5,7 @@ A frame that was read has its times as 64-bit integers. Its `attrs` say what the
 """
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from recrepro.errors import DataError, UsageError
-
-TimeUnit = Literal["s", "ms", "us", "ns"]
-
-UNITS: tuple[TimeUnit, ...] = ("s", "ms", "us", "ns")
-"""From coarse to fine; each is a thousandth of the one before."""
+from recrepro.interactions import UNITS, TimeUnit
 
 NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
