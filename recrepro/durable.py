@@ -96,7 +96,8 @@ def _move(draft: Path, path: Path) -> None:
 
 def _sync(place: Path) -> None:
     """Wait until a file, or the list of names in a folder, is on the disk."""
-    descriptor = os.open(place, os.O_RDONLY)
+    # The process of a cell may write files that it may not read.
+    descriptor = os.open(place, os.O_RDONLY if place.is_dir() else os.O_WRONLY)
     try:
         os.fsync(descriptor)
     finally:

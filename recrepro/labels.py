@@ -138,11 +138,6 @@ def unpacked(name: str, arrays: Mapping[str, NDArray[Any]]) -> Labels:
     return _from_arrow(pa.Array.from_buffers(pa.large_string(), len(starts) - 1, buffers))
 
 
-def n_packed(name: str, arrays: Mapping[str, NDArray[Any]]) -> int:
-    """Return how many labels `packed` made arrays of."""
-    return len(arrays[name]) if name in arrays else len(arrays[f"{name}.starts"]) - 1
-
-
 def _to_arrow(labels: Labels) -> Any:
     if labels.dtype.kind == "T":
         return pa.array(labels.astype(object), pa.large_string())

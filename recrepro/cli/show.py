@@ -73,6 +73,7 @@ def _what(record: Record) -> Iterator[tuple[str, Any]]:
     yield "cell", record.cell
     yield "model", f"{model.name} version {model.version} ({record.state})"
     yield "role", model.role
+    yield "sealed off by", ", ".join(record.confined_by)
     if model.code is not None:
         repository = model.code.repository
         yield "code", model.code.place

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recrepro.data.catalogue.load import load_named, load_named_features, missing_locally
+from recrepro.data.catalogue.load import load_named, load_named_features, missing_locally, places_of
 from recrepro.data.dataset import Dataset
 from recrepro.data.filters import Filter, MinValue, make_filter
 from recrepro.data.formats.files import read_bytes, unpacked_name
@@ -233,6 +233,19 @@ def match_features(
 
 def _some(labels: NDArray[Any]) -> str:
     return ", ".join(repr(str(label))[:40] for label in labels[:3].tolist())
+
+
+def raw_places(spec: DatasetSpec, base: Path, data_dir: Path | None = None) -> list[Path]:
+    """Return the files and folders that hold a data set as it is before it is split.
+
+    Parameters
+    ----------
+    spec, base, data_dir
+        As in `load_dataset`.
+    """
+    own = [base / name for name in spec.own_files]
+    named = spec.file is None and spec.train is None and spec.synthetic is None
+    return [*own, *places_of(spec.name, data_dir)] if named else own
 
 
 def unavailable(spec: DatasetSpec, data_dir: Path | None = None) -> str | None:

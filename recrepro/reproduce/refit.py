@@ -64,10 +64,9 @@ def recorded_experiment(record: Record) -> Experiment:
 
 def own_files(experiment: Experiment) -> list[str]:
     """Return the names of the files that an experiment reads, relative to its base."""
-    parts = ("file", "train", "test", "validation", "negatives")
-    found = [getattr(d, part) for d in experiment.datasets for part in parts]
-    found += [features.file for d in experiment.datasets for features in d.features]
-    return [name for name in [*found, experiment.evaluate.item_file] if name is not None]
+    listed = experiment.evaluate.item_file
+    found = [name for dataset in experiment.datasets for name in dataset.own_files]
+    return found if listed is None else [*found, listed]
 
 
 def base_of(run: FoundRun, base: Path | None) -> Path:

@@ -6,7 +6,7 @@ final model is fitted, and whoever has it writes the opening to the ledger first
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from recrepro.interactions import Interactions
 from recrepro.model import EpochStats, IterativeRecommender, Recommender, training_data
 from recrepro.models import default_role, family_of
 from recrepro.randomness import generator
+from recrepro.run.confinement import Means
 from recrepro.run.energy import EnergyMeter
 from recrepro.run.events import EpochFinished, FitKnown, Said, StageBegun, TrialFinished
 from recrepro.run.first_look import first_look
@@ -85,6 +86,7 @@ def run_cell(
     unseal: Callable[[], bytes],
     emit: Emit = lambda _: None,
     deliver: Callable[[str], None] = lambda _: None,
+    confined_by: Sequence[Means] = (),
 ) -> None:
     """Run a leased cell and commit its record.
 
@@ -99,6 +101,8 @@ def run_cell(
         Is told about stages and trials as they happen, as plain values.
     deliver : callable
         Has a blob, named by its hash, where the coordinator finds it when it returns.
+    confined_by : sequence of {"audit hook", "landlock"}
+        What keeps this process from reading the raw data.
     """
     ledger = Ledger(job.ledger, patient=True)
     workspace = Workspace(Path(job.workspace))
@@ -157,7 +161,7 @@ def run_cell(
     if job.keep_model:
         weights = weights_of(model)
         optional["weights"] = None if weights is None else store(weights)
-    per_user = per_user_table(evaluation, opened.test)
+    per_user = per_user_table(evaluation, opened.user_ids)
     kept = RecordedRankings(
         sha256=store(lock(RANKINGS, opened.rankings_key, rankings.arrays())),
         depth=rankings.lists.shape[1],
@@ -187,6 +191,7 @@ def run_cell(
         provenance=environment(),
         fit=fit,
         rankings=kept,
+        **({"confined_by": list(confined_by)} if confined_by else {}),
         **optional,
     )
     for blob in filter(None, (record.per_user, kept.sha256, record.weights)):

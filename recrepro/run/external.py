@@ -216,7 +216,7 @@ def score_on_plan(
         split=whole.split,
         **({} if whole.features is None else {"features": whole.features}),
     )
-    per_user = per_user_table(scored.evaluation, parts.test)
+    per_user = per_user_table(scored.evaluation, parts.test.user_ids)
     return Record(
         schema_version=3,
         cell=identity.key,

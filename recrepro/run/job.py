@@ -42,8 +42,10 @@ class Job(Plain):
         Folder that its file names start from.
     budget : Budget
         What the search may spend.
+    sealed : list of str
+        Files and folders that its model may not read, beside the workspace.
     items : {"all", "train", "cold"} or list of str
-        Items that may be recommended.
+        Items that may be recommended, by secret number.
     keep_model : bool
         True to store what the final model has learned.
     anew : bool
@@ -69,6 +71,7 @@ class Job(Plain):
     experiment: dict[str, Any]
     base: str
     budget: Budget
+    sealed: list[str]
     items: Literal["all", "train", "cold"] | list[str]
     keep_model: bool = False
     anew: bool = False

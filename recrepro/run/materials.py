@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from recrepro.features import Features
+from recrepro.labels import Labels, as_text, places
 from recrepro.model import Recommender
 from recrepro.run.job import Job
 from recrepro.run.plan import Cell, Plan
@@ -12,6 +14,7 @@ from recrepro.spec.experiment import Promise
 from recrepro.splits.audit import AUDIT_VERSION
 from recrepro.splits.draw import Drawn, draw_split
 from recrepro.splits.keys import SplitKeys, data_secret
+from recrepro.splits.numbers import SecretNumbers, in_secret_order
 from recrepro.splits.sealed import StoredSplit
 from recrepro.store.workspace import Workspace
 from recrepro.tuning.tuner import make_config
@@ -126,10 +129,29 @@ class Materials:
         features = needed_features(self._plan, cell)
         if features is None or cell.identity.features is None:
             return None
-        folder = self._workspace.features(cell.identity.features)
+        folder = self._workspace.features(cell.identity.features, cell.identity.split)
         if not folder.is_dir():
-            features.store(folder)
+            self.numbers(cell).hide_features(features).store(folder)
         return folder
+
+    def numbers(self, cell: Cell) -> SecretNumbers:
+        """Return the numbers that the process of a cell knows users and items by."""
+        whole = self._plan.datasets[cell.name.dataset].interactions
+        return SecretNumbers.derive(self.keys(cell).test, *whole.shape)
+
+    def user_ids(self, cell: Cell) -> Labels:
+        """Return the labels of users by secret number."""
+        whole = self._plan.datasets[cell.name.dataset].interactions
+        return in_secret_order(whole.user_ids, self.numbers(cell).users)
+
+    def items(self, cell: Cell) -> Literal["all", "train", "cold"] | list[str]:
+        """Return the items that may be recommended: in words, or their secret numbers as text."""
+        wanted = self._plan.items
+        if isinstance(wanted, str):
+            return wanted
+        whole = self._plan.datasets[cell.name.dataset].interactions
+        at = places(as_text(whole.item_ids), as_text(wanted))
+        return [str(number) for number in self.numbers(cell).items[at[at >= 0]].tolist()]
 
     def keys(self, cell: Cell) -> SplitKeys:
         """Return the keys of a cell's split, which are stored nowhere."""
@@ -164,7 +186,8 @@ class Materials:
             experiment=alone.to_json(),
             base=str(plan.base.resolve()),
             budget=plan.budget(cell),
-            items=plan.items,
+            sealed=list(dict.fromkeys(str(place.resolve()) for place in plan.raw)),
+            items=self.items(cell),
             wants=wants(plan, cell),
             features_folder=None if features is None else str(features),
         )

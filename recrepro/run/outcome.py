@@ -13,7 +13,7 @@ from recrepro.evaluation.evaluator import Evaluator
 from recrepro.evaluation.groups import by_activity, by_popularity
 from recrepro.evaluation.rankings import Evaluation
 from recrepro.interactions import Interactions
-from recrepro.labels import to_pandas
+from recrepro.labels import Labels, to_pandas
 from recrepro.model import Recommender
 from recrepro.space import at_edge
 from recrepro.spec.experiment import ModelSpec
@@ -135,10 +135,19 @@ def search_outcome(
     )
 
 
-def per_user_table(evaluation: Evaluation, holdout: Interactions) -> bytes:
-    """Write per-user values as Parquet: the users' own labels, one column a metric."""
-    users = to_pandas(holdout.user_ids[evaluation.users])
+def per_user_table(evaluation: Evaluation, user_ids: Labels) -> bytes:
+    """Write per-user values as Parquet: the users' own labels, sorted, and one column a metric.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Of the test part.
+    user_ids : array, shape (n_users,)
+        The label of each user index.
+    """
+    users = to_pandas(user_ids[evaluation.users])
     frame = pd.DataFrame({"user": users, **evaluation.per_user})
+    frame = frame.sort_values("user", kind="stable", ignore_index=True)
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     return buffer.getvalue()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from recrepro.data.dataset import Dataset, content_checksum
-from recrepro.data.load import load_dataset, load_features, match_features
+from recrepro.data.load import load_dataset, load_features, match_features, raw_places
 from recrepro.errors import UsageError, at
 from recrepro.features import Features
 from recrepro.model import Recommender
@@ -81,6 +81,8 @@ class Plan:
         Side information by title of the data set, aligned to its labels, if a model needs some.
     models : dict
         Classes of the models, by title.
+    raw : list of Path
+        Files and folders that hold the data as they are before they are split.
     repeated : Budget, optional
         Spent budget of a search that is repeated, in place of the declared one.
     """
@@ -94,6 +96,7 @@ class Plan:
     repeated: Budget | None = None
     features: dict[str, Features] = field(default_factory=dict)
     models: dict[str, type[Recommender]] = field(default_factory=dict)
+    raw: list[Path] = field(default_factory=list)
 
     def budget(self, cell: Cell) -> Budget:
         """Return what the search of a cell may spend: no trials if it is not tuned."""
@@ -148,6 +151,7 @@ def make_plan(
             dataset = load_dataset(spec, base, data_dir, progress=progress)
         check_items(items, dataset, evaluate.item_file)
         plan.datasets[dataset.name] = dataset
+        plan.raw.extend(raw_places(spec, base, data_dir))
         if any(model.needs_features for model in models.values()):
             whole = load_features(spec, base, data_dir, progress=progress)
             with at("datasets", spec.name):

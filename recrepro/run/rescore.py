@@ -50,7 +50,7 @@ def rescore(
     identity, model, trials = cell.identity, plan.models[cell.name.model], ledger.trials(cell.key)
     if not plan.budget(cell).is_spent([trial.seconds for trial in trials]):
         return None
-    evaluator = evaluator_of(plan.experiment, plan.items, cell.name.seed)
+    evaluator = evaluator_of(plan.experiment, materials.items(cell), cell.name.seed)
     try:
         config = chosen_params(model, cell.model, trials)
         params = config.model_dump(mode="json")
@@ -69,7 +69,7 @@ def rescore(
     name = cell.name
     alone = plan.experiment.one_cell(name.dataset, name.split, name.model, name.seed)
     role = cell.model.role or default_role(source.model.family)
-    per_user = per_user_table(evaluation, fitted)
+    per_user = per_user_table(evaluation, materials.user_ids(cell))
     values = source.to_json() | {
         "cell": cell.key,
         "result_digest": result_digest(cell.key, params, evaluation.means, per_user),

@@ -158,6 +158,13 @@ class DatasetSpec(TomlTable):
         later = ("features", "session_gap", "time_unit")
         return {k: v for k, v in write(self).items() if v or k not in later}
 
+    @property
+    def own_files(self) -> list[str]:
+        """Names of the files that are read for it, relative to the experiment's folder."""
+        parts = (self.file, self.train, self.test, self.validation, self.negatives)
+        found = [*parts, *(features.file for features in self.features)]
+        return [name for name in found if name is not None]
+
     @model_validator(mode="after")
     def _distinct_features(self) -> "DatasetSpec":
         _refuse_repeats("feature set", tuple(f"{f.side} {f.name}" for f in self.features))

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from recrepro.spec.budget import Budget
 from recrepro.spec.canonical import canonical_hash
 
-HARNESS_VERSION = 5
+HARNESS_VERSION = 6
 """Part of a cell's identity; bumped whenever the harness can give other numbers than before."""
 
 SEARCH = (

@@ -94,6 +94,8 @@ class Drawn:
             unseen_users=self.splitter.unseen_users,
             preprocessing=self.preprocessing,
             dropped=parts.dropped,
+            validation_shown=parts.validation_shown,
+            validation_negatives=self.validation_negatives,
         )
 
     @property

@@ -3,6 +3,9 @@
 Both are encrypted, with two keys. Tuning code gets a `TuningView`, which holds no test data and no
 path to it; the process that it runs in has the key for tuning only. The key of the test part comes
 from the coordinator, once, after the coordinator has written the opening to the ledger.
+
+Users and items have secret numbers (`recrepro.splits.numbers`) in all that is stored. Their labels
+lie with the test part.
 """
 
 import hashlib
@@ -21,12 +24,16 @@ from recrepro.compute.failpoints import reach
 from recrepro.durable import new_file, new_folder
 from recrepro.errors import SealError
 from recrepro.interactions import UNITS, Interactions
-from recrepro.labels import n_packed, packed, unpacked
+from recrepro.labels import Labels, packed, unpacked
 from recrepro.splits.base import Parts
 from recrepro.splits.keys import SplitKeys, rankings_key, read_locked, write_locked
+from recrepro.splits.numbers import SecretNumbers, in_secret_order
 
 TUNING, KNOWN, SEALED = FILES = ("tuning.bin", "known.bin", "sealed.bin")
 """What tuning reads, what the final model is fitted on, and the test part."""
+
+LAYOUT = 2
+"""Of the files; splits in another layout are drawn again."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -73,12 +80,14 @@ class TuningView:
 class OpenedTest:
     """The test part, after the seal was opened; its fields are as in `TuningView`.
 
-    `rankings_key` locks rankings that are kept of it.
+    `user_ids` are the data set's own labels of the users, by secret number. `rankings_key` locks
+    rankings that are kept of it.
     """
 
     test: Interactions
     negatives: csr_array | None
     shown: Interactions | None
+    user_ids: Labels
     rankings_key: bytes = field(repr=False)
 
     def view(
@@ -128,10 +137,12 @@ class SealedTest:
         reach("key-received")
         self._opened = True
         arrays = read_locked(self._path, key)
+        numbers = SecretNumbers.derive(key, *arrays["shape"].tolist())
         return OpenedTest(
             _interactions(arrays, "test"),
-            _negatives(arrays, "negatives"),
+            _negatives(arrays),
             _shown(arrays, "shown"),
+            in_secret_order(unpacked("user_ids", arrays), numbers.users),
             rankings_key(key),
         )
 
@@ -157,35 +168,43 @@ class StoredSplit:
 
         The facts, such as those of `describe`, are not locked: they go to every record.
         """
-        files = _files(parts, validation_negatives, test_negatives)
+        numbers = SecretNumbers.derive(keys.test, *parts.train.shape)
+        files = _files(parts, validation_negatives, test_negatives, numbers)
         with new_folder(folder, is_whole=lambda place: cls(place).is_whole) as draft:
             # What is fitted is locked too: it holds what other seeds and folds have in test.
             for name, arrays in files.items():
                 write_locked(draft / name, keys.test if name == SEALED else keys.tuning, arrays)
             sizes = {name: (draft / name).stat().st_size for name in FILES}
-            (draft / "split.json").write_text(json.dumps({**facts, "files": sizes}, indent=1))
+            told = {**facts, "layout": LAYOUT, "files": sizes}
+            (draft / "split.json").write_text(json.dumps(told, indent=1))
             reach("split-drafted")
         return cls(folder)
 
     @property
     def is_whole(self) -> bool:
-        """Whether the split is stored with all its files, none of them cut off."""
+        """Whether the split is stored in this layout with all its files, none of them cut off."""
         try:
-            sizes = self.facts["files"]
-            return all((self.folder / n).stat().st_size == sizes[n] for n in FILES)
+            told = self._told()
+            sizes = told["files"]
+            return told["layout"] == LAYOUT and all(
+                (self.folder / n).stat().st_size == sizes[n] for n in FILES
+            )
         except (OSError, ValueError, KeyError):
             return False
 
     @property
     def facts(self) -> dict[str, Any]:
         """Counts, dropped interactions and fingerprint of the split."""
-        facts: dict[str, Any] = json.loads((self.folder / "split.json").read_text())
-        return facts
+        return {name: fact for name, fact in self._told().items() if name != "layout"}
+
+    def _told(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads((self.folder / "split.json").read_text())
+        return told
 
     def audit_again(self, audit: Mapping[str, Any]) -> None:
         """Replace the audit among the facts: another version, or another promise, judges anew."""
         with new_file(self.folder / "split.json") as draft:
-            draft.write_text(json.dumps({**self.facts, "audit": audit}, indent=1))
+            draft.write_text(json.dumps({**self._told(), "audit": audit}, indent=1))
 
     def tuning_view(self, key: bytes) -> TuningView:
         """Read what tuning may see, with the key for tuning."""
@@ -193,7 +212,7 @@ class StoredSplit:
         return TuningView(
             _interactions(arrays, "train"),
             _interactions(arrays, "validation"),
-            _negatives(arrays, "negatives"),
+            _negatives(arrays),
             _shown(arrays, "shown"),
         )
 
@@ -245,25 +264,37 @@ def _negatives_bytes(negatives: csr_array) -> bytes:
     return ordered.indptr.astype("int64").tobytes() + ordered.indices.astype("int64").tobytes()
 
 
-LABELS = ("user_ids", "item_ids")
-
-
 def _files(
-    parts: Parts, validation_negatives: csr_array | None, test_negatives: csr_array | None
+    parts: Parts,
+    validation_negatives: csr_array | None,
+    test_negatives: csr_array | None,
+    numbers: SecretNumbers,
 ) -> dict[str, Arrays]:
     """Return the arrays of each file of a stored split."""
+
+    def part(name: str, interactions: Interactions | None) -> Arrays:
+        return {} if interactions is None else _arrays(name, numbers.hide(interactions))
+
+    def negatives(matrix: csr_array | None) -> Arrays:
+        return {} if matrix is None else _negative_arrays(numbers.hide_matrix(matrix))
+
+    shape = {"shape": np.array(parts.train.shape)}
+    labels = packed("user_ids", parts.train.user_ids) | packed("item_ids", parts.train.item_ids)
     return {
         TUNING: {
-            **_arrays("train", parts.train),
-            **_arrays("validation", parts.validation),
-            **_arrays("shown", parts.validation_shown),
-            **_negative_arrays("negatives", validation_negatives),
+            **shape,
+            **part("train", parts.train),
+            **part("validation", parts.validation),
+            **part("shown", parts.validation_shown),
+            **negatives(validation_negatives),
         },
-        KNOWN: _arrays("known", parts.known),
+        KNOWN: {**shape, **part("known", parts.known)},
         SEALED: {
-            **_arrays("test", parts.test),
-            **_arrays("shown", parts.test_shown),
-            **_negative_arrays("negatives", test_negatives),
+            **shape,
+            **labels,
+            **part("test", parts.test),
+            **part("shown", parts.test_shown),
+            **negatives(test_negatives),
         },
     }
 
@@ -271,34 +302,34 @@ def _files(
 def stored_bytes(
     parts: Parts, validation_negatives: csr_array | None, test_negatives: csr_array | None
 ) -> int:
-    """Return what a split will take on disk, but for some headers."""
-    files = _files(parts, validation_negatives, test_negatives)
-    return sum(array.nbytes for arrays in files.values() for array in arrays.values())
+    """Return what a split will take on disk, but for labels and some headers."""
+    stored = (parts.train, parts.validation, parts.validation_shown, parts.known, parts.test)
+    size = sum(part.n_bytes for part in (*stored, parts.test_shown) if part is not None)
+    for matrix in (validation_negatives, test_negatives):
+        if matrix is not None:
+            size += sum(array.nbytes for array in _negative_arrays(matrix).values())
+    return size
 
 
-def _arrays(name: str, part: Interactions | None) -> Arrays:
-    """Name the arrays of a part; the labels, which all parts share, have no part in their name."""
-    if part is None:
-        return {}
+def _arrays(name: str, part: Interactions) -> Arrays:
     named: Arrays = {f"{name}.users": part.users, f"{name}.items": part.items}
     named[f"{name}.values"] = part.values
     if part.times is not None:
         named[f"{name}.times"] = part.times
         if part.time_unit != UNITS[0]:
             named[f"{name}.time_unit"] = np.array(UNITS.index(part.time_unit))
-    for label in LABELS:
-        named |= packed(label, getattr(part, label))
     return named
 
 
 def _interactions(arrays: Mapping[str, NDArray[Any]], name: str) -> Interactions:
+    n_users, n_items = arrays["shape"].tolist()
     return Interactions(
         arrays[f"{name}.users"],
         arrays[f"{name}.items"],
         arrays[f"{name}.values"],
         arrays.get(f"{name}.times"),
-        unpacked("user_ids", arrays),
-        unpacked("item_ids", arrays),
+        np.arange(n_users),
+        np.arange(n_items),
         time_unit=UNITS[int(arrays.get(f"{name}.time_unit", 0))],
     )
 
@@ -307,15 +338,15 @@ def _shown(arrays: Mapping[str, NDArray[Any]], name: str) -> Interactions | None
     return _interactions(arrays, name) if f"{name}.users" in arrays else None
 
 
-def _negative_arrays(name: str, negatives: csr_array | None) -> Arrays:
-    if negatives is None:
-        return {}
-    return {f"{name}.{k}": getattr(negatives, k) for k in ("data", "indices", "indptr")}
+_PARTS = ("data", "indices", "indptr")
 
 
-def _negatives(arrays: Mapping[str, NDArray[Any]], name: str) -> csr_array | None:
-    if f"{name}.data" not in arrays:
+def _negative_arrays(negatives: csr_array) -> Arrays:
+    return {f"negatives.{part}": getattr(negatives, part) for part in _PARTS}
+
+
+def _negatives(arrays: Mapping[str, NDArray[Any]]) -> csr_array | None:
+    if "negatives.data" not in arrays:
         return None
-    stored = tuple(arrays[f"{name}.{k}"] for k in ("data", "indices", "indptr"))
-    n_users, n_items = (n_packed(label, arrays) for label in LABELS)
-    return csr_array(stored, shape=(n_users, n_items))
+    stored = tuple(arrays[f"negatives.{part}"] for part in _PARTS)
+    return csr_array(stored, shape=tuple(arrays["shape"].tolist()))

@@ -117,8 +117,8 @@ def _leased(workspace: Workspace, work: dict[str, CellWork]) -> Iterator[Waste]:
     for folder in sorted(workspace.splits.glob("[!.]*")):
         if folder not in needed:
             yield Waste("split", folder, _size(folder))
-    described = [w.identity.features for w in open_cells if w.identity.features]
-    needed = {workspace.features(fingerprints) for fingerprints in described}
+    described = [(w.identity.features, w.identity.split) for w in open_cells]
+    needed = {workspace.features(sets, split) for sets, split in described if sets}
     for folder in sorted((workspace.root / "features").glob("[!.]*")):
         if folder not in needed:
             yield Waste("features", folder, _size(folder))

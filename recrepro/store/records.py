@@ -410,6 +410,7 @@ class Record(Plain):
     fit: str | None = None
     rankings: RecordedRankings | None = None
     rescored: str | None = None
+    confined_by: list[Literal["audit hook", "landlock"]] = Field([])
 
     @property
     def state(self) -> State:

@@ -1,7 +1,6 @@
 """The workspace folder: where the ledger, blobs, splits, logs and the MLflow store are."""
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,9 +52,10 @@ class Workspace:
         """Folder of a split, by what decides its content."""
         return self.splits / identity.key[:32]
 
-    def features(self, fingerprints: Mapping[str, str]) -> Path:
-        """Folder of feature sets, by what they contain."""
-        return self.root / "features" / canonical_hash(fingerprints)[:32]
+    def features(self, fingerprints: Mapping[str, str], split: SplitIdentity) -> Path:
+        """Folder of feature sets with the secret numbers of a split, by content and split."""
+        named = {"features": dict(fingerprints), "split": split.key}
+        return self.root / "features" / canonical_hash(named)[:32]
 
     def log(self, cell: str) -> Path:
         """File that holds what the process of a cell printed."""
@@ -80,9 +80,14 @@ class Workspace:
         return self.root / "blobs" / digest[:2] / digest
 
     @property
+    def blobs_lock_file(self) -> Path:
+        """The file of `blobs_lock`."""
+        return self.root / "blobs" / ".lock"
+
+    @property
     def blobs_lock(self) -> FileLock:
-        """Held for a moment while a blob is found to be there, or is deleted."""
-        return FileLock(self.root / "blobs" / ".lock")
+        """Held while a blob is written, or is deleted."""
+        return FileLock(self.blobs_lock_file)
 
     def read_blob(self, digest: str) -> bytes:
         """Return the bytes stored under a SHA-256, or say that they are gone or altered."""
@@ -110,11 +115,9 @@ class Workspace:
         digest = hashlib.sha256(content).hexdigest()
         announce(digest)
         target = self.blob(digest)
-        with self.blobs_lock:
-            if target.is_file() and target.read_bytes() == content:
-                os.utime(target)  # `recrepro gc` leaves alone what is young
-                return digest
-        with new_file(target) as draft:
+        # Also where it is there: the process of a cell may not read blobs, `recrepro gc` leaves
+        # alone what is young, and one that was damaged is made whole.
+        with self.blobs_lock, new_file(target) as draft:
             draft.write_bytes(content)
             reach("blob-drafted")
         reach("blob-stored")

@@ -21,6 +21,7 @@ from recrepro.spec.experiment import ModelSpec, TuneSpec
 from recrepro.splits import keys, sealed
 from recrepro.splits.base import Parts
 from recrepro.splits.keys import SplitKeys, data_secret, read_locked
+from recrepro.splits.numbers import SecretNumbers
 from recrepro.splits.sealed import FILES, SEALED, SealedTest, StoredSplit, TuningView, describe
 from recrepro.tuning.tuner import Tuner
 
@@ -66,12 +67,25 @@ def unseal() -> bytes:
     return KEYS.test
 
 
+def rows(part, numbers=None):
+    """Return the rows of a part, sorted; with numbers, under those."""
+    users, items = part.users, part.items
+    if numbers is not None:
+        users = [int(numbers.users[user]) for user in users]
+        items = [int(numbers.items[item]) for item in items]
+    times = [None] * len(part) if part.times is None else part.times.tolist()
+    return sorted(zip(users, items, part.values.tolist(), times, strict=True))
+
+
 @pytest.mark.parametrize("sampled", [True, False])
 @pytest.mark.parametrize("kind", ["parts", "shown"])
-def test_what_was_stored_is_read_back(tmp_path, request, kind, negatives, sampled):
+def test_what_was_stored_is_read_back_under_secret_numbers(
+    tmp_path, request, kind, negatives, sampled
+):
     parts = request.getfixturevalue(kind)
     split = store(tmp_path / "s", parts, negatives if sampled else None)
     view, opened = split.tuning_view(KEYS.tuning), split.sealed(unseal).open()
+    numbers = SecretNumbers.derive(KEYS.test, *parts.train.shape)
     for read, written in (
         (view.train, parts.train),
         (view.validation, parts.validation),
@@ -80,10 +94,17 @@ def test_what_was_stored_is_read_back(tmp_path, request, kind, negatives, sample
         (opened.test, parts.test),
         (opened.shown, parts.test_shown),
     ):
-        assert (read and read.fingerprint) == (written and written.fingerprint)
+        assert (read is None) == (written is None)
+        assert read is None or rows(read) == rows(written, numbers)
     for read in (view.validation_negatives, opened.negatives):
         assert (read is not None) == sampled
-        assert read is None or (read != negatives).nnz == 0
+        if sampled:
+            expected = np.zeros(negatives.shape, bool)
+            for user, item in zip(*negatives.nonzero(), strict=True):
+                expected[numbers.users[user], numbers.items[item]] = True
+            assert np.array_equal(read.toarray(), expected)
+    labels = dict(zip(numbers.users.tolist(), parts.test.user_ids.tolist(), strict=True))
+    assert labels == dict(enumerate(opened.user_ids.tolist()))
     assert split.facts["sampled"] == sampled
     assert split.facts["dropped"] == {"test_cold_users": 2}
     assert split.facts["parts"]["test"]["interactions"] == len(parts.test)
@@ -99,8 +120,10 @@ def test_parts_without_times_and_with_text_labels_are_read_back(tmp_path, parts)
         for name in ("train", "validation", "test", "known", "hidden")
     }
     opened = store(tmp_path / "s", replace(parts, **plain)).sealed(unseal).open()
+    numbers = SecretNumbers.derive(KEYS.test, *parts.train.shape)
     assert opened.test.times is None
-    assert opened.test.fingerprint == plain["test"].fingerprint
+    assert rows(opened.test) == rows(plain["test"], numbers)
+    assert opened.user_ids[numbers.users].tolist() == names["user_ids"].tolist()
 
 
 def test_the_opening_is_written_before_the_test_part_is_read(tmp_path, parts, monkeypatch):
@@ -223,12 +246,11 @@ def test_the_tuning_view_refers_neither_to_the_test_part_nor_to_a_path(tmp_path,
         "known",
     }
     assert view.known is None
-    assert view.train.fingerprint == parts.train.fingerprint
-    assert view.validation.fingerprint == parts.validation.fingerprint
-    assert vars(view.train).keys() | vars(view.validation).keys() <= {
-        *(f.name for f in fields(Interactions)),
-        "fingerprint",  # cached by the lines above
-    }
+    assert {*vars(view.train), *vars(view.validation)} == {f.name for f in fields(Interactions)}
+    # No label of the data set either.
+    for part in (view.train, view.validation):
+        assert part.user_ids.tolist() == list(range(part.n_users))
+        assert part.item_ids.tolist() == list(range(part.n_items))
 
 
 class Popular(Recommender):
@@ -295,8 +317,17 @@ def test_a_split_that_is_cut_off_anywhere_is_known_and_replaced_as_a_whole(
     assert not StoredSplit(folder / "s").is_whole
     replaced = store(folder / "s", parts)
     assert replaced.is_whole
-    assert replaced.sealed(unseal).open().test.fingerprint == parts.test.fingerprint
+    numbers = SecretNumbers.derive(KEYS.test, *parts.train.shape)
+    assert rows(replaced.sealed(unseal).open().test) == rows(parts.test, numbers)
     assert {path.name for path in folder.iterdir()} == {"s", ".lock"}
+
+
+def test_a_split_in_another_layout_is_drawn_again(tmp_path, parts):
+    split = store(tmp_path / "s", parts)
+    place = split.folder / "split.json"
+    place.write_text(place.read_text().replace('"layout": 2', '"layout": 1'))
+    assert not split.is_whole
+    assert store(tmp_path / "s", parts).is_whole
 
 
 def print_of(parts, validation_negatives=None, test_negatives=None):
@@ -344,4 +375,4 @@ def test_the_unit_of_the_times_is_kept(tmp_path, parts):
     found = [split.known(KEYS.tuning), split.tuning_view(KEYS.tuning).train]
     found.append(split.sealed(unseal).open().test)
     assert {part.time_unit for part in found} == {"ms"}
-    assert found[0].fingerprint == parts.known.fingerprint
+    assert sorted(found[0].times.tolist()) == sorted(parts.known.times.tolist())

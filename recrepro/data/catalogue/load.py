@@ -10,7 +10,7 @@ import pandas as pd
 
 from recrepro.data.catalogue import DATASETS, NamedDataset, Source, find_entry
 from recrepro.data.catalogue.archives import is_archive, read_members
-from recrepro.data.catalogue.fetch import download_path, fetch
+from recrepro.data.catalogue.fetch import cache_folder, download_path, fetch
 from recrepro.data.dataset import Dataset, content_checksum
 from recrepro.data.formats.files import read_bytes
 from recrepro.data.formats.parse import parse_frame
@@ -139,6 +139,16 @@ def load_named_features(
 def _folders(data_dir: Path | None) -> list[Path]:
     named = os.environ.get("RECREPRO_DATA")
     return [folder for folder in (data_dir, Path(named) if named else None) if folder]
+
+
+def places_of(name: str, data_dir: Path | None) -> list[Path]:
+    """Return where the raw files of a named data set are, or may come to be.
+
+    These are its local copies, the folders that they are looked for in, and the cache of downloads.
+    """
+    sources = find_entry(name).sources.values()
+    copies = [path for source in sources for path in _local(source, data_dir)]
+    return [*copies, *_folders(data_dir), cache_folder()]
 
 
 def _archives(source: Source) -> dict[str, str]:

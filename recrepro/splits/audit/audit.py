@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from recrepro.features import Features
 from recrepro.interactions import Interactions
 from recrepro.spec.experiment import Promise
-from recrepro.splits.audit import counts, encoded, negatives, order, pairs, ties, twins
+from recrepro.splits.audit import counts, encoded, negatives, order, pairs, preflight, ties, twins
 from recrepro.splits.audit.findings import Audit, Finding
 from recrepro.splits.audit.material import Check, Material
 from recrepro.splits.base import Order
@@ -35,6 +35,7 @@ CHECKS: dict[str, Check] = {
     "features": encoded.features,
     "wrong negatives": negatives.wrong_negatives,
     "easy negatives": negatives.easy_negatives,
+    "preflight": preflight.preflight,
 }
 """Every check by name; docs/audit.md explains them."""
 
@@ -53,6 +54,8 @@ def audit_split(
     unseen_users: bool = False,
     preprocessing: Sequence[Mapping[str, Any]] = (),
     dropped: Mapping[str, int] | None = None,
+    validation_shown: Interactions | None = None,
+    validation_negatives: csr_array | None = None,
     seed: int = 0,
 ) -> Audit:
     """Audit a split.
@@ -79,6 +82,8 @@ def audit_split(
         As in `recrepro.data.Dataset`.
     dropped : mapping of str to int, optional
         Held-out interactions that the split has left out, by reason.
+    validation_shown, validation_negatives
+        As `shown` and `negatives`, for the validation part.
     seed : int
         Of the random splits that popularity is compared with, and of hash functions.
 
@@ -101,6 +106,8 @@ def audit_split(
         unseen_users=unseen_users,
         preprocessing=preprocessing,
         dropped=dropped or {},
+        validation_shown=validation_shown,
+        validation_negatives=validation_negatives,
         seed=seed,
     )
     found: list[Finding] = []

@@ -19,7 +19,7 @@ from recrepro.spec.experiment import Promise
 from recrepro.splits.popularity import Popularity
 from recrepro.text.words import audit_in_words
 
-AUDIT_VERSION = 2
+AUDIT_VERSION = 3
 """Bumped whenever a split can get another verdict than before."""
 
 Severity = Literal["leaking", "suspicious", "note"]

@@ -38,6 +38,8 @@ class Material:
     unseen_users: bool = False
     preprocessing: Sequence[Mapping[str, Any]] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
+    validation_shown: Interactions | None = None
+    validation_negatives: csr_array | None = None
     seed: int = 0
 
     @cached_property
