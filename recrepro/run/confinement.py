@@ -104,13 +104,12 @@ class Confinement:
         return error
 
     def _hear(self, event: str, told: tuple[Any, ...]) -> None:
+        path = told[0] if told else None
         if event == "open":
-            path, _, flags = told
+            flags = told[2]
             if flags is not None and flags & os.O_ACCMODE == os.O_WRONLY:
                 return
-        elif event in ("sqlite3.connect", "os.link"):
-            path = told[0]
-        else:
+        elif event != "sqlite3.connect" and not self._leaves(event, told):
             return
         if not isinstance(path, (str, bytes, os.PathLike)):
             return
@@ -118,6 +117,13 @@ class Confinement:
         if name and self.seals(name) and not os.path.isdir(name):  # noqa: PTH112 - called often
             self.read.append(name)
             raise self._refusal(name)
+
+    def _leaves(self, event: str, told: tuple[Any, ...]) -> bool:
+        """Say whether a file is about to get a name that is not sealed off."""
+        if event not in ("os.link", "os.rename"):
+            return False
+        to = told[1]
+        return not (isinstance(to, (str, bytes, os.PathLike)) and self.seals(os.fsdecode(to)))
 
     def _refusal(self, path: str) -> ModelError:
         folder = next(f for f in (_real(path), *_parents(_real(path))) if f in self._places)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from support.places import toy_experiment
 
-from recrepro.run.materials import draw
+from recrepro.run.materials import Materials, draw
 from recrepro.run.plan import make_plan
 from recrepro.spec.experiment import load_experiment
 from recrepro.store.ledger import Ledger
+from recrepro.store.workspace import Workspace
 
 pytestmark = pytest.mark.slow  # searches the memory of whole runs
 
@@ -36,19 +37,30 @@ def hostile(make_place, plugin, tmp_path_factory):
     place.workspace.mkdir()
     for cell in plan.cells:
         parts = draw(plan, cell).parts
+        numbers = Materials(plan, Workspace(place.workspace)).numbers(cell)
         for name in ("train", "test"):
-            part = getattr(parts, name)
+            # Under the numbers that its process knows: what the raw file has is of no use to it.
+            part = numbers.hide(getattr(parts, name))
             codes = part.users.astype(np.int64) * part.n_items + part.items
             np.save(secret / f"{name}-{cell.name.seed}.npy", np.append(part.n_items, codes ^ MASK))
             # So that the search of files is seen to find something.
-            decoy = place.workspace / f"decoy-{name}-{cell.name.seed}.npz"
-            np.savez_compressed(decoy, users=part.users, items=part.items)
+            for folder, kind in ((place.root, "decoy"), (place.workspace, "result")):
+                decoy = folder / f"{kind}-{name}-{cell.name.seed}.npz"
+                np.savez_compressed(decoy, users=part.users, items=part.items)
     models = "".join(f'[[models]]\nname = "{name}"\n' for name in HOSTILE)
     place.file.write_text(HONEST + models)
     done = place.run("--jobs", "1")
     assert (secret / "findings.jsonl").is_file(), done
     lines = (secret / "findings.jsonl").read_text().splitlines()
     return place, [json.loads(line) for line in lines], done
+
+
+def confined_by(place):
+    shown = place.call(
+        "show", "toy/random-holdout/toppopular/seed 1", "--workspace", str(place.workspace),
+        "--format", "json",
+    )  # fmt: skip
+    return json.loads(shown.stdout)["confined_by"]
 
 
 def searches(hostile, part):
@@ -68,6 +80,8 @@ def test_the_search_finds_the_training_part_in_every_way(hostile):
         assert f"decoy-train-{found['seed']}.npz" in found["files"]
         assert found["unlocked"] == ["known.bin", "tuning.bin"]
         assert {"sealed.bin", "split.json", "ledger.db", "toy.toml"} <= set(found["searched"])
+        if "landlock" in confined_by(hostile[0]):
+            assert {f"result-train-{seed}.npz" for seed in (1, 2)} <= set(found["refused"])
 
 
 def test_the_search_finds_the_test_part_in_no_way(hostile):
@@ -76,9 +90,11 @@ def test_the_search_finds_the_test_part_in_no_way(hostile):
         assert not found["collector"], found
         own, other = found["seed"], 3 - found["seed"]
         assert f"decoy-test-{own}.npz" in found["files"]
-        # What another seed trains on is this one's test part: so it is locked, too.
-        assert f"decoy-train-{other}.npz" in found["files"]
-        assert [name for name in found["files"] if not name.startswith("decoy")] == []
+        # Another seed trains on much of this one's test part, and that is of no use: each split has
+        # numbers of its own.
+        assert f"decoy-train-{other}.npz" not in found["files"]
+        kept = ("decoy",) if "landlock" in confined_by(hostile[0]) else ("decoy", "result")
+        assert [name for name in found["files"] if not name.startswith(kept)] == []
         assert found["unlocked"] == []
 
 
