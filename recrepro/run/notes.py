@@ -1,6 +1,7 @@
 """What is odd about an experiment and can be run all the same."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from recrepro.data.formats.times import NAMES
 from recrepro.evaluation.definitions import parse_metric
 from recrepro.interactions import UNKNOWN_TIME, sorting_order
 from recrepro.run.plan import Plan
+from recrepro.run.resolve import learns_from
 from recrepro.spec.experiment import Experiment
 from recrepro.spec.places import place
 
@@ -67,7 +69,8 @@ def _order(plan: Plan, dataset: Dataset) -> Iterator[Note]:
     """
     interactions = dataset.interactions
     orders = {splitter.order for splitter in plan.splitters.values()}
-    by_user = "user" in orders or any(model.uses for model in plan.models.values())
+    learnt = (learns_from(plan.models[spec.title], spec) for spec in plan.experiment.models)
+    by_user = "user" in orders or not {"order", "times"}.isdisjoint(chain.from_iterable(learnt))
     if interactions.times is None or not (by_user or "global" in orders):
         return
     known = interactions.times != UNKNOWN_TIME

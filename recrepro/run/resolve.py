@@ -10,14 +10,15 @@ from recrepro.data.dataset import Dataset
 from recrepro.data.filters import make_filter
 from recrepro.errors import UsageError, at
 from recrepro.evaluation.definitions import parse_metric
-from recrepro.model import Recommender
+from recrepro.model import Information, Recommender
+from recrepro.space import Choice
 from recrepro.spec.canonical import canonical_json
 from recrepro.spec.experiment import Expected, Experiment, ModelSpec, Printed, SplitSpec
 from recrepro.spec.explain import refusal
 from recrepro.splits import SPLITS
 from recrepro.splits.base import Splitter
 from recrepro.tuning.suggestions import check_sampler
-from recrepro.tuning.tuner import search_space
+from recrepro.tuning.tuner import make_config, search_space
 
 
 def check_names(
@@ -162,3 +163,31 @@ def check_capability(
             f"the model {spec.title!r} learns from times, and the data set {dataset.name!r} has "
             "none. Leave one of them out."
         )
+    if dataset.interactions.times is None and not {"order", "times"}.isdisjoint(
+        learns_from(model, spec)
+    ):
+        raise UsageError(
+            f"with the hyperparameters of the experiment, the model {spec.title!r} learns from the "
+            f"order of interactions in time, and the data set {dataset.name!r} has no times. Take "
+            "away the hyperparameters that need them, such as fading and half_life, or leave the "
+            "model or the data set out."
+        )
+
+
+def learns_from(model: type[Recommender], spec: ModelSpec) -> set[Information]:
+    """Return what a model may learn from in an experiment.
+
+    Parameters
+    ----------
+    model : type of Recommender
+        Its class.
+    spec : ModelSpec
+        The model as the experiment gives it: fixed hyperparameters, and those it searches for.
+    """
+    tried = [spec.params]
+    for name, written in spec.search.items():
+        ends = written.to_range()
+        values = ends.options if isinstance(ends, Choice) else (ends.low, ends.high)
+        tried += [{**spec.params, name: value} for value in values]
+    configs = (make_config(model, spec.title, params) for params in tried)
+    return {one for config in configs for one in model(config).information()}

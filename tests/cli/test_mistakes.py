@@ -1,4 +1,4 @@
-"""Fifty mistakes of new users: each message has the cause, the place and what to write instead.
+"""Mistakes of new users: each message has the cause, the place and what to write instead.
 
 Where a message proposes something literally, it is written and checked again: it has to work.
 """
@@ -193,6 +193,16 @@ MISTAKES = [
         data="user,item\n" + lines(n=2),
         code=3,
         mended=(("temporal", "random-holdout"),),
+    ),
+    Mistake(
+        "option-that-needs-times",
+        "the model 'ease' learns from the order of interactions in time, and the data set 'mine' "
+        "has no times",
+        "e.toml, line 12:",
+        "Take away the hyperparameters that need them, such as fading and half_life",
+        experiment(model='name = "ease"\nparams = { fading = 0.9 }'),
+        data="user,item\n" + lines(n=2),
+        mended=(("params = { fading = 0.9 }", ""),),
     ),
     Mistake(
         "two-models",
