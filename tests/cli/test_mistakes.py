@@ -198,7 +198,7 @@ MISTAKES = [
         "option-that-needs-times",
         "the model 'ease' learns from the order of interactions in time, and the data set 'mine' "
         "has no times",
-        "e.toml, line 12:",
+        "e.toml, line 11:",
         "Take away the hyperparameters that need them, such as fading and half_life",
         experiment(model='name = "ease"\nparams = { fading = 0.9 }'),
         data="user,item\n" + lines(n=2),
