@@ -2,10 +2,8 @@
 
 Both are encrypted, with two keys. Tuning code gets a `TuningView`, which holds no test data and no
 path to it; the process that it runs in has the key for tuning only. The key of the test part comes
-from the coordinator, once, after the coordinator has written the opening to the ledger.
-
-Users and items have secret numbers (`recrepro.splits.numbers`) in all that is stored. Their labels
-lie with the test part.
+from the coordinator, once, after the coordinator has written the opening to the ledger. Users and
+items have secret numbers (`recrepro.splits.numbers`); their labels lie with the test part.
 """
 
 import hashlib
@@ -34,7 +32,6 @@ TUNING, KNOWN, SEALED = FILES = ("tuning.bin", "known.bin", "sealed.bin")
 
 LAYOUT = 2
 """Of the files; splits in another layout are drawn again."""
-
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -276,7 +273,7 @@ def _files(
         return {} if interactions is None else _arrays(name, numbers.hide(interactions))
 
     def negatives(matrix: csr_array | None) -> Arrays:
-        return {} if matrix is None else _negative_arrays(numbers.hide_matrix(matrix))
+        return _negative_arrays(None if matrix is None else numbers.hide_matrix(matrix))
 
     shape = {"shape": np.array(parts.train.shape)}
     labels = packed("user_ids", parts.train.user_ids) | packed("item_ids", parts.train.item_ids)
@@ -304,11 +301,9 @@ def stored_bytes(
 ) -> int:
     """Return what a split will take on disk, but for labels and some headers."""
     stored = (parts.train, parts.validation, parts.validation_shown, parts.known, parts.test)
+    matrices = [_negative_arrays(matrix) for matrix in (validation_negatives, test_negatives)]
     size = sum(part.n_bytes for part in (*stored, parts.test_shown) if part is not None)
-    for matrix in (validation_negatives, test_negatives):
-        if matrix is not None:
-            size += sum(array.nbytes for array in _negative_arrays(matrix).values())
-    return size
+    return size + sum(array.nbytes for arrays in matrices for array in arrays.values())
 
 
 def _arrays(name: str, part: Interactions) -> Arrays:
@@ -341,8 +336,10 @@ def _shown(arrays: Mapping[str, NDArray[Any]], name: str) -> Interactions | None
 _PARTS = ("data", "indices", "indptr")
 
 
-def _negative_arrays(negatives: csr_array) -> Arrays:
-    return {f"negatives.{part}": getattr(negatives, part) for part in _PARTS}
+def _negative_arrays(negatives: csr_array | None) -> Arrays:
+    return {
+        f"negatives.{part}": getattr(negatives, part) for part in _PARTS if negatives is not None
+    }
 
 
 def _negatives(arrays: Mapping[str, NDArray[Any]]) -> csr_array | None:

@@ -85,7 +85,7 @@ def test_models_find_in_unseen_sessions_what_they_should():
     log = in_time(rows, n_items)
     parts = UnseenSessions().split(Dataset("log", log), rng, rng)
     assert not (parts.known.user_counts[np.unique(parts.test.users)]).any()
-    task = OpenedTest(parts.test, None, parts.test_shown, b"").view(
+    task = OpenedTest(parts.test, None, parts.test_shown, parts.test.user_ids, b"").view(
         parts.known, parts.known, "refit"
     )
     hits = {}

@@ -128,10 +128,12 @@ def without_costs(tables: dict) -> dict:
 def without_times(record: Record) -> dict:
     """Return a record as JSON without what two runs need not have in common.
 
-    That is when, where and how long they ran, and how often the test part was opened.
+    That is when, where and how long they ran, what confined them, and how often the test part was
+    opened.
     """
     # Kept rankings are encrypted, each time otherwise.
     differs = {
+        "confined_by",
         "openings",
         "rankings",
         "times",
