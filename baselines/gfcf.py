@@ -35,6 +35,7 @@ class GFCF(Recommender):
     """
 
     deterministic = True
+    version = 2
 
     class Config(ModelConfig):
         """Hyperparameters."""

@@ -26,12 +26,13 @@ class PureSVD(Recommender):
 
     Notes
     -----
-    The decomposition is exact to rounding. Ferrari Dacrema et al. (TOIS 2021) use a randomised one,
-    whose last factors depend on its seed: their values are met to some thousandths. Factors beyond
-    the rank of the matrix add nothing.
+    The decomposition is exact to single precision. Ferrari Dacrema et al. (TOIS 2021) use a
+    randomised one, whose last factors depend on its seed: their values are met to some thousandths.
+    Factors beyond the rank of the matrix add nothing.
     """
 
     deterministic = True
+    version = 2
 
     class Config(ModelConfig):
         """Hyperparameters."""

@@ -350,6 +350,42 @@ def bprmf(train: Interactions) -> Sides:
     }
 
 
+def puresvd(train: Interactions, factors: int = FACTORS) -> Sides:
+    """Exact truncated singular value decompositions, in single precision."""
+    from scipy.sparse.linalg import svds
+    from sklearn.decomposition import TruncatedSVD
+
+    from recrepro.baselines.puresvd import PureSVD
+
+    matrix = csr_matrix(train.matrix)
+
+    def of_sklearn() -> Any:
+        model = TruncatedSVD(factors, algorithm="arpack", random_state=0).fit(matrix)
+        return model.components_.T
+
+    def say(found: dict[str, Any]) -> str:
+        exact = svds(matrix.astype(np.float64), factors)[2].T
+        errors = {
+            side: np.abs(vectors @ (vectors.T @ exact) - exact).max()
+            for side, vectors in found.items()
+        }
+        return "largest error of a projection: " + ", ".join(
+            f"{side} {error:.0e}" for side, error in errors.items()
+        )
+
+    return {
+        "ours": lambda: fit(PureSVD(n_factors=factors), train).item_factors,
+        "scipy svds": lambda: svds(matrix, factors)[2].T,
+        "sklearn arpack": of_sklearn,
+        "agreement": say,
+    }
+
+
+def puresvd_350(train: Interactions) -> Sides:
+    """The same with as many factors as its range allows."""
+    return puresvd(train, 350)
+
+
 TASKS: dict[str, Callable[[Interactions], Sides]] = {
     "itemknn": itemknn,
     "userknn": userknn,
@@ -360,6 +396,8 @@ TASKS: dict[str, Callable[[Interactions], Sides]] = {
     "ials": ials,
     "ials-exact": ials_exact,
     "bprmf": bprmf,
+    "puresvd": puresvd,
+    "puresvd-350": puresvd_350,
 }
 TOO_LONG = {("L", "userknn"), ("L", "slim"), ("L", "ease"), ("L", "ials-exact"), ("L", "bprmf")}
 """Minutes to hours a turn for the slowest side; named with --only they are measured."""

@@ -23,6 +23,9 @@ from recrepro.model import Recommender, answer_fault, training_data
 BLOCK_CELLS = 4_000_000
 """Scores held at once: a block of users is as large as this allows (16 MB; in larger ones the
 memory of each block is new to the process, which costs more than the scores)."""
+FEWEST_USERS = 32
+"""But no block has fewer users: a model of factors reads those of all items once for each block. At
+a million items, 32 users take 2.8 times less processor time a user than four do."""
 
 Seen = Literal["removed", "kept"]
 """Whether items of a user's history are left out of the lists, or may be recommended again."""
@@ -58,8 +61,8 @@ class Evaluator:
         What becomes of held-out items that may not be.
     seen : {"removed", "kept"}
         Whether items of the history may be recommended.
-    block_cells : int
-        Number of scores held at once.
+    block_cells : int, optional
+        Number of scores held at once; by default `BLOCK_CELLS`, or those of `FEWEST_USERS`.
     threads : int, optional
         By default what ``NUMBA_NUM_THREADS`` says, or else one for each core.
     """
@@ -72,7 +75,7 @@ class Evaluator:
         items: Literal["all", "train", "cold"] | Collection[str] = "all",
         outside: Outside = "missed",
         seen: Seen = "removed",
-        block_cells: int = BLOCK_CELLS,
+        block_cells: int | None = None,
         threads: int | None = None,
     ) -> None:
         self.metrics = tuple(metrics)
@@ -155,7 +158,8 @@ class Evaluator:
         ties = tie_keys(holdout.n_users, self._tie_seed)
         held = holdout.binarised().matrix.astype(bool)  # an interaction of value 0 counts too
         barred = np.flatnonzero(~recommendable).astype(np.int32)
-        size = max(1, self._block_cells // n_items)
+        cells = self._block_cells or max(BLOCK_CELLS, FEWEST_USERS * n_items)
+        size = max(1, cells // n_items)
         found = []
         with ThreadPoolExecutor(self._threads) as pool:
             for start in range(0, len(users), size):
