@@ -130,18 +130,18 @@ class Pacer:
 
     def _try(self, cell: Cell, view: TuningView) -> Pace | None:
         model = model_of(self._plan, cell)
-        every = (self._plan.experiment.tune or TuneSpec(trials=1)).evaluate_every
+        tune = self._plan.experiment.tune or TuneSpec(trials=1)
         evaluator = evaluator_of(self._plan.experiment, self._plan.items, cell.name.seed)
         try:
             with limited(self._threads):
-                seconds = seconds_a_trial(model, view, evaluator, every, cell.name.seed)
+                seconds = seconds_a_trial(model, view, evaluator, tune, cell.name.seed)
         except (ArithmeticError, MemoryError, RecreproError, RuntimeError, ValueError):
             return None  # as a trial that fails: a run will say why
         return Pace(seconds, seconds, "a timed trial")
 
 
 def seconds_a_trial(
-    model: Recommender, view: TuningView, evaluator: Evaluator, evaluate_every: int, seed: int
+    model: Recommender, view: TuningView, evaluator: Evaluator, tune: TuneSpec, seed: int
 ) -> float:
     """Estimate how long it takes to fit a model and to rank the validation part.
 
@@ -157,18 +157,19 @@ def seconds_a_trial(
         Train and validation.
     evaluator : Evaluator
         What ranks.
-    evaluate_every : int
-        Epochs between two validations.
+    tune : TuneSpec
+        Epochs between two validations, and how many users they look at.
     seed : int
         Draws the sample.
     """
     share = min(1.0, SAMPLE / max(1, len(view.train)))
     n_users = view.train.n_users
     place = generator(seed, "timing").permutation(n_users)
+    n_looks = _looks(model, view, tune)
 
     def timed(part: float) -> float:
         sample = _sampled(view, place < part * n_users)
-        return _timed(model, sample, evaluator, evaluate_every, seed)
+        return _timed(model, sample, evaluator, n_looks, seed)
 
     timed(share / 2)  # compiles loops, loads libraries
     larger = timed(share)
@@ -190,8 +191,19 @@ def _sampled(view: TuningView, users: NDArray[np.bool_]) -> TuningView:
     return TuningView(some(view.train), some(view.validation), negatives, shown)
 
 
+def _looks(model: Recommender, view: TuningView, tune: TuneSpec) -> float:
+    """Return how many validations on all users a trial takes as long as at most."""
+    if not isinstance(model, IterativeRecommender):
+        return 1.0
+    n_looks = float(-(-model.config.epochs // tune.evaluate_every))
+    n_users = np.count_nonzero(view.validation.user_counts)
+    if tune.validation_users is None or tune.validation_users >= n_users:
+        return n_looks
+    return n_looks * tune.validation_users / n_users + (tune.compare_trials == "all")
+
+
 def _timed(
-    model: Recommender, view: TuningView, evaluator: Evaluator, evaluate_every: int, seed: int
+    model: Recommender, view: TuningView, evaluator: Evaluator, n_looks: float, seed: int
 ) -> float:
     rng = generator(seed, "timing", "fit")
     marks = [time.perf_counter()]
@@ -215,6 +227,5 @@ def _timed(
     if not isinstance(model, IterativeRecommender):
         return marks[-1] - marks[0] + validation
     n_epochs: int = model.config.epochs
-    n_validations = -(-n_epochs // evaluate_every)
     rest = (n_epochs - 1) * (marks[-1] - marks[-2])
-    return marks[1] - marks[0] + rest + n_validations * validation
+    return marks[1] - marks[0] + rest + n_looks * validation

@@ -97,6 +97,9 @@ def how(budget: Budget, tuning: Mapping[str, Any]) -> str:
         ways.append(f"the first {tuning['startup']} at random")
     if "pruner" in tuning:
         ways.append(f"{tuning['pruner']} pruning")
+    if "validation_users" in tuning:
+        what = "epochs and trials" if tuning.get("compare_trials") == "sample" else "epochs"
+        ways.append(f"{what} compared on {tuning['validation_users']:,} users")
     return f"{budget} each ({', '.join(ways)})"
 
 

@@ -345,6 +345,11 @@ class EvaluateSpec(TomlTable):
 class TuneSpec(TomlTable):
     """The budget that every model gets, and what it is spent on.
 
+    With `validation_users`, the epochs of a trial are chosen on a sample of so many users, and
+    trials are compared on all users, or on the sample as well (`compare_trials`). Each epoch is
+    then looked at, unless `evaluate_every` says otherwise, and three that are no better end a
+    trial.
+
     With `hindsight`, neural models are trained once more after their test, to see what picking the
     epoch on the test part would have gained.
     """
@@ -357,7 +362,17 @@ class TuneSpec(TomlTable):
     pruner: Literal["median"] | None = None
     evaluate_every: PositiveInt = 5
     patience: PositiveInt = 5
+    validation_users: PositiveInt | None = None
+    compare_trials: Literal["all", "sample"] = "all"
     hindsight: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _looks_at_each_epoch(cls, given: Any) -> Any:
+        """Look often where a look is cheap."""
+        if isinstance(given, dict) and given.get("validation_users") is not None:
+            return {"evaluate_every": 1, "patience": 3, **given}
+        return given
 
     @model_validator(mode="after")
     def _consistent(self) -> "TuneSpec":
@@ -368,6 +383,8 @@ class TuneSpec(TomlTable):
                 "'startup' goes with the samplers 'tpe' and 'gp'; with 'random' all trials are "
                 "random"
             )
+        if self.compare_trials == "sample" and self.validation_users is None:
+            raise ValueError("compare_trials = 'sample' needs 'validation_users': how many")
         return self
 
     @model_serializer(mode="wrap")
@@ -377,7 +394,10 @@ class TuneSpec(TomlTable):
         What was tuned before an option was there keeps its identity; `metric` was always written.
         """
         written = write(self).items()
-        return {k: v for k, v in written if v not in (None, False) or k == "metric"}
+        kept = {k: v for k, v in written if v not in (None, False) or k == "metric"}
+        if self.compare_trials == "all":
+            del kept["compare_trials"]
+        return kept
 
     def budget(self, *, searched: bool) -> Budget:
         """Return what a model may spend: one trial if nothing of it is searched."""

@@ -71,7 +71,8 @@ def look_back(
     chosen: int = config.epochs  # type: ignore[attr-defined]  # every config of a model that learns in epochs
     params = {**config.model_dump(mode="json"), "epochs": max(most, chosen)}
     fixed = ModelSpec(name=spec.name, label=spec.label, params=params)
-    without_patience = tune.model_copy(update={"patience": params["epochs"]})
+    every_user = {"validation_users": None, "compare_trials": "all"}
+    without_patience = tune.model_copy(update={"patience": params["epochs"], **every_user})
     tuner = Tuner(
         model,
         fixed,

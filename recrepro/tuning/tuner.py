@@ -4,9 +4,8 @@ What is suggested depends on the seed, the number of the trial and the trials in
 search that was cut off anywhere goes on to exactly the trials of an undisturbed one.
 """
 
-import time
+import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,8 @@ from recrepro.spec.experiment import ModelSpec, TuneSpec
 from recrepro.spec.explain import refusal
 from recrepro.splits.sealed import TuningView
 from recrepro.store.records import Trial
+from recrepro.tuning.looks import Best, Clock, End
+from recrepro.tuning.sample import sampled
 from recrepro.tuning.suggestions import Suggestions
 
 
@@ -140,6 +141,8 @@ class Tuner:
         self._spec = spec
         self._tune = tune
         self._view = view
+        n_users = tune.validation_users
+        self._sample = None if n_users is None else sampled(view, n_users, seed)
         self._evaluator = evaluator
         self._metric = metric
         self._seed = seed
@@ -196,7 +199,7 @@ class Tuner:
     def _try(
         self, number: int, params: dict[str, Any], suggestions: Suggestions, spent: float
     ) -> Trial:
-        clock = _Clock(spent)
+        clock = Clock(spent)
         curve: list[dict[str, float]] = []
         try:
             config = make_config(self._model, self._spec.title, {**self._spec.params, **params})
@@ -207,7 +210,7 @@ class Tuner:
                 end = self._train(model, rng, number, curve, suggestions, clock)
             else:
                 model.fit(training_data(model, self._view.train), rng)
-                end = _End(self._validate(model))
+                end = End(self._validate(model, self._compared_on))
         except (ArithmeticError, MemoryError, RecreproError, RuntimeError, ValueError) as error:
             # numpy's LinAlgError is a ValueError, torch's out-of-memory a RuntimeError.
             reason = blame(error)
@@ -225,6 +228,13 @@ class Tuner:
             end.stopped,
         )
 
+    @property
+    def _compared_on(self) -> TuningView:
+        """What trials are compared on: all users, or their sample."""
+        if self._sample is None or self._tune.compare_trials == "all":
+            return self._view
+        return self._sample
+
     def _train(
         self,
         model: IterativeRecommender,
@@ -232,32 +242,31 @@ class Tuner:
         number: int,
         curve: list[dict[str, float]],
         suggestions: Suggestions,
-        clock: "_Clock",
-    ) -> "_End":
+        clock: Clock,
+    ) -> End:
         """Train until nothing better is to be expected; `curve` gets a row for each epoch."""
-        best: tuple[dict[str, float], int] | None = None
-        misses, pruned, stopped = 0, "", None
+        best, pruned, stopped = Best(self._metric), "", None
+        looked_at, compared_on = self._sample or self._view, self._compared_on
+        if looked_at is not compared_on:
+            model.checkpoint = None  # it would not have the model of the best epoch
         for stats in model.fit_epochs(training_data(model, self._view.train), rng):
             last = stats.epoch >= model.config.epochs
             validated = False
             if model.resumed is not None:  # this epoch was looked at before the interruption
-                kept, misses = model.resumed["best"], model.resumed["misses"]
-                best = None if kept is None else (kept[0], kept[1])
+                best.resume(model.resumed["best"], model.resumed["misses"])
                 clock.add(model.resumed.get("seconds", 0.0))
                 curve[:], model.resumed = model.resumed["curve"], None
             elif last or stats.epoch % self._tune.evaluate_every == 0:
                 self._on_epoch(stats)
-                metrics = self._validate(model)
+                metrics = self._validate(model, looked_at)
                 curve.append({**stats.row, **metrics})
                 validated = True
-                if best is None or metrics[self._metric] > best[0][self._metric]:
-                    best, misses = (metrics, stats.epoch), 0
-                else:
-                    misses += 1
+                if best.look(metrics, stats.epoch) and looked_at is not compared_on:
+                    best.compared = self._later(model, compared_on)
             else:
                 self._on_epoch(stats)
                 curve.append(stats.row)
-            if last or misses >= self._tune.patience:
+            if last or best.misses >= self._tune.patience:
                 break
             if validated and suggestions.prunes(self._reached(curve)):
                 pruned = f"below the median of the trials before it, after epoch {stats.epoch}"
@@ -265,13 +274,28 @@ class Tuner:
             if validated and self.budget.ends_trial(number, stats.epoch, clock.all):
                 stopped = stats.epoch
                 break
-            model.keep({"best": best, "misses": misses, "curve": curve, "seconds": clock.own})
-        if best is None:
+            kept = None if best.metrics is None else (best.metrics, best.epoch)
+            seconds = clock.own
+            model.keep({"best": kept, "misses": best.misses, "curve": curve, "seconds": seconds})
+        if best.metrics is None:
             raise RecreproError(f"{type(model).__name__} ended before its first evaluation.")
-        return _End(*best, pruned, stopped)
+        metrics = best.metrics if best.compared is None else best.compared()
+        return End(metrics, best.epoch, pruned, stopped)
 
-    def _validate(self, model: Recommender) -> dict[str, float]:
-        view = self._view
+    def _later(
+        self, model: IterativeRecommender, view: TuningView
+    ) -> Callable[[], dict[str, float]]:
+        """Return what validates the model as it is now, though it is trained further meanwhile."""
+        train = self._view.train
+        given = [train, *vars(train).values(), self._view.histories, model.features, model.config]
+        try:
+            kept = copy.deepcopy(model, {id(one): one for one in given if one is not None})
+        except Exception:  # noqa: BLE001 - whatever it cannot copy: then it is validated now
+            metrics = self._validate(model, view)
+            return lambda: metrics
+        return lambda: self._validate(kept, view)
+
+    def _validate(self, model: Recommender, view: TuningView) -> dict[str, float]:
         evaluation = self._evaluator.evaluate(
             model,
             view.train,
@@ -283,37 +307,6 @@ class Tuner:
         if not isfinite(value := evaluation.means[self._metric]):
             raise RecreproError(f"the validation value of {self._metric} is {value}.")
         return evaluation.means
-
-
-class _Clock:
-    """Seconds of a trial, those before an interruption included."""
-
-    def __init__(self, before: float) -> None:
-        self._before = before
-        self._began = time.perf_counter()
-
-    def add(self, seconds: float) -> None:
-        self._began -= seconds
-
-    @property
-    def own(self) -> float:
-        """Of the trial."""
-        return time.perf_counter() - self._began
-
-    @property
-    def all(self) -> float:
-        """Of the search."""
-        return self._before + self.own
-
-
-@dataclass(frozen=True)
-class _End:
-    """What a trial came to: its best metrics and their epoch, and why it ended early, if so."""
-
-    metrics: dict[str, float]
-    epoch: int | None = None
-    pruned: str = ""
-    stopped: int | None = None
 
 
 def chosen_params(

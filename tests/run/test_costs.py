@@ -14,7 +14,7 @@ from recrepro.model import EpochStats, IterativeRecommender, ModelConfig, Recomm
 from recrepro.run import costs, paces
 from recrepro.run.materials import Materials, draw
 from recrepro.run.plan import make_plan
-from recrepro.spec.experiment import load_experiment
+from recrepro.spec.experiment import TuneSpec, load_experiment
 from recrepro.spec.identity import Identity
 from recrepro.splits.sealed import TuningView
 from recrepro.store.ledger import Ledger
@@ -240,8 +240,17 @@ class Stepwise(IterativeRecommender):
 
 
 @pytest.mark.parametrize("sample", [10**6, 300])
+@pytest.mark.parametrize(
+    ("looks_at", "expected"),
+    [
+        ({}, 3),
+        ({"validation_users": 25, "patience": 9}, 3 * 0.25 + 1),
+        ({"validation_users": 25, "compare_trials": "sample"}, 3 * 0.25),
+        ({"validation_users": 500}, 3),
+    ],
+)
 def test_a_timed_trial_counts_all_epochs_and_validations_of_all_users(
-    case, monkeypatch, interactions, sample
+    case, monkeypatch, interactions, sample, looks_at, expected
 ):
     clock = Clock()
     monkeypatch.setattr(paces, "time", clock)
@@ -255,6 +264,7 @@ def test_a_timed_trial_counts_all_epochs_and_validations_of_all_users(
         clock.now += len(validation) / 10
 
     evaluator = SimpleNamespace(evaluate=evaluate)
-    seconds = paces.seconds_a_trial(Stepwise(), view, evaluator, 4, seed=1)
+    tune = TuneSpec(trials=1, evaluate_every=4, **looks_at)
+    seconds = paces.seconds_a_trial(Stepwise(), view, evaluator, tune, seed=1)
     # 10 epochs of 1,000 s, and validations after the 4th, the 8th and the last.
-    assert seconds == pytest.approx(5 + 10 * 1000 + 3 * 100)
+    assert seconds == pytest.approx(5 + 10 * 1000 + expected * 100)

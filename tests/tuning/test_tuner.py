@@ -26,6 +26,7 @@ from recrepro.space import Choice, IntRange, LogUniform, Uniform
 from recrepro.spec.budget import Budget
 from recrepro.spec.experiment import ModelSpec, TuneSpec
 from recrepro.splits.sealed import TuningView
+from recrepro.tuning.sample import sampled
 from recrepro.tuning.suggestions import check_sampler
 from recrepro.tuning.tuner import Trial, Tuner, best_of, chosen_params
 
@@ -109,7 +110,7 @@ class Clock:
 
 @pytest.fixture
 def clock():
-    with patch("recrepro.tuning.tuner.time", Clock()) as stopped:
+    with patch("recrepro.tuning.looks.time", Clock()) as stopped:
         yield stopped
 
 
@@ -391,7 +392,7 @@ def test_a_trial_cut_off_in_any_epoch_goes_on_to_the_same_end_in_the_same_time(
             checkpoints=folder,
             on_epoch=tick,
         )
-        with patch("recrepro.tuning.tuner.time", clock):
+        with patch("recrepro.tuning.looks.time", clock):
             return made.run([])
 
     with patch.object(Checkpoint, "due", PropertyMock(return_value=True)):
@@ -573,3 +574,129 @@ def test_each_trial_fits_with_its_own_stream_whatever_ran_before():
     tuner(Drawing, trials=4).run(trials[:2])
     assert len(set(drawn[:4])) == 4
     assert drawn[4:] == drawn[2:4]
+
+
+class OfUsers(IterativeRecommender):
+    """Finds the item of user u in the epochs up to its number, so that a sample shows less."""
+
+    class Config(ModelConfig):
+        epochs: int = 30
+        best: Annotated[int, IntRange(1, 60)] = 6
+
+    copies = True
+
+    def fit_epochs(self, train, rng):
+        self.uncopied = None if self.copies else (one for one in ())
+        epoch = 0
+        while True:
+            epoch += 1
+            self.epoch = epoch
+            yield EpochStats(epoch)
+
+    def score(self, users, histories):
+        scores = np.tile(np.linspace(0, 1, histories.shape[1], dtype=np.float32), (len(users), 1))
+        near = abs(self.epoch - self.config.best)
+        for row, user in enumerate(users):
+            scores[row, 0] = 2 if user % 7 >= near else -1
+        return scores
+
+
+class Uncopied(OfUsers):
+    copies = False
+
+
+def many(n_users, n_shown=1):
+    """A task with a validation item (0) for each user, who has some train items."""
+    users = np.repeat(np.arange(n_users), n_shown + np.arange(n_users) % 3)
+    items = np.concatenate([np.arange(1, 1 + n_shown + u % 3) for u in range(n_users)])
+    shape = (np.arange(n_users), np.arange(N))
+    train = Interactions(
+        users.astype(np.int32),
+        items.astype(np.int32),
+        np.ones(len(users), np.float32),
+        None,
+        *shape,
+    )
+    held = Interactions(
+        np.arange(n_users, dtype=np.int32),
+        np.zeros(n_users, np.int32),
+        np.ones(n_users, np.float32),
+        None,
+        *shape,
+    )
+    return TuningView(train, held, None)
+
+
+@pytest.mark.parametrize("model", [OfUsers, Uncopied])
+@pytest.mark.parametrize("compare", ["all", "sample"])
+def test_epochs_are_chosen_on_a_sample_and_trials_compared_as_asked(model, compare):
+    view = many(300)
+    more = {"validation_users": 40, "compare_trials": compare}
+    made = tuner(model, view=view, trials=1, **more)
+    looked = []
+    rank = EVALUATOR.rank
+    with patch.object(
+        EVALUATOR, "rank", side_effect=lambda *a, **k: looked.append(a) or rank(*a, **k)
+    ):
+        (trial,) = made.run([])
+    sizes = [len(np.flatnonzero(args[3].user_counts)) for args in looked]
+    # Each epoch up to the third after the best one is looked at.
+    assert trial.epochs == 6
+    n_looks = 9
+    if compare == "sample":
+        assert sizes == [40] * n_looks
+        assert trial.value == trial.curve[5][METRIC]
+    elif model is OfUsers:
+        assert sizes == [40] * n_looks + [300]
+    else:  # what cannot be copied is validated whenever it is better
+        assert sizes.count(300) == 6
+        assert sizes.count(40) == n_looks
+    best = model(epochs=30, best=6)
+    best.epoch = 6
+    whole = EVALUATOR.evaluate(best, view.train, view.train, view.validation).means[METRIC]
+    if compare == "all":
+        assert trial.value == whole == 1.0
+
+
+def test_a_model_without_epochs_is_compared_on_all_users_or_on_the_sample():
+    view = many(300)
+    sizes = []
+    rank = EVALUATOR.rank
+
+    def watch(*args, **more):
+        sizes.append(len(np.flatnonzero(args[3].user_counts)))
+        return rank(*args, **more)
+
+    for compare in ("all", "sample"):
+        made = tuner(Plain, view=view, trials=1, validation_users=40, compare_trials=compare)
+        with patch.object(EVALUATOR, "rank", side_effect=watch):
+            made.run([])
+    assert sizes == [300, 40]
+
+
+@given(st.integers(1, 400), st.integers(0, 5))
+def test_the_sample_has_each_stratum_of_activity(n_users, seed):
+    view = many(200)
+    sample = sampled(view, n_users, seed)
+    again = sampled(view, n_users, seed)
+    assert np.array_equal(sample.validation.users, again.validation.users)
+    assert len(sample.validation) == min(n_users, 200)
+    assert (sample is view) == (n_users >= 200)
+    shown = view.train.user_counts
+    for count_shown in np.unique(shown):
+        share = np.mean(shown == count_shown)
+        drawn = np.sum(shown[sample.validation.users] == count_shown)
+        # A stratum is a tenth of the users, and two of them may lie across the ends of this class.
+        assert abs(drawn - share * len(sample.validation)) <= 2 + len(sample.validation) / 10
+
+
+def test_looking_at_a_sample_looks_at_each_epoch_unless_told_otherwise():
+    assert (TuneSpec(trials=1).evaluate_every, TuneSpec(trials=1).patience) == (5, 5)
+    often = TuneSpec(trials=1, validation_users=9)
+    assert (often.evaluate_every, often.patience) == (1, 3)
+    given_both = TuneSpec(trials=1, validation_users=9, evaluate_every=4, patience=2)
+    assert (given_both.evaluate_every, given_both.patience) == (4, 2)
+    assert "compare_trials" not in TuneSpec(trials=1).model_dump(mode="json")
+    assert "validation_users" not in TuneSpec(trials=1).model_dump(mode="json")
+    with pytest.raises(ValueError, match="needs 'validation_users'"):
+        TuneSpec(trials=1, compare_trials="sample")
