@@ -396,7 +396,7 @@ class TuneSpec(TomlTable):
         written = write(self).items()
         kept = {k: v for k, v in written if v not in (None, False) or k == "metric"}
         if self.compare_trials == "all":
-            del kept["compare_trials"]
+            kept.pop("compare_trials", None)  # it may have been excluded
         return kept
 
     def budget(self, *, searched: bool) -> Budget:
