@@ -244,8 +244,8 @@ class Stepwise(IterativeRecommender):
     ("looks_at", "expected"),
     [
         ({}, 3),
-        ({"validation_users": 25, "patience": 9}, 3 * 0.25 + 1),
-        ({"validation_users": 25, "compare_trials": "sample"}, 3 * 0.25),
+        ({"validation_users": 50, "patience": 9}, 3 * 0.25 + 1),
+        ({"validation_users": 50, "compare_trials": "sample"}, 3 * 0.25),
         ({"validation_users": 500}, 3),
     ],
 )
