@@ -8,6 +8,7 @@ import torch
 from annotated_types import Ge, Gt
 from numpy.typing import NDArray
 from pydantic import FiniteFloat
+from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn.functional import embedding as rows_of
 from torch.nn.functional import softplus
@@ -16,11 +17,13 @@ from recrepro.interactions import Interactions
 from recrepro.space import Choice, IntRange, LogUniform
 
 from ._memory import Neighbours, read
-from ._memory_kernels import renumber
+from ._memory_kernels import read_of_items, renumber
 from ._optimizers import OptimizerName, make_optimizer
 from ._pairwise_gmf import PairwiseGMF, grouped_pairs, truncated_table
 from ._training import Batch, NeuralConfig, PairModel
 
+_PAIRS_AT_ONCE = 20_000
+"""Pairs that are scored at once: their vectors, 4 MB for 50 factors, stay near the processor."""
 _SHARE = 0.5
 """Of pre-trained tables, that the network starts from."""
 _RMSPROP = {"decay": 0.9, "momentum": 0.9}
@@ -123,6 +126,8 @@ class CMN(PairModel):
 
     Values of interactions are ignored. The number of epochs is found on validation data.
     """
+
+    version = 2
 
     class Config(NeuralConfig):
         """Hyperparameters."""
@@ -254,6 +259,73 @@ class CMN(PairModel):
         scores: Tensor = network(tables, users, items, Neighbours(begins, ends, listed, passed))
         return scores
 
+    def score(self, users: NDArray[np.int32], histories: csr_array) -> NDArray[np.float32]:
+        """Score all pairs; on a CPU some items at a time, with the same users for each."""
+        if self.device.type != "cpu":
+            return super().score(users, histories)
+        network: CMNNetwork = self.fitted("network")
+        scores = np.empty(histories.shape, np.float32)
+        size = max(1, _PAIRS_AT_ONCE // len(users))
+        with torch.inference_mode():
+            for first in range(0, scores.shape[1], size):
+                last = min(first + size, scores.shape[1])
+                scores[:, first:last] = self._of_items(network, users, first, last)
+        if (
+            not self.config.includes_user
+        ):  # those who have interacted with an item do not read themselves
+            rows, items = self._own(users, scores.shape[1])
+            if len(rows):
+                scores[rows, items] = self._score_pairs(users[rows], items)
+        return scores
+
+    def _of_items(
+        self, network: CMNNetwork, users: NDArray[np.int32], first: int, last: int
+    ) -> NDArray[np.float32]:
+        """Return the scores of some users for the items from first up to last."""
+        memories, outputs, items = (
+            table.weight.detach() for table in (network.memories, network.outputs, network.items)
+        )
+        starts = self._starts[first : last + 1]
+        alone = np.flatnonzero(np.diff(starts) == 0)
+        chosen = torch.from_numpy(users)
+        own = outputs[chosen] if self.config.without_users == "user" else None
+
+        def read(queries: Tensor) -> Tensor:
+            found = torch.empty_like(queries)
+            tables = (memories.numpy(), outputs.numpy())
+            listed = network.neighbours.numpy()
+            read_of_items(queries.numpy(), *tables, starts, listed, found.numpy())
+            if own is not None:
+                found[alone] = own
+            return found
+
+        m, e = memories[chosen], items[first:last]
+        query = m + e[:, None]
+        found = read(query)
+        for number, hop in enumerate(network.hops):
+            if number == 0:  # of a sum, the layer is the sum of what it makes of both
+                query = found.add_(m @ hop.weight.T).add_((e @ hop.weight.T + hop.bias)[:, None])
+            else:
+                query = _added(found.add_(hop.bias), query, hop.weight)
+            found = read(query.relu_())
+        of_product, of_found = network.hidden.weight.split(memories.shape[1], dim=1)
+        hidden = network.hidden.bias.expand_as(found).contiguous()
+        hidden = _added(hidden, m * e[:, None], of_product)
+        hidden = _added(hidden, found, of_found).relu_()
+        scores: NDArray[np.float32] = (hidden @ network.output.weight[0]).T.numpy()
+        return scores
+
+    def _own(
+        self, users: NDArray[np.int32], n_items: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Return the pairs of these users and items that they are neighbours of."""
+        listed = self.network.neighbours.numpy()[: self._starts[-1]]
+        row_of = np.full(len(self.network.memories.weight), -1, np.int64)
+        row_of[users] = np.arange(len(users))
+        of_items = np.repeat(np.arange(n_items, dtype=np.int32), np.diff(self._starts))
+        rows = row_of[listed]
+        return rows[rows >= 0], of_items[rows >= 0]
+
     def _neighbours(
         self, users: NDArray[np.int32], items: NDArray[np.int32], listed: NDArray[np.int32]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
@@ -266,6 +338,12 @@ class CMN(PairModel):
             ends = np.where(alone, begins + 1, ends)
             passed = np.where(alone, np.int32(-1), passed)
         return begins, ends, passed
+
+
+def _added(to: Tensor, vectors: Tensor, weight: Tensor) -> Tensor:
+    """Add what a layer without bias makes of vectors, in place."""
+    to.view(-1, to.shape[-1]).addmm_(vectors.view(-1, vectors.shape[-1]), weight.T)
+    return to
 
 
 def _layer(n_in: int, n_out: int, bias: float) -> nn.Linear:
