@@ -12,6 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 from recrepro.errors import ModelError
 from recrepro.features import over_largest
 
+from ._precision import in_float32
 from ._products import SparseMatrix
 
 Content = csr_array | NDArray[np.float32]
@@ -95,6 +96,7 @@ def reconstruction_loss(
 
 class _Reconstruction(torch.autograd.Function):
     @staticmethod
+    @in_float32
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, rows: csr_array, squared: bool
     ) -> Tensor:

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._precision import in_float32
+
 _LOGITS_AT_ONCE = 2**20
 
 
@@ -30,6 +32,7 @@ def cross_entropy_over(table: Tensor, states: Tensor, targets: Tensor) -> Tensor
 
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
+    @in_float32
     def forward(ctx: Any, table: Tensor, states: Tensor, targets: Tensor) -> Tensor:
         table, states = table.detach(), states.detach()
         n = len(states)

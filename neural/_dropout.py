@@ -10,6 +10,7 @@ from torch.nn.functional import dropout
 from recrepro.compute.threads import share_rows
 
 from ._kernels import drop_values
+from ._precision import in_float32
 
 _RANGE = 2**32
 _VALUES_A_THREAD = 2**16
@@ -47,6 +48,7 @@ class Dropout(nn.Module):
 
 class _Dropped(torch.autograd.Function):
     @staticmethod
+    @in_float32
     def forward(ctx: Any, values: Tensor, *settings: float) -> Tensor:
         ctx.settings = settings
         return _drop(values.detach(), *settings)

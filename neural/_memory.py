@@ -14,6 +14,7 @@ from torch import Tensor
 from recrepro.compute.threads import default_threads, share_rows
 
 from ._memory_kernels import read_outputs, scatter_slopes, slopes_of_matches
+from ._precision import in_float32
 
 _COLUMNS_A_THREAD = 16
 """A thread gets whole cache lines of a row."""
@@ -63,6 +64,7 @@ def read(queries: Tensor, memories: Tensor, outputs: Tensor, neighbours: Neighbo
 
 class _Read(torch.autograd.Function):
     @staticmethod
+    @in_float32
     def forward(ctx: Any, *tensors: Tensor) -> Tensor:
         parts = [tensor.detach().contiguous().numpy() for tensor in tensors]
         queries, begins, ends = parts[0], parts[3], parts[4]

@@ -10,6 +10,7 @@ from torch import Tensor
 from recrepro.compute.threads import share_rows
 
 from ._kernels import shift_stored
+from ._precision import in_float32
 from ._products import dense_product
 
 
@@ -54,6 +55,7 @@ def plain_multinomial_loss(logits: Tensor, rows: csr_array) -> Tensor:
 
 class _Multinomial(torch.autograd.Function):
     @staticmethod
+    @in_float32
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, rows: csr_array) -> Tensor:
         block = dense_product(hidden, weight).add_(bias)
         counts = torch.from_numpy(np.diff(rows.indptr).astype(np.float32))

@@ -17,6 +17,7 @@ from torch.nn.functional import embedding_bag
 from recrepro.compute.threads import default_threads, share_rows
 
 from ._kernels import add_rows, dot_pairs
+from ._precision import in_float32
 
 _NARROW = 256
 """Columns up to which torch sums rows faster than our loop: for 64 in half of the time."""
@@ -94,6 +95,7 @@ class SparseMatrix:
 
 class _SparseProduct(torch.autograd.Function):
     @staticmethod
+    @in_float32
     def forward(ctx: Any, dense: Tensor, matrix: SparseMatrix) -> Tensor:
         ctx.matrix = matrix
         return matrix._times(dense)  # noqa: SLF001
@@ -131,6 +133,7 @@ def pair_products(left: Tensor, table: Tensor, chosen: Tensor) -> Tensor:
 
 class _PairProducts(torch.autograd.Function):
     @staticmethod
+    @in_float32
     def forward(ctx: Any, left: Tensor, table: Tensor, chosen: Tensor) -> Tensor:
         ctx.save_for_backward(left, table, chosen)
         return _products_of_pairs(left, table, chosen)
@@ -167,6 +170,7 @@ def chosen_sums(weights: Tensor, table: Tensor, chosen: Tensor) -> Tensor:
 
 class _ChosenSums(torch.autograd.Function):
     @staticmethod
+    @in_float32
     def forward(ctx: Any, weights: Tensor, table: Tensor, chosen: Tensor) -> Tensor:
         ctx.save_for_backward(table, chosen)
         ctx.weights = matrix = _as_sparse(weights, chosen, len(table))
@@ -212,10 +216,10 @@ def _threads(n_multiplications: int) -> int:
 def dense_product(left: Tensor, right: Tensor) -> Tensor:
     """Multiply two dense matrices, of shapes (n, m) and (m, k), with gradients for both.
 
-    On a CPU by numpy's BLAS (OpenBLAS), which here is twice as fast for large matrices as the one
-    that torch brings (MKL, on a processor of AMD).
+    On a CPU by numpy's BLAS (OpenBLAS), as fast as the one that torch brings or faster, unless it
+    is to be in bfloat16.
     """
-    if left.device.type != "cpu":
+    if left.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return left @ right
     product: Tensor = _DenseProduct.apply(left, right)  # type: ignore[no-untyped-call]
     return product
@@ -223,6 +227,7 @@ def dense_product(left: Tensor, right: Tensor) -> Tensor:
 
 class _DenseProduct(torch.autograd.Function):
     @staticmethod
+    @in_float32
     def forward(ctx: Any, left: Tensor, right: Tensor) -> Tensor:
         ctx.save_for_backward(left, right)
         return torch.from_numpy(left.detach().numpy() @ right.detach().numpy())

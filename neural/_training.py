@@ -47,7 +47,7 @@ class NeuralConfig(ModelConfig):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute: a GPU if there is one, or as told."""
     mixed_precision: bool = False
-    """Whether a GPU may compute dense layers in bfloat16."""
+    """Whether dense layers are trained in bfloat16, on a GPU or a processor that has it."""
 
 
 class NeuralRecommender(IterativeRecommender):
@@ -138,12 +138,11 @@ class NeuralRecommender(IterativeRecommender):
     def descend(self, batches: Iterator[Batch], optimizers: list[torch.optim.Optimizer]) -> float:
         """Make a step for every batch; return the mean of their losses, each before its step."""
         config, device = self.config, self.device
-        mixed = config.mixed_precision and device.type == "cuda"
         parameters = [p for o in optimizers for group in o.param_groups for p in group["params"]]
         total, n = torch.zeros((), dtype=torch.float64, device=device), 0
         for arrays in batches:
             batch = [torch.from_numpy(array).to(device) for array in arrays]
-            with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+            with torch.autocast(device.type, torch.bfloat16, enabled=config.mixed_precision):
                 loss = self.loss(*batch)
             for parameter in parameters:
                 parameter.grad = None

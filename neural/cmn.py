@@ -303,12 +303,13 @@ class CMN(PairModel):
         query = m + e[:, None]
         found = read(query)
         for number, hop in enumerate(network.hops):
+            assert isinstance(hop, nn.Linear)
             if number == 0:  # of a sum, the layer is the sum of what it makes of both
                 query = found.add_(m @ hop.weight.T).add_((e @ hop.weight.T + hop.bias)[:, None])
             else:
                 query = _added(found.add_(hop.bias), query, hop.weight)
             found = read(query.relu_())
-        of_product, of_found = network.hidden.weight.split(memories.shape[1], dim=1)
+        of_product, of_found = network.hidden.weight.chunk(2, dim=1)
         hidden = network.hidden.bias.expand_as(found).contiguous()
         hidden = _added(hidden, m * e[:, None], of_product)
         hidden = _added(hidden, found, of_found).relu_()

@@ -1,9 +1,9 @@
 """DELF: each user and item has a second vector, pooled from what it has interacted with."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt
 from pydantic import FiniteFloat
 from scipy.sparse import csr_array
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import embedding, linear
 
 from recrepro.interactions import Interactions
 from recrepro.space import Choice, IntRange, LogUniform
@@ -67,6 +67,13 @@ class Pooling(nn.Module):
         return pooled[at]
 
 
+class Chosen(NamedTuple):
+    """Vectors of distinct users, or items, and which of them each pair has."""
+
+    vectors: Tensor
+    places: Tensor
+
+
 class Tower(nn.Module):
     """Two rectified layers above a vector of a user and one of an item."""
 
@@ -75,9 +82,15 @@ class Tower(nn.Module):
         self.first = glorot(2 * size, widths[0])
         self.last = glorot(*widths)
 
-    def forward(self, left: Tensor, right: Tensor) -> Tensor:
-        """Return the last layer for pairs of vectors."""
-        return self._above(self.first(torch.cat([left, right], dim=1)))
+    def forward(self, left: "Chosen", right: "Chosen") -> Tensor:
+        """Return the last layer for pairs of vectors.
+
+        Its share of the first layer is computed once for each distinct user, and item.
+        """
+        of_left, of_right = self.first.weight.chunk(2, dim=1)
+        hidden = embedding(left.places, linear(left.vectors, of_left))
+        share = linear(right.vectors, of_right, self.first.bias)
+        return self._above(hidden + embedding(right.places, share))
 
     def with_each(self, right: Tensor) -> Callable[[Tensor], Tensor]:
         """Return a function of a user's vector, with the last layer for each item's."""
@@ -127,6 +140,7 @@ class DELFNetwork(nn.Module):
 class DELF(LogisticPairModel):
     """What DELF-MLP and DELF-EF have in common: `joined` says how towers are joined."""
 
+    version = 2
     power: float
     n_joined: int
 
@@ -155,6 +169,16 @@ class DELF(LogisticPairModel):
     @abstractmethod
     def for_all_items(self) -> Callable[[Tensor], Tensor]:
         """Return a function of a user's number, with the logits of every item."""
+
+    def chosen_users(self, users: Tensor, kinds: Sequence[Kind] = KINDS) -> dict[Kind, Chosen]:
+        """Return own or pooled vectors of the users of pairs."""
+        distinct, places = torch.unique(users, return_inverse=True)
+        return {kind: Chosen(self.user_vectors(kind, distinct), places) for kind in kinds}
+
+    def chosen_items(self, items: Tensor, kinds: Sequence[Kind] = KINDS) -> dict[Kind, Chosen]:
+        """Return own or pooled vectors of the items of pairs."""
+        distinct, places = torch.unique(items, return_inverse=True)
+        return {kind: Chosen(self.item_vectors(kind, distinct), places) for kind in kinds}
 
     def user_vectors(self, kind: Kind, users: Tensor) -> Tensor:
         """Return own or pooled vectors of users."""
@@ -230,8 +254,7 @@ class DELFMLP(DELF):
 
     def pair_scores(self, users: Tensor, items: Tensor) -> Tensor:
         """Return the logits of pairs."""
-        left = {kind: self.user_vectors(kind, users) for kind in KINDS}
-        right = {kind: self.item_vectors(kind, items) for kind in KINDS}
+        left, right = self.chosen_users(users), self.chosen_items(items)
         towers = zip(self.network.towers, PAIRS, strict=True)
         joined = [tower(left[of_user], right[of_item]) for tower, (of_user, of_item) in towers]
         return self.network.above(torch.cat(joined, dim=1))
@@ -291,9 +314,9 @@ class DELFEF(DELF):
             weights = of_users[users] * of_items[items]
             at = weights.nonzero().squeeze(1)
             if len(at):
-                left = self.user_vectors(of_user, users[at])
-                right = self.item_vectors(of_item, items[at])
-                joined = joined.index_add(0, at, weights[at, None] * tower(left, right))
+                left = self.chosen_users(users[at], [of_user])[of_user]
+                right = self.chosen_items(items[at], [of_item])[of_item]
+                joined = joined.index_add(0, at, weights[at, None] * tower(left, right).float())
         return self.network.above(joined)
 
     def for_all_items(self) -> Callable[[Tensor], Tensor]:

@@ -94,6 +94,7 @@ class DMF(NeuralRecommender):
     """
 
     inductive = True
+    version = 2
 
     class Config(NeuralConfig):
         """Hyperparameters."""
@@ -143,11 +144,15 @@ class DMF(NeuralRecommender):
         of_users, of_items = self.network.users, self.network.items
         rows, at = self._users.of(users)
         columns, place = self._items.of(items)
-        left, right = of_users.first(rows)[at], of_items.first(columns)[place]
+        left, right = of_users.first(rows), of_items.first(columns)
         if self.config.hide_target:
-            left = left - values[:, None] * embedding(items, of_users.first.weight)
-            right = right - values[:, None] * embedding(users, of_items.first.weight)
-        cosines = (of_users.above(left) * of_items.above(right)).sum(dim=1)
+            left = left[at] - values[:, None] * embedding(items, of_users.first.weight)
+            right = right[place] - values[:, None] * embedding(users, of_items.first.weight)
+            left, right = of_users.above(left), of_items.above(right)
+        else:  # the same row has the same vector in all its pairs
+            left = embedding(at, of_users.above(left))
+            right = embedding(place, of_items.above(right))
+        cosines = (left * right).sum(dim=1)
         return cosines.clamp(self.config.floor, 1)
 
     def loss(  # type: ignore[override]
