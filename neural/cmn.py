@@ -261,9 +261,9 @@ class CMN(PairModel):
 
     def score(self, users: NDArray[np.int32], histories: csr_array) -> NDArray[np.float32]:
         """Score all pairs; on a CPU some items at a time, with the same users for each."""
+        network: CMNNetwork = self.fitted("network")
         if self.device.type != "cpu":
             return super().score(users, histories)
-        network: CMNNetwork = self.fitted("network")
         scores = np.empty(histories.shape, np.float32)
         size = max(1, _PAIRS_AT_ONCE // len(users))
         with torch.inference_mode():

@@ -125,6 +125,24 @@ def test_every_epoch_reports_its_loss(model, train):
         assert np.isfinite(stats.values["loss"])
 
 
+def test_mixed_precision_learns_the_same_to_some_digits_and_keeps_its_parameters(model, train):
+    plain, mixed = (model(mixed_precision=on) for on in (False, True))
+    losses = [epochs(one, train, 2)[-1].values["loss"] for one in (plain, mixed)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+    kinds = {p.dtype for p in mixed.network.parameters() if p.is_floating_point()}
+    assert kinds == {torch.float32}
+    assert scores(mixed, train).dtype == np.float32
+
+
+def test_mixed_precision_uses_bfloat16_where_it_multiplies_dense_matrices(train):
+    from recrepro.neural.neumf import NeuMF
+
+    plain, mixed = (NeuMF(mixed_precision=on, pretraining=False) for on in (False, True))
+    values = [epochs(one, train, 1)[-1].values["loss"] for one in (plain, mixed)]
+    # Seven bits of a number less than eight: the loss is close, and another one.
+    assert values[0] != values[1]
+
+
 def test_training_leaves_the_generators_of_others_alone(model, train):
     torch.manual_seed(5)
     before = torch.get_rng_state()
