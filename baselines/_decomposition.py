@@ -59,5 +59,11 @@ def _largest(
     # Half as many Lanczos vectors more than are wanted: ARPACK's default, twice as many, takes a
     # quarter longer for hundreds of vectors.
     tried = min(wanted + wanted // 2 + 10, len(start))
-    _, values, vectors = svds(matrix, wanted, ncv=tried, v0=start, return_singular_vectors="vh")
+    _, values, vectors = svds(
+        matrix,
+        wanted,
+        ncv=tried,
+        v0=start,
+        return_singular_vectors="vh",  # type: ignore[arg-type]  # scipy-stubs know "v" only
+    )
     return values, vectors
