@@ -1,4 +1,7 @@
-"""CMN: collaborative memory network."""
+"""CMN: collaborative memory network.
+
+Longer than 350 lines: the network is computed for pairs in training, and by item in scoring.
+"""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal

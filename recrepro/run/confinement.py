@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from recrepro.custom.load import project_root
 from recrepro.errors import ModelError
 from recrepro.run.job import Job
 from recrepro.store.address import LedgerAddress
@@ -42,7 +43,8 @@ class Confinement:
     """Which files a process may not read.
 
     The most specific place decides: a folder that may be read can lie in one that is sealed off,
-    and the other way round. Where the same place is given twice, it may be read.
+    and the other way round. Where the same place is given twice, it may be read. What is not there
+    is not sealed off.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ class Confinement:
     """
 
     def __init__(self, sealed: Iterable[Path], readable: Iterable[Path]) -> None:
-        self._places = dict.fromkeys(map(_real, sealed), False)
+        self._places = dict.fromkeys((_real(place) for place in sealed if place.exists()), False)
         self._places |= dict.fromkeys(map(_real, readable), True)
         self.means: list[Means] = []
         self.read: list[str] = []
@@ -160,11 +162,13 @@ def confinement_of(job: Job) -> Iterator[Confinement]:
     # Only what is there can be granted.
     checkpoints.mkdir(parents=True, exist_ok=True)
     workspace.blobs_lock_file.touch()
-    folders = [job.base, job.split_folder, str(checkpoints), *sys.path, sys.prefix, sys.base_prefix]
-    readable = [Path(folder) for folder in folders if folder]
+    base = Path(job.base)
+    readable = [base, project_root(base), Path(job.split_folder), checkpoints]
+    readable += [Path(folder) for folder in (*sys.path, sys.prefix, sys.base_prefix) if folder]
     if job.features_folder is not None:
         readable.append(Path(job.features_folder))
-    readable += [Path(job.base) / name for name in _files_named(job)]
+    readable += [base / name for name in _files_named(job)]
+    readable.append(_compiled_loops())
     # The log that SQLite keeps beside a ledger is there as long as the coordinator is.
     ledger = LedgerAddress(job.ledger).file
     if ledger is not None:
@@ -184,6 +188,18 @@ def confinement_of(job: Job) -> Iterator[Confinement]:
         finally:
             with contextlib.suppress(OSError):  # it is not empty
                 checkpoints.rmdir()
+
+
+def _compiled_loops() -> Path:
+    """Return where numba keeps compiled loops if it cannot write to where a package is installed.
+
+    Made here, because files in a folder that comes later could not be read back.
+    """
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or Path.home() / ".cache" / "numba")
+    if not os.access(Path(__file__).parent, os.W_OK):
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _files_named(job: Job) -> list[str]:

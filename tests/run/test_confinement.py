@@ -224,9 +224,15 @@ def test_a_new_file_beside_the_data_cannot_be_read_back_and_the_reason_says_why(
 def test_the_most_specific_place_decides(tmp_path, path, expected):
     for folder in ("data/deep/er", "data/mine", "database"):
         (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "data" / "mine" / "raw.csv").write_text("x")
     sealed = [tmp_path / "data", tmp_path / "data" / "mine" / "raw.csv"]
     confinement = Confinement(sealed, [tmp_path / "data" / "mine"])
     assert confinement.seals(tmp_path / path) == expected
+
+
+def test_what_is_not_there_does_not_close_the_folders_above_it(tmp_path):
+    confinement = Confinement([tmp_path / "cache" / "recrepro"], [])
+    assert list(confinement._granted(str(tmp_path))) == [str(tmp_path)]
 
 
 def test_a_folder_that_is_both_may_be_read(tmp_path):
