@@ -1,13 +1,16 @@
 """Item-based nearest neighbours."""
 
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 from scipy.sparse import csr_array
 
 from recrepro.interactions import Interactions
 
 from ._fading import FadingConfig, FadingModel
-from ._neighbours import NeighbourConfig, nearest_columns
+from ._neighbours import OF_PAIRS, NeighbourConfig, nearest_columns
 from ._weighting import Weighting
 
 
@@ -37,6 +40,15 @@ class ItemKNN(FadingModel):
 
     class Config(NeighbourConfig, FadingConfig):
         """Hyperparameters; neighbours are items."""
+
+        @model_validator(mode="after")
+        def _half_life_has_an_effect(self) -> Self:
+            if self.half_life is not None and self.similarity in OF_PAIRS:
+                raise ValueError(
+                    f"half_life has no effect with similarity = {self.similarity!r}, which counts "
+                    "pairs whatever they weigh"
+                )
+            return self
 
     def learn_weights(self, train: Interactions) -> csr_array:
         """Find each item's neighbours; a column holds the neighbours of the item scored."""

@@ -110,7 +110,7 @@ def test_a_weighted_profile_fades_after_it_was_weighted():
 def test_time_weighted_training_is_training_on_values_that_halve(log, half_life):
     ages = (log.times.max() - log.times) / DAY
     halved = replace(log, values=(log.values * 0.5 ** (ages / half_life)).astype(np.float32))
-    for model in (EASE, SLIM):
+    for model in MODELS:
         one, other = fitted(model(half_life=half_life), log), fitted(model(), halved)
         np.testing.assert_allclose(scores(one, log), scores(other, log), rtol=1e-3, atol=1e-4)
 
@@ -162,6 +162,23 @@ def test_own_items_come_first_by_frequency_then_the_popular_ones():
     assert order.tolist() == [0, 2, 1, 3, 4]
     late_first = scores(fitted(GPTopFreq(fading=0.1), log), log)[0]
     assert np.argsort(-late_first, kind="stable").tolist() == [2, 1, 0, 3, 4]
+
+
+def test_long_histories_that_fade_fast_keep_their_order():
+    log = in_time([(0, item, item) for item in range(40)] + [(1, 41, 0)], 42)
+    found = scores(fitted(GPTopFreq(fading=0.5), log), log)[0]
+    assert np.argsort(-found, kind="stable")[:40].tolist() == list(range(39, -1, -1))
+    assert len(set(found[:40].tolist())) == 40
+    assert (found[40:] < found[:40].min()).all()
+
+
+@pytest.mark.parametrize("similarity", ["dice", "jaccard", "tversky"])
+def test_a_half_life_without_an_effect_is_refused(similarity):
+    with pytest.raises(ValueError, match="half_life has no effect with similarity"):
+        ItemKNN(similarity=similarity, half_life=3.0)
+    assert ItemKNN(similarity=similarity, fading=0.9).config.fading == 0.9
+    with pytest.raises(ValueError, match="half_life has no effect here"):
+        GPTopFreq(half_life=3.0)
 
 
 IN_DAYS = [
