@@ -45,7 +45,7 @@ class Job(Plain):
     sealed : list of str
         Files and folders that its model may not read, beside the workspace.
     items : {"all", "train", "cold"} or list of str
-        Items that may be recommended, by secret number.
+        Items that may be recommended, by hidden label.
     keep_model : bool
         True to store what the final model has learned.
     anew : bool

@@ -14,7 +14,7 @@ from recrepro.spec.experiment import Promise
 from recrepro.splits.audit import AUDIT_VERSION
 from recrepro.splits.draw import Drawn, draw_split
 from recrepro.splits.keys import SplitKeys, data_secret
-from recrepro.splits.numbers import SecretNumbers, in_secret_order
+from recrepro.splits.numbers import SecretNumbers, hidden_labels, in_secret_order
 from recrepro.splits.sealed import StoredSplit
 from recrepro.store.workspace import Workspace
 from recrepro.tuning.tuner import make_config
@@ -145,13 +145,16 @@ class Materials:
         return in_secret_order(whole.user_ids, self.numbers(cell).users)
 
     def items(self, cell: Cell) -> Literal["all", "train", "cold"] | list[str]:
-        """Return the items that may be recommended: in words, or their secret numbers as text."""
+        """Return the items that may be recommended: in words, or by their hidden labels."""
         wanted = self._plan.items
         if isinstance(wanted, str):
             return wanted
         whole = self._plan.datasets[cell.name.dataset].interactions
         at = places(as_text(whole.item_ids), as_text(wanted))
-        return [str(number) for number in self.numbers(cell).items[at[at >= 0]].tolist()]
+        labels: list[str] = hidden_labels(whole.n_items)[
+            self.numbers(cell).items[at[at >= 0]]
+        ].tolist()
+        return labels
 
     def keys(self, cell: Cell) -> SplitKeys:
         """Return the keys of a cell's split, which are stored nowhere."""

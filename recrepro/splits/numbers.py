@@ -7,6 +7,7 @@ compute them again, and the process that tunes and fits cannot.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -16,7 +17,7 @@ from scipy.sparse import csr_array
 
 from recrepro.features import Features, FeatureSet
 from recrepro.interactions import Interactions, sorting_order
-from recrepro.labels import Labels
+from recrepro.labels import TEXT, Labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class SecretNumbers:
         return cls(users, items)
 
     def hide(self, part: Interactions) -> Interactions:
-        """Return the same interactions under the secret numbers, which are the labels too."""
+        """Return the same interactions under the secret numbers, with `hidden_labels`."""
         users, items = self.users[part.users], self.items[part.items]
         order = sorting_order(users, items)
         return Interactions(
@@ -50,8 +51,8 @@ class SecretNumbers:
             items[order],
             part.values[order],
             None if part.times is None else part.times[order],
-            np.arange(len(self.users)),
-            np.arange(len(self.items)),
+            hidden_labels(len(self.users)),
+            hidden_labels(len(self.items)),
             time_unit=part.time_unit,
         )
 
@@ -66,8 +67,20 @@ class SecretNumbers:
     def _hide_set(self, one: FeatureSet) -> FeatureSet:
         numbers = self.users if one.side == "user" else self.items
         matrix = _permuted(one.matrix, numbers, numbers if one.links else None)
-        ids = np.arange(len(numbers))
+        ids = hidden_labels(len(numbers))
         return replace(one, ids=ids, matrix=matrix, columns=ids if one.links else one.columns)
+
+
+@lru_cache(maxsize=8)
+def hidden_labels(n: int) -> Labels:
+    """Return labels for secret numbers, which are in no table that a model may have: ``hidden-0``.
+
+    Numbers would be: a model that looks up what it knows of item 17 has to fail, and not to find
+    what belongs to another item. All callers share the array, which cannot be changed.
+    """
+    labels: Labels = np.strings.add("hidden-", np.arange(n).astype(TEXT)).astype(TEXT)
+    labels.setflags(write=False)
+    return labels
 
 
 def in_secret_order(labels: Labels, numbers: NDArray[np.int32]) -> Labels:

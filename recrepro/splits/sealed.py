@@ -25,7 +25,7 @@ from recrepro.interactions import UNITS, Interactions
 from recrepro.labels import Labels, packed, unpacked
 from recrepro.splits.base import Parts
 from recrepro.splits.keys import SplitKeys, rankings_key, read_locked, write_locked
-from recrepro.splits.numbers import SecretNumbers, in_secret_order
+from recrepro.splits.numbers import SecretNumbers, hidden_labels, in_secret_order
 
 TUNING, KNOWN, SEALED = FILES = ("tuning.bin", "known.bin", "sealed.bin")
 """What tuning reads, what the final model is fitted on, and the test part."""
@@ -323,8 +323,8 @@ def _interactions(arrays: Mapping[str, NDArray[Any]], name: str) -> Interactions
         arrays[f"{name}.items"],
         arrays[f"{name}.values"],
         arrays.get(f"{name}.times"),
-        np.arange(n_users),
-        np.arange(n_items),
+        hidden_labels(n_users),
+        hidden_labels(n_items),
         time_unit=UNITS[int(arrays.get(f"{name}.time_unit", 0))],
     )
 

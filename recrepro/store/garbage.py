@@ -186,9 +186,10 @@ def _is_old(path: Path, now: float, seconds: float = GRACE_SECONDS) -> bool:
 
 def _size(path: Path) -> int:
     n_bytes = 0
-    for file in path.rglob("*") if path.is_dir() else [path]:
-        with contextlib.suppress(FileNotFoundError):
-            n_bytes += file.stat().st_size if file.is_file() else 0
+    with contextlib.suppress(FileNotFoundError):  # a worker deletes its own folder meanwhile
+        for file in path.rglob("*") if path.is_dir() else [path]:
+            with contextlib.suppress(FileNotFoundError):
+                n_bytes += file.stat().st_size if file.is_file() else 0
     return n_bytes
 
 

@@ -11,6 +11,8 @@ from recrepro.features import Features, FeatureSet
 from recrepro.interactions import Interactions
 from recrepro.splits.numbers import SecretNumbers, in_secret_order
 
+HIDDEN = [f"hidden-{number}" for number in range(1000)]
+
 
 @given(st.binary(min_size=32, max_size=32), st.integers(0, 50), st.integers(0, 50))
 def test_numbers_are_permutations_that_the_key_decides(key, n_users, n_items):
@@ -43,7 +45,9 @@ def test_the_order_of_rows_and_labels_tells_nothing():
     plain = Interactions.from_frame(frame)
     hidden = SecretNumbers.derive(b"k" * 32, n, n).hide(plain)
     assert np.array_equal(hidden.users, np.sort(hidden.users))
-    assert hidden.user_ids.tolist() == hidden.item_ids.tolist() == list(range(n))
+    assert hidden.user_ids.tolist() == hidden.item_ids.tolist() == HIDDEN[:n]
+    with pytest.raises(ValueError, match="read-only"):
+        hidden.user_ids[0] = "x"
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -63,8 +67,8 @@ def test_features_move_with_their_users_and_items(side, links):
         for column in range(matrix.shape[1]):
             to = moved[column] if links else column
             assert found[moved[row], to] == matrix[row, column]
-    assert hidden.ids.tolist() == list(range(n))
-    assert hidden.columns.tolist() == (list(range(n)) if links else list("abcd"))
+    assert hidden.ids.tolist() == HIDDEN[:n]
+    assert hidden.columns.tolist() == (HIDDEN[:n] if links else list("abcd"))
 
 
 def test_labels_are_found_by_secret_number():

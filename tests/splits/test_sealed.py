@@ -249,8 +249,8 @@ def test_the_tuning_view_refers_neither_to_the_test_part_nor_to_a_path(tmp_path,
     assert {*vars(view.train), *vars(view.validation)} == {f.name for f in fields(Interactions)}
     # No label of the data set either.
     for part in (view.train, view.validation):
-        assert part.user_ids.tolist() == list(range(part.n_users))
-        assert part.item_ids.tolist() == list(range(part.n_items))
+        assert part.user_ids.tolist() == [f"hidden-{n}" for n in range(part.n_users)]
+        assert part.item_ids.tolist() == [f"hidden-{n}" for n in range(part.n_items)]
 
 
 class Popular(Recommender):

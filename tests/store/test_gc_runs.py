@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +74,9 @@ def test_gc_over_and_over_does_not_disturb_a_run(place, finished_here):
     gone = [waste.kind for deleted in rounds for waste in deleted]
     assert gone.count("log") >= 5
     assert gone.count("split") >= 1
+
+
+def test_a_folder_that_goes_while_it_is_measured_has_no_size(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    monkeypatch.setattr(Path, "is_dir", lambda path: path == gone or path.exists())
+    assert cleaning._size(gone) == 0
