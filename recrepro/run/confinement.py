@@ -155,7 +155,8 @@ class Confinement:
 def confinement_of(job: Job) -> Iterator[Confinement]:
     """Give what the process of a job is confined to; tell of a refusal as of the model's fault.
 
-    The process gets a folder for temporary files of its own where it could not read new ones.
+    The process gets a folder of its own for temporary files: new files in the usual one could not
+    be read back if the workspace lies below it.
     """
     workspace = Workspace(Path(job.workspace))
     checkpoints = workspace.checkpoints(job.cell)

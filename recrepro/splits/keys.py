@@ -66,8 +66,7 @@ class SplitKeys:
         """
 
         def key(purpose: str) -> bytes:
-            info = f"recrepro split {split}: {purpose}".encode()
-            return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(secret)
+            return derived(secret, f"recrepro split {split}: {purpose}".encode())
 
         return cls(key("tuning"), key("test"))
 
@@ -79,8 +78,12 @@ class SplitKeys:
 
 def rankings_key(test: bytes) -> bytes:
     """Derive the key of kept rankings from that of the test part."""
-    info = b"recrepro: rankings of held-out items"
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(test)
+    return derived(test, b"recrepro: rankings of held-out items")
+
+
+def derived(secret: bytes, purpose: bytes) -> bytes:
+    """Derive 32 bytes for a purpose, from which nothing leads back to the secret."""
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret)
 
 
 def lock(name: str, key: bytes, arrays: Mapping[str, NDArray[Any]]) -> bytes:

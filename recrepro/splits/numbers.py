@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from recrepro.features import Features, FeatureSet
 from recrepro.interactions import Interactions, sorting_order
 from recrepro.labels import TEXT, Labels
+from recrepro.splits.keys import derived
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +35,7 @@ class SecretNumbers:
     @classmethod
     def derive(cls, key: bytes, n_users: int, n_items: int) -> "SecretNumbers":
         """Derive the numbers of a split from the key of its test part."""
-        info = b"recrepro: numbers of users and items"
-        seed = HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(key)
+        seed = derived(key, b"recrepro: numbers of users and items")
         rng = np.random.Generator(np.random.PCG64(int.from_bytes(seed)))
         users, items = (rng.permutation(n).astype(np.int32) for n in (n_users, n_items))
         return cls(users, items)
